@@ -1,0 +1,57 @@
+"""What a user can cause. Each error becomes one line and an exit code in ``cli.py``; anything else is a bug."""
+
+
+class MvitNasError(Exception):
+    """The base: a failure that the user can understand from its one-line message."""
+
+    exit_code = 1
+
+
+class InputError(MvitNasError):
+    """A flag, a file or a folder that the user gave is wrong."""
+
+    exit_code = 2
+
+
+class ArchError(InputError):
+    """An architecture that cannot be built."""
+
+
+class SpaceError(InputError):
+    """A search space file that does not describe a search space."""
+
+
+class DataError(InputError):
+    """Images that cannot be read as a data set."""
+
+
+class NothingFeasibleError(MvitNasError):
+    """No candidate of the space meets the budget."""
+
+    exit_code = 3
+
+
+class PartialError(MvitNasError):
+    """The work ended before it was done; what had been computed is kept."""
+
+    exit_code = 4
+
+
+class MissingDependencyError(MvitNasError):
+    """An optional dependency or a device is not there."""
+
+    exit_code = 5
+
+
+class CostError(MvitNasError):
+    """A cost that would have come out wrong."""
+
+
+class TrainingError(MvitNasError):
+    """A training run that cannot go on, such as one whose loss is not finite."""
+
+
+class InterruptedCleanlyError(MvitNasError):
+    """Stopped by Ctrl-C or SIGTERM after everything was saved."""
+
+    exit_code = 130

@@ -1,0 +1,1 @@
+"""The model that an ``ArchConfig`` describes, and nothing else."""
