@@ -61,6 +61,11 @@ def complete(table: pd.DataFrame) -> pd.DataFrame:
     return table[(table["state"] == "complete").fillna(False) & table["accuracy"].notna()]
 
 
+def missing(value: object) -> bool:
+    """Whether ``value``, one cell of a table, is NA."""
+    return bool(pd.isna(value))  # type: ignore[call-overload]
+
+
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write ``table`` to ``path`` (.csv or .parquet), whole or not at all."""
     if path.suffix == ".csv":
@@ -124,7 +129,7 @@ def _frame(columns: Mapping[str, list[object]]) -> pd.DataFrame:
     order = [*COLUMNS, *(name for name in columns if name not in COLUMNS)]
     arrays = {name: _column(name, [_clean(value) for value in columns[name]]) for name in order}
     for state in arrays["state"]:
-        if pd.isna(state) or state not in STATES:
+        if missing(state) or state not in STATES:
             raise ValueError(f"unknown state {state!r} in the column 'state'; known are {', '.join(STATES)}")
     return pd.DataFrame(arrays)
 
@@ -186,7 +191,7 @@ def _cell(value: object) -> str:
     """Text always in quotes, everything else never: so "12" and 12, and "" and NA, stay apart."""
     if isinstance(value, str):
         return '"' + value.replace('"', '""') + '"'
-    if pd.isna(value):  # type: ignore[call-overload]
+    if missing(value):
         return ""
     return str(value).lower()  # true and false; numbers have no capitals
 
