@@ -380,8 +380,15 @@ def _broken(tmp_path, change):
         ),
         (
             lambda document: document["hypervolume_reference"].update(params="big"),
-            "'hypervolume_reference' must hold numbers",
+            "'hypervolume_reference' must hold numbers by objective",
         ),
+        (
+            lambda document: document["experiment"].update(
+                budgets=[{"metric": "params", "low": 0, "high": "6M"}]
+            ),
+            "'experiment.budgets' must hold metric, low and high",
+        ),
+        (lambda document: document["data"].pop("name"), "'data.name' is missing"),
         (lambda document: document["latency"].pop("threads"), "'latency.threads' is missing"),
     ],
 )
@@ -500,6 +507,23 @@ def test_choosing_the_other_axis_swaps_the_two(opened):
     page.select_option("#x", "accuracy")
     assert page.input_value("#y") == "params"
     assert page.evaluate("document.getElementById('front').layout.yaxis.title.text") == "Parameters"
+
+
+def test_the_step_leaves_each_point_towards_more_cost(opened):
+    page = opened(example_table(), environment())
+    shape = "document.getElementById('front').data.find(t => t.name === 'front of these axes').line.shape"
+    assert page.evaluate(shape) == "hv"
+    page.select_option("#x", "accuracy")
+    assert page.evaluate(shape) == "vh"
+
+
+def test_paper_is_white_also_for_those_who_read_in_the_dark(opened):
+    page = opened(example_table(), environment(), color_scheme="dark")
+    line = "document.getElementById('front').data.find(t => t.name === 'front of these axes').line.color"
+    page.evaluate("() => { dispatchEvent(new Event('beforeprint')) }")
+    assert page.evaluate(line) == "#0072b2"
+    page.evaluate("() => { dispatchEvent(new Event('afterprint')) }")
+    assert page.evaluate(line) == "#56b4e9"
 
 
 def test_costs_can_be_shown_on_a_logarithmic_axis(opened):

@@ -32,8 +32,8 @@ _ENVIRONMENT: dict[str, Any] = {
     "command": str,
     "created": str,
     "mvit_nas": str,
-    "hardware": dict,
-    "data": dict,
+    "hardware": {"processor": str, "gpu": (str, type(None))},
+    "data": {"name": str},
     "space": dict,
     "experiment": {"budgets": list, "objectives": list},
     "latency": (dict, type(None)),  # checked further where there is one
@@ -41,6 +41,7 @@ _ENVIRONMENT: dict[str, Any] = {
     "presets": list,
     "elapsed_seconds": (int, float),
 }
+_BUDGET = {"metric": str, "low": (int, float), "high": (int, float)}
 _LATENCY = {"runtime": str, "target": str, "threads": int}
 _TITLES = {
     "mvit_nas": "mvit-nas version",
@@ -213,9 +214,9 @@ def _summary(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[str]:
     trained = int((table["state"] == "complete").sum())
     return [
         f"{trained} of {len(table)} candidates trained",
-        f"data: {data.get('name', 'unnamed')}",
+        f"data: {data['name']}",
         ", ".join(f"budget: {words}" for words in budget_words(environment)) or "no budget",
-        str(hardware.get("gpu") or hardware.get("processor", "unknown hardware")),
+        hardware["gpu"] or hardware["processor"],
         environment["created"][:16].replace("T", " "),
     ]
 
@@ -288,10 +289,15 @@ def _deeper_problems(environment: Mapping[str, Any]) -> Iterator[str]:
     if not objectives or any(name not in MAXIMISE for name in objectives):
         yield f"'experiment.objectives' must be some of {', '.join(MAXIMISE)}"
     for budget in environment["experiment"]["budgets"]:
-        if not isinstance(budget, dict) or set(budget) != {"metric", "low", "high"}:
+        if (
+            not isinstance(budget, dict)
+            or list(_problems(budget, _BUDGET, ""))
+            or set(budget) != set(_BUDGET)
+        ):
             yield "'experiment.budgets' must hold metric, low and high"
-    if not all(isinstance(value, int | float) for value in environment["hypervolume_reference"].values()):
-        yield "'hypervolume_reference' must hold numbers"
+    reference = environment["hypervolume_reference"]
+    if not all(name in MAXIMISE and isinstance(value, int | float) for name, value in reference.items()):
+        yield "'hypervolume_reference' must hold numbers by objective"
     if environment["latency"] is not None:
         yield from _problems(environment["latency"], _LATENCY, "latency.")
 

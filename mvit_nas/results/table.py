@@ -3,7 +3,6 @@
 import math
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -58,7 +57,7 @@ def make_table(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
 
 def complete(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of ``table`` that were trained to the end and have an accuracy."""
-    return table[(table["state"] == "complete").fillna(False) & table["accuracy"].notna()]
+    return table[(table["state"] == "complete") & table["accuracy"].notna()]
 
 
 def missing(value: object) -> bool:
@@ -107,15 +106,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises InputError in one line where the folder cannot be written or the disk is full; ``path`` is then
     what it was before.
     """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
         try:
             write(temporary)
-            temporary.chmod(0o644)  # mkstemp makes files that only their owner reads
-            os.replace(temporary, path)  # noqa: PTH105
+            temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:

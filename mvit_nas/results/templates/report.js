@@ -13,7 +13,7 @@ function layout(x, y) {
   return {
     xaxis: axis(x), yaxis: axis(y), paper_bgcolor: "transparent", plot_bgcolor: "transparent",
     font: { family: "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", size: 13, color: colour("text") },
-    margin: { l: 56, r: 16, t: 16, b: 48 }, hovermode: "closest", dragmode: "zoom",
+    margin: { l: 56, r: 16, t: 44, b: 48 }, hovermode: "closest", dragmode: "zoom",
     hoverlabel: { align: "left", bgcolor: colour("panel"), bordercolor: colour("line"), font: { color: colour("text") } },
     modebar: { bgcolor: "transparent", color: colour("quiet"), activecolor: colour("text") },
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 13 } },
@@ -35,6 +35,13 @@ function errorBars(column, indices, tone, without) {
   const distance = (end, i) => points[end][i] === null || without.includes(i) ? 0 : Math.abs(points[end][i] - points[column][i]);
   return { type: "data", symmetric: false, thickness: 1, width: 0, color: tone,
     arrayminus: indices.map(i => distance(ends[0], i)), array: indices.map(i => distance(ends[1], i)) };
+}
+
+// Where the names of presets stand: above the front if they fit, else on the side that has room.
+function namesOf(presets, x, y) {
+  const column = data.front.points[x];
+  const middle = Math.max(...column) / 2;
+  return presets.map(i => y === "accuracy" && (innerWidth > 640 || column[i] > middle) ? "top left" : "bottom right");
 }
 
 function drawFront() {
@@ -62,7 +69,7 @@ function drawFront() {
     trace("front of these axes", front, { size: 10, color: colour("front") }, { mode: "lines+markers",
       line: { shape: axes[x].cost ? "hv" : "vh", width: 2, color: colour("front") }, ...bars(front, colour("front"), presets) }),
     trace("preset", presets, { size: 13, symbol: "diamond", color: colour("preset"), line: { width: 1.5, color: colour("page") } },
-      { mode: "markers+text", texttemplate: presets.map(i => points.label[i]), textposition: y === "accuracy" ? "top left" : "bottom right",
+      { mode: "markers+text", texttemplate: presets.map(i => points.label[i]), textposition: namesOf(presets, x, y),
         textfont: { color: colour("preset"), size: 13 }, ...bars(presets, colour("preset")) }),
   ];
   const view = layout(axes[x].label, axes[y].label);
@@ -99,6 +106,7 @@ function drawHistory() {
     hovertemplate: "after trial %{x}: %{y:.2f} %<extra></extra>" };
   const view = layout("Trial", "Hypervolume (% of the box)");
   view.yaxis.rangemode = "tozero";
+  view.margin.t = 16;  // no legend
   show("history", [trace], view);
 }
 
