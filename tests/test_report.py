@@ -209,6 +209,14 @@ def test_intervals_that_overlap_are_said_to():
     )
 
 
+def test_of_two_as_accurate_the_cheaper_is_the_best():
+    rows = [
+        trained(0, 0.7, 3_000_000, 2, 1.0, arch_id="aa"),
+        trained(1, 0.7, 2_000_000, 3, 2.0, arch_id="bb"),
+    ]
+    assert findings(make_table(rows), environment(presets=[]))[0].subject == "bb"
+
+
 def test_nothing_complete_is_said():
     table = make_table([{"state": "failed"}, {"state": "over_budget"}, {"state": "over_budget"}])
     assert headline(table, environment()) == [
