@@ -1,0 +1,190 @@
+"""What a table says: its front, and the best candidate and the knee in words."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mvit_nas.results import pareto
+from mvit_nas.results.table import complete, missing
+from mvit_nas.units import Budget, format_metric
+
+# Every objective: whether more is better, and the best it could be, which bounds the hypervolume's box.
+MAXIMISE = {"accuracy": True, "params": False, "macs": False, "latency_ms": False}
+IDEAL = {"accuracy": 1.0, "params": 0.0, "macs": 0.0, "latency_ms": 0.0}
+COSTS = ("params", "macs", "latency_ms")
+ACCURACY = "validation accuracy, short schedule"
+
+STATE_WORDS = {
+    "complete": "trained",
+    "over_budget": "over budget",
+    "duplicate": "duplicate",
+    "failed": "failed",
+    "invalid": "invalid",
+    "interrupted": "interrupted",
+}
+Row = Mapping[Any, Any]  # of a table, by column
+
+_SMALLEST = {"params": "Fewest parameters", "macs": "Fewest MACs", "latency_ms": "Lowest latency"}
+_MORE = {"params": ("more", "fewer"), "macs": ("more", "fewer"), "latency_ms": ("higher", "lower")}
+_NOUN = {"params": "parameters", "macs": "MACs", "latency_ms": "latency"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that the table says, in words: about which candidate, its facts, and how it compares."""
+
+    title: str
+    subject: str
+    facts: tuple[str, ...]
+    comparisons: tuple[str, ...]
+
+    def sentences(self) -> list[str]:
+        """The finding as plain sentences."""
+        facts = ", ".join(([self.subject] if self.subject else []) + list(self.facts))
+        return [f"{self.title}: {facts}.", *(f"{text}." for text in self.comparisons)]
+
+
+def front_rows(table: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
+    """The trained rows of ``table`` that no other beats in every objective, one row an ``arch_id``.
+
+    Best accuracy first; without accuracies, best in the first objective first. A row that lacks one of the
+    objectives is not on the front.
+    """
+    trained = table[table["state"] == "complete"]
+    mask = pareto.front(numbers(trained, objectives), [MAXIMISE[name] for name in objectives])
+    first = "accuracy" if trained["accuracy"].notna().any() else objectives[0]
+    ordered = trained[mask].sort_values(first, ascending=not MAXIMISE[first], kind="stable")
+    return ordered[ordered["arch_id"].isna() | ~ordered["arch_id"].duplicated()]
+
+
+def numbers(table: pd.DataFrame, columns: Sequence[str]) -> pareto.Floats:
+    """The columns as an array of floats, one row each, NaN where nothing was measured."""
+    return table[list(columns)].to_numpy(dtype=float, na_value=np.nan)
+
+
+def headline(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[str]:
+    """What to know first, in sentences: the best within the budget, the knee, each against the presets."""
+    return [sentence for finding in findings(table, environment) for sentence in finding.sentences()]
+
+
+def findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Finding]:
+    """The headline as data; never empty."""
+    if (table["state"] == "complete").sum() == 0:
+        return [_nothing(table)]
+    found = list(_best(table, environment))
+    skipped = [
+        f"{name} ({_why_not(table, name)})"
+        for name in environment["presets"]
+        if not ((table["name"] == name) & (table["state"] == "complete")).any()
+    ]
+    if skipped:
+        found.append(Finding(title="Presets not compared", subject="", facts=tuple(skipped), comparisons=()))
+    return found
+
+
+def label(row: Row) -> str:
+    """What people call a candidate: the name of the preset or else its arch_id."""
+    return next(
+        (str(row[key]) for key in ("name", "arch_id") if not missing(row[key]) and row[key]), "unnamed"
+    )
+
+
+def budget_words(environment: Mapping[str, Any]) -> list[str]:
+    """The budgets in words: "at most 6M parameters"."""
+    return [str(Budget(**budget)) for budget in environment["experiment"]["budgets"]]
+
+
+def interval_words(row: Row, metric: str) -> str:
+    """The 95 % interval of accuracy or latency, "68.9 to 73.6 %"; empty where there is none."""
+    low, high, scale, unit = {
+        "accuracy": ("accuracy_low", "accuracy_high", 100, "%"),
+        "latency_ms": ("latency_low_ms", "latency_high_ms", 1, "ms"),
+    }[metric]
+    if missing(row[low]) or missing(row[high]):
+        return ""
+    digits = ".1f" if metric == "accuracy" else "#.3g"
+    return f"{scale * row[low]:{digits}} to {scale * row[high]:{digits}} {unit}"
+
+
+def main_cost(table: pd.DataFrame, environment: Mapping[str, Any]) -> str:
+    """The cost that matters first: a budget's, then an objective's, of those that were measured."""
+    experiment = environment["experiment"]
+    wanted = [budget["metric"] for budget in experiment["budgets"]] + experiment["objectives"]
+    trained = table[table["state"] == "complete"]
+    return next((name for name in wanted if name in COSTS and trained[name].notna().any()), "params")
+
+
+def _best(table: pd.DataFrame, environment: Mapping[str, Any]) -> Iterator[Finding]:
+    scored = complete(table)
+    budgets = budget_words(environment)
+    if scored.empty:
+        for objective in environment["experiment"]["objectives"]:
+            trained = table[(table["state"] == "complete") & table[objective].notna()]
+            if not trained.empty:
+                row = trained.sort_values(objective, kind="stable").iloc[0].to_dict()
+                yield _finding(_SMALLEST[objective], row, table, environment)
+        return
+    cost = main_cost(table, environment)
+    best = scored.sort_values(["accuracy", cost], ascending=[False, True], kind="stable").iloc[0].to_dict()
+    title = f"Best within the budget ({', '.join(budgets)})" if budgets else "Best (no budget was set)"
+    yield _finding(title, best, table, environment)
+    index = pareto.knee(numbers(scored, [cost])[:, 0], numbers(scored, ["accuracy"])[:, 0])
+    if index is not None:
+        title = f"Knee of the front (accuracy against {_NOUN[cost]})"
+        yield _finding(title, scored.iloc[index].to_dict(), table, environment)
+
+
+def _finding(title: str, row: Row, table: pd.DataFrame, environment: Mapping[str, Any]) -> Finding:
+    facts = []
+    if not missing(row["accuracy"]):
+        interval = interval_words(row, "accuracy")
+        facts.append(
+            f"{format_metric('accuracy', row['accuracy'])} {ACCURACY}"
+            + (f" (95 % interval {interval})" if interval else "")
+        )
+    for cost in COSTS:
+        if not missing(row[cost]):
+            facts.append(format_metric(cost, row[cost]) + (" latency" if cost == "latency_ms" else ""))
+    comparisons = []
+    for name in environment["presets"]:
+        presets = table[(table["name"] == name) & (table["state"] == "complete")]
+        if not presets.empty and name != label(row):
+            comparisons.append(f"Against {name}: {_difference(row, presets.iloc[0].to_dict())}")
+    return Finding(title=title, subject=label(row), facts=tuple(facts), comparisons=tuple(comparisons))
+
+
+def _difference(row: Row, preset: Row) -> str:
+    parts = []
+    if not missing(row["accuracy"]) and not missing(preset["accuracy"]):
+        points = 100 * (row["accuracy"] - preset["accuracy"])
+        sign = "the same accuracy" if abs(points) < 0.05 else f"{points:+.1f} accuracy points"
+        parts.append(sign + (" (the intervals overlap)" if _overlap(row, preset) else ""))
+    for cost in COSTS:
+        if not missing(row[cost]) and not missing(preset[cost]):
+            percent = 100 * (row[cost] / preset[cost] - 1)
+            more, fewer = _MORE[cost]
+            if abs(percent) < 0.5:
+                parts.append(f"the same {_NOUN[cost]}")
+            else:
+                parts.append(f"{abs(percent):.0f} % {more if percent > 0 else fewer} {_NOUN[cost]}")
+    return ", ".join(parts)
+
+
+def _overlap(row: Row, other: Row) -> bool:
+    ends = [row["accuracy_low"], row["accuracy_high"], other["accuracy_low"], other["accuracy_high"]]
+    return not any(missing(end) for end in ends) and bool(ends[0] <= ends[3] and ends[2] <= ends[1])
+
+
+def _why_not(table: pd.DataFrame, name: str) -> str:
+    rows = table[table["name"] == name]
+    return "not tried" if rows.empty else STATE_WORDS[rows.iloc[-1]["state"]]
+
+
+def _nothing(table: pd.DataFrame) -> Finding:
+    counts = table["state"].value_counts()
+    words = [f"{count} {STATE_WORDS[str(state)]}" for state, count in counts.items()]
+    tried = f"{len(table)} tried: {', '.join(words)}" if words else "no trial has ended yet"
+    return Finding(title="No candidate was trained to the end", subject="", facts=(tried,), comparisons=())

@@ -1,0 +1,266 @@
+"""Trials as one table with fixed columns, in memory and on disk (CSV and Parquet)."""
+
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+
+from mvit_nas.errors import InputError
+
+# The contract of every table. Text and numbers may be missing (NA); what was not measured is never zero.
+COLUMNS: dict[str, str] = {
+    "trial": "Int64",
+    "arch_id": "string",
+    "name": "string",  # of a published preset, otherwise ""
+    "state": "string",  # one of STATES
+    "accuracy": "Float64",  # fraction of the validation images, with its 95 % Wilson interval
+    "accuracy_low": "Float64",
+    "accuracy_high": "Float64",
+    "params": "Int64",
+    "macs": "Int64",
+    "latency_ms": "Float64",  # median, with the 95 % interval of the median
+    "latency_low_ms": "Float64",
+    "latency_high_ms": "Float64",
+    "latency_runs": "Int64",
+    "latency_threads": "Int64",
+    "seconds": "Float64",  # what the trial cost
+    "cached": "boolean",  # taken from an earlier evaluation
+    "seed": "Int64",
+    "reason": "string",  # why it failed or which budget it broke
+    "arch": "string",  # JSON
+}
+STATES = ("complete", "over_budget", "duplicate", "failed", "invalid", "interrupted")
+PARAM = "param."  # begins the column of a factor of the search space
+
+_FRACTIONS = ("accuracy", "accuracy_low", "accuracy_high")
+_BOOLEANS = {"true": True, "false": False}
+# A cell and what ends it. The csv module cannot tell "12" (text) from 12 (number), nor "" from nothing.
+_CELL = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<bare>[^",\r\n]*))(?P<end>,|\r\n|\n|\r|\Z)')
+
+
+def make_table(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
+    """The table of ``rows``: all of COLUMNS in order, then the ``param.*`` columns in order of appearance.
+
+    What a row leaves out, None and numbers that are not finite become NA. A factor's column holds integers,
+    numbers, booleans or, as soon as one value is text, text. Raises ValueError for a column that is neither
+    in COLUMNS nor ``param.*``, for a state not in STATES and for a value that does not fit its column.
+    """
+    rows = list(rows)
+    names = [*COLUMNS, *dict.fromkeys(name for row in rows for name in row if name not in COLUMNS)]
+    return _frame({name: [row.get(name) for row in rows] for name in names})
+
+
+def complete(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``table`` that were trained to the end and have an accuracy."""
+    return table[(table["state"] == "complete") & table["accuracy"].notna()]
+
+
+def missing(value: object) -> bool:
+    """Whether ``value``, one cell of a table, is NA."""
+    return bool(pd.isna(value))  # type: ignore[call-overload]
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write ``table`` to ``path`` (.csv or .parquet), whole or not at all."""
+    if path.suffix == ".csv":
+        write_atomically(path, lambda temporary: temporary.write_text(_csv(table), "utf-8", newline=""))
+    elif path.suffix == ".parquet":
+        write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False))
+    else:
+        raise InputError(f"{path}: a table ends in .csv or .parquet")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """The table in ``path`` (.csv or .parquet), equal to the one that ``write_table`` got.
+
+    Raises InputError in one line for a file that is missing or does not hold such a table.
+    """
+    readers: dict[str, Callable[[Path], dict[str, list[object]]]] = {
+        ".csv": _read_csv,
+        ".parquet": _read_parquet,
+    }
+    if path.suffix not in readers:
+        raise InputError(f"{path}: a table ends in .csv or .parquet")
+    try:
+        columns = readers[path.suffix](path)
+        for name in COLUMNS:
+            if name not in columns:
+                raise ValueError(f"the column {name!r} is missing")
+        return _frame(columns)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except ValueError as error:  # UnicodeDecodeError and pyarrow's ArrowInvalid among them
+        raise InputError(f"{path}: {str(error).splitlines()[0]}") from None
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then put it in its place.
+
+    Raises InputError in one line where the folder cannot be written or the disk is full; ``path`` is then
+    what it was before.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _frame(columns: Mapping[str, list[object]]) -> pd.DataFrame:
+    for name in columns:
+        if name not in COLUMNS and not name.startswith(PARAM):
+            raise ValueError(f"unknown column {name!r}; a factor of the search space is named {PARAM}NAME")
+    order = [*COLUMNS, *(name for name in columns if name not in COLUMNS)]
+    arrays = {name: _column(name, [_clean(value) for value in columns[name]]) for name in order}
+    for state in arrays["state"]:
+        if missing(state) or state not in STATES:
+            raise ValueError(f"unknown state {state!r} in the column 'state'; known are {', '.join(STATES)}")
+    return pd.DataFrame(arrays)
+
+
+def _column(name: str, values: list[object]) -> pd.api.extensions.ExtensionArray:
+    kind = COLUMNS.get(name) or _kind_of_factor(name, values)
+    present = [value for value in values if value is not None]
+    if kind == "string":
+        values = [None if value is None else _text(str(value)) for value in values]
+    for value in present:
+        if not _fits(value, kind):
+            raise ValueError(f"the column {name!r} cannot hold {value!r}")
+        if name in _FRACTIONS and not 0 <= float(str(value)) <= 1:
+            raise ValueError(f"the column {name!r} holds fractions from 0 to 1, not {value!r}")
+    return pd.array(values, dtype=kind)  # type: ignore[call-overload,no-any-return]
+
+
+def _fits(value: object, kind: str) -> bool:
+    if kind == "string":
+        return isinstance(value, str | bool | int | float)
+    if kind == "boolean":
+        return isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return kind == "Float64" or (value == int(value) and abs(value) < 2**63)
+
+
+def _kind_of_factor(name: str, values: list[object]) -> str:
+    present = [value for value in values if value is not None]
+    if present and all(isinstance(value, bool) for value in present):
+        return "boolean"
+    if present and all(_fits(value, "Float64") for value in present):
+        return "Int64" if all(isinstance(value, int) for value in present) else "Float64"
+    for value in present:
+        if not _fits(value, "string"):
+            raise ValueError(f"the column {name!r} holds numbers or text, not {value!r}")
+    return "string"
+
+
+def _clean(value: object) -> object:
+    """``value`` as plain Python: no numpy scalar, and None for every way to say missing."""
+    if value is None or value is pd.NA:
+        return None
+    plain = value.item() if hasattr(value, "item") else value
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
+
+
+def _text(value: str) -> str:
+    # A file name that is not UTF-8 reaches a reason with lone surrogates, which no file here can hold.
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _csv(table: pd.DataFrame) -> str:
+    lines = [tuple(table.columns), *table.astype(object).itertuples(index=False, name=None)]
+    return "".join(",".join(_cell(value) for value in line) + "\n" for line in lines)
+
+
+def _cell(value: object) -> str:
+    """Text always in quotes, everything else never: so "12" and 12, and "" and NA, stay apart."""
+    if isinstance(value, str):
+        return '"' + value.replace('"', '""') + '"'
+    if missing(value):
+        return ""
+    return str(value).lower()  # true and false; numbers have no capitals
+
+
+def _read_csv(path: Path) -> dict[str, list[object]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = _lines(file.read())
+    if not lines:
+        raise ValueError("the file is empty")
+    names = [text or "" for text, _ in lines[0]]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"the column {name!r} comes twice")
+    for number, line in enumerate(lines[1:], start=2):
+        if len(line) != len(names):
+            raise ValueError(f"row {number} has {len(line)} cells where the header has {len(names)}")
+    columns = {name: [line[index] for line in lines[1:]] for index, name in enumerate(names)}
+    return {name: _parse(name, cells) for name, cells in columns.items()}
+
+
+def _lines(text: str) -> list[list[tuple[str | None, bool]]]:
+    """The cells of each line, as (text or None for nothing, whether it was in quotes)."""
+    lines: list[list[tuple[str | None, bool]]] = []
+    line: list[tuple[str | None, bool]] = []
+    position = 0
+    while position < len(text):
+        match = _CELL.match(text, position)
+        if match is None:
+            raise ValueError(f"row {len(lines) + 1} has a quote that is out of place or never closed")
+        quoted, bare = match["quoted"], match["bare"]
+        line.append((bare or None, False) if quoted is None else (quoted.replace('""', '"'), True))
+        position = match.end()
+        if match["end"] != ",":
+            lines.append(line)
+            line = []
+    if line:  # the text ends in a comma: a last, empty cell
+        lines.append([*line, (None, False)])
+    return lines
+
+
+def _parse(name: str, cells: list[tuple[str | None, bool]]) -> list[object]:
+    if name in COLUMNS:
+        return [None if text is None else _value(name, text, COLUMNS[name]) for text, _ in cells]
+    present = [text for text, _ in cells if text is not None]
+    if any(quoted for _, quoted in cells):
+        return [text for text, _ in cells]
+    for kind in ("Int64", "Float64", "boolean"):
+        try:
+            for text in present:
+                _value(name, text, kind)
+        except ValueError:
+            continue
+        return [None if text is None else _value(name, text, kind) for text, _ in cells]
+    return [text for text, _ in cells]
+
+
+def _value(name: str, text: str, kind: str) -> object:
+    try:
+        if kind == "Int64":
+            return int(text)
+        if kind == "Float64":
+            return float(text)
+        if kind == "boolean":
+            return _BOOLEANS[text.lower()]
+    except (ValueError, KeyError):
+        raise ValueError(f"the column {name!r} cannot hold {text!r}") from None
+    return text
+
+
+def _read_parquet(path: Path) -> dict[str, list[object]]:
+    with path.open("rb") as file:
+        try:
+            columns: dict[str, list[object]] = pyarrow.parquet.read_table(file).to_pydict()
+        except pyarrow.ArrowException as error:
+            raise ValueError(f"is no Parquet file ({str(error).splitlines()[0]})") from None
+    return columns

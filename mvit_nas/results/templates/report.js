@@ -1,0 +1,173 @@
+"use strict";
+// Draws what plots.py computed and sorts the table. No number is made here.
+const data = JSON.parse(document.getElementById("data").textContent);
+const byId = id => document.getElementById(id);
+const colour = name => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+let printing = false;
+
+function layout(x, y) {
+  const axis = title => ({
+    title: { text: title, standoff: 12, font: { size: 13 } }, automargin: true, gridcolor: colour("line"),
+    linecolor: colour("line"), zeroline: false, tickfont: { color: colour("quiet") },
+  });
+  return {
+    xaxis: axis(x), yaxis: axis(y), paper_bgcolor: "transparent", plot_bgcolor: "transparent",
+    font: { family: "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", size: 13, color: colour("text") },
+    margin: { l: 56, r: 16, t: 44, b: 48 }, hovermode: "closest", dragmode: "zoom",
+    hoverlabel: { align: "left", bgcolor: colour("panel"), bordercolor: colour("line"), font: { color: colour("text") } },
+    modebar: { bgcolor: "transparent", color: colour("quiet"), activecolor: colour("text") },
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 13 } },
+    width: printing ? 680 : undefined,
+  };
+}
+
+function show(id, traces, view) {
+  byId(id).hidden = false;
+  Plotly.react(id, traces, view, { responsive: true, displaylogo: false,
+    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]] });
+}
+
+// Distances from the points of a column to the ends of its interval.
+function errorBars(column, indices, tone, without) {
+  const points = data.front.points;
+  const ends = { accuracy: ["accuracy_low", "accuracy_high"], latency_ms: ["latency_low_ms", "latency_high_ms"] }[column];
+  if (!ends) return undefined;
+  const distance = (end, i) => points[end][i] === null || without.includes(i) ? 0 : Math.abs(points[end][i] - points[column][i]);
+  return { type: "data", symmetric: false, thickness: 1, width: 0, color: tone,
+    arrayminus: indices.map(i => distance(ends[0], i)), array: indices.map(i => distance(ends[1], i)) };
+}
+
+// Where the names of presets stand: above the front if they fit, else on the side that has room.
+function namesOf(presets, x, y) {
+  const column = data.front.points[x];
+  const middle = Math.max(...column) / 2;
+  return presets.map(i => y === "accuracy" && (innerWidth > 640 || column[i] > middle) ? "top left" : "bottom right");
+}
+
+function drawFront() {
+  const { axes, points, fronts, budgets } = data.front;
+  const [x, y] = [byId("x").value, byId("y").value];
+  if (!fronts[x + " " + y]) return;
+  const front = fronts[x + " " + y];
+  const all = points.label.map((_, i) => i).filter(i => points[x][i] !== null && points[y][i] !== null);
+  const trained = all.filter(i => points.state[i] === "complete");
+  const trace = (name, indices, marker, more) => ({
+    name, type: "scatter", mode: "markers", x: indices.map(i => points[x][i]), y: indices.map(i => points[y][i]),
+    text: indices.map(i => points.hover[i]), hoverinfo: "text", marker, cliponaxis: false, visible: indices.length ? true : false, ...more,
+  });
+  const bars = (indices, tone, without = []) => ({
+    error_x: errorBars(x, indices, tone, without), error_y: errorBars(y, indices, tone, without) });
+  const rest = trained.filter(i => !front.includes(i) && !points.preset[i]);
+  const shared = rest.filter(i => points.on_front[i]);
+  const presets = trained.filter(i => points.preset[i]);
+  const over = all.filter(i => points.state[i] === "over_budget");
+  const traces = [
+    trace("over budget", over, { size: 8, symbol: "circle-open", color: colour("grey"), line: { width: 1.5 } }),
+    trace("dominated", rest.filter(i => !points.on_front[i]), { size: 8, color: colour("grey"), opacity: 0.75 }),
+    trace("on the front of all objectives", shared, { size: 9, color: colour("shared") }, bars(shared, colour("shared"))),
+    // What a point dominates lies on its costly side: the step leaves the point towards more cost.
+    trace("front of these axes", front, { size: 10, color: colour("front") }, { mode: "lines+markers",
+      line: { shape: axes[x].cost ? "hv" : "vh", width: 2, color: colour("front") }, ...bars(front, colour("front"), presets) }),
+    trace("preset", presets, { size: 13, symbol: "diamond", color: colour("preset"), line: { width: 1.5, color: colour("page") } },
+      { mode: "markers+text", texttemplate: presets.map(i => points.label[i]), textposition: namesOf(presets, x, y),
+        textfont: { color: colour("preset"), size: 13 }, ...bars(presets, colour("preset")) }),
+  ];
+  const view = layout(axes[x].label, axes[y].label);
+  const logarithmic = byId("log").checked;
+  for (const [axis, name] of [[view.xaxis, x], [view.yaxis, y]]) {
+    axis.type = logarithmic && axes[name].cost ? "log" : "linear";
+    if (name === "params" || name === "macs") axis.tickformat = "~s";
+    if (axis.type === "log") axis.dtick = "D2";
+  }
+  view.shapes = budgets.flatMap(budget => budget.limits.flatMap(limit => {
+    const line = { type: "line", layer: "below", line: { color: colour("budget"), width: 1.5, dash: "dash" } };
+    const label = { text: "budget: " + budget.label, font: { size: 12, color: colour("budget") }, textposition: "middle" };
+    if (budget.metric === x) return [{ ...line, x0: limit, x1: limit, yref: "paper", y0: 0, y1: 1, label }];
+    if (budget.metric === y) return [{ ...line, y0: limit, y1: limit, xref: "paper", x0: 0, x1: 1, label }];
+    return [];
+  }));
+  show("front", traces, view);
+}
+
+function drawTrials() {
+  const { trial, seconds, state, outcomes } = data.cost;
+  const traces = outcomes.map(({ state: one, outcome: name }) => {
+    const indices = trial.map((_, i) => i).filter(i => state[i] === one);
+    return { name, type: "bar", x: indices.map(i => trial[i]), y: indices.map(i => seconds[i]),
+      marker: { color: colour(one) }, hovertemplate: "trial %{x}, " + name + ": %{y:.1f} s<extra></extra>" };
+  });
+  show("trials", traces, { ...layout("Trial", "Cost of the trial (s)"), barmode: "overlay", showlegend: true });
+}
+
+function drawHistory() {
+  if (!data.history) return;
+  const { trial, percent } = data.history;
+  const trace = { type: "scatter", mode: "lines", x: trial, y: percent, line: { shape: "hv", width: 2, color: colour("front") },
+    hovertemplate: "after trial %{x}: %{y:.2f} %<extra></extra>" };
+  const view = layout("Trial", "Hypervolume (% of the box)");
+  view.yaxis.rangemode = "tozero";
+  view.margin.t = 16;  // no legend
+  show("history", [trace], view);
+}
+
+function draw() {
+  drawFront();
+  drawTrials();
+  drawHistory();
+}
+
+function chooseAxes() {
+  const { axes, x, y } = data.front;
+  const names = Object.keys(axes);
+  if (names.length < 2) return;
+  const chosen = { x, y };
+  for (const id of ["x", "y"]) {
+    for (const name of names) {
+      const text = new DOMParser().parseFromString(axes[name].label, "text/html").body.textContent;
+      byId(id).add(new Option(text, name, false, name === chosen[id]));
+    }
+    byId(id).addEventListener("change", () => {
+      const other = id === "x" ? "y" : "x";
+      if (byId(id).value === chosen[other]) byId(other).value = chosen[id];  // the two swap
+      chosen.x = byId("x").value;
+      chosen.y = byId("y").value;
+      drawFront();
+    });
+  }
+  byId("log").addEventListener("change", drawFront);
+  document.querySelector(".controls").hidden = false;
+}
+
+function sortBy(column, header) {
+  const headers = [...header.parentNode.children];
+  const descending = header.getAttribute("aria-sort") === "ascending";
+  headers.forEach(cell => cell.removeAttribute("aria-sort"));
+  header.setAttribute("aria-sort", descending ? "descending" : "ascending");
+  const body = byId("candidates").tBodies[0];
+  const key = row => row.cells[column].dataset.sort;
+  const compare = (a, b) => a !== "" && b !== "" && !isNaN(a) && !isNaN(b) ? a - b : a.localeCompare(b);
+  const rows = [...body.rows].sort((first, second) => {
+    const [a, b] = [key(first), key(second)];
+    if (a === "" || b === "") return (a === "") - (b === "");  // what is missing comes last both ways
+    return descending ? compare(b, a) : compare(a, b);
+  });
+  body.append(...rows);
+}
+
+document.querySelectorAll("#candidates thead th").forEach((header, column) => {
+  const button = document.createElement("button");
+  button.append(...header.childNodes);
+  button.addEventListener("click", () => sortBy(column, header));
+  header.append(button);
+});
+byId("unscripted").hidden = true;
+chooseAxes();
+draw();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+for (const [event, state] of [["beforeprint", true], ["afterprint", false]]) {
+  addEventListener(event, () => {  // paper is white, and narrower than most windows
+    printing = state;
+    document.documentElement.toggleAttribute("data-print", state);
+    draw();
+  });
+}

@@ -1,0 +1,617 @@
+import json
+import os
+import random
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import sync_playwright
+
+from mvit_nas.errors import InputError
+from mvit_nas.results.findings import STATE_WORDS, Finding, findings, front_rows, headline
+from mvit_nas.results.plots import front_plot
+from mvit_nas.results.report import candidates, page_data, provenance, remake_report, render, write_report
+from mvit_nas.results.table import make_table, read_table
+
+PRESETS = [
+    ("mobilevit_xxs", 0.631, 951_000, 261_000_000, 7.4),
+    ("mobilevit_xs", 0.668, 1_934_000, 706_000_000, 14.1),
+    ("mobilevit_s", 0.689, 4_938_000, 1_421_000_000, 22.8),
+]
+
+
+def environment(**changes):
+    document = {
+        "study": "Shirts and shoes within six million",
+        "command": "mvit-nas search --data clothing --budget 6M --trials 36 --seed 0",
+        "created": "2026-11-21T09:21:48+00:00",
+        "mvit_nas": "0.1.0",
+        "python": "3.12.3",
+        "packages": {"torch": "2.12.0+cpu", "optuna": "5.0.1", "numpy": "2.4.6"},
+        "commit": None,
+        "hardware": {
+            "processor": "AMD EPYC 7B13",
+            "cores": 2,
+            "memory_gib": 7.8,
+            "gpu": None,
+            "system": "Linux 6.8",
+        },
+        "device": "cpu",
+        "data": {
+            "name": "clothing",
+            "source": "clothing/",
+            "fingerprint": "sha256:4b0c9d31",
+            "classes": ["dress", "hat", "<script>alert(1)</script>"],
+            "images": {"train": 2463, "validation": 341, "test": 372},
+            "skipped": ["train/hat/broken.jpg: truncated"],
+            "notes": [],
+        },
+        "space": {
+            "name": "mobilevit_small",
+            "settings": 46656,
+            "networks": 31104,
+            "text": "base: mobilevit_xs\nfactors:\n  width: [0.5, 0.75, 1.0]\n  patch_size: [1, 2, 4]\n",
+        },
+        "experiment": {
+            "budgets": [{"metric": "params", "low": 0.0, "high": 6e6}],
+            "objectives": ["accuracy", "params", "latency_ms"],
+            "schedule": {"name": "short", "epochs": 8, "image_size": 64, "learning_rate": 0.002},
+            "seed": 0,
+            "threads": 1,
+        },
+        "latency": {
+            "runtime": "PyTorch",
+            "target": "this host",
+            "threads": 1,
+            "reference": "mobilevit_xxs",
+            "reference_ms": 7.4,
+        },
+        "hypervolume_reference": {"accuracy": 0.1, "params": 6e6, "latency_ms": 40.0},
+        "presets": [name for name, *_ in PRESETS],
+        "elapsed_seconds": 2710.4,
+    }
+    return {**document, **changes}
+
+
+def trained(trial, accuracy, params, macs, latency, **more):
+    """A complete row as the search writes it, with intervals around its numbers."""
+    return {
+        "trial": trial,
+        "arch_id": f"{(trial + 3) * 2654435761 % 2**32:08x}",
+        "name": "",
+        "state": "complete",
+        "accuracy": accuracy,
+        "accuracy_low": accuracy - 0.026,
+        "accuracy_high": accuracy + 0.024,
+        "params": params,
+        "macs": macs,
+        "latency_ms": latency,
+        "latency_low_ms": latency * 0.985,
+        "latency_high_ms": latency * 1.02,
+        "latency_runs": 60 + trial,
+        "latency_threads": 1,
+        "seconds": 40.0 + trial,
+        "cached": False,
+        "seed": trial,
+        **more,
+    }
+
+
+def example_table():
+    """36 trials of a search that could have been, in every state."""
+    luck = random.Random(5)
+    rows = []
+    for trial, (name, *numbers) in enumerate(PRESETS):
+        rows.append(trained(trial, *numbers, name=name))
+    for trial in range(3, 36):
+        width, depth = luck.choice([0.5, 0.75, 1.0, 1.25]), luck.choice([1, 2, 3, 4])
+        patch_size, placement = luck.choice([1, 2, 4]), luck.choice(["3 4 5", "4 5", "5"])
+        params = int(1_700_000 * width**1.8 * (0.6 + 0.25 * depth) * luck.uniform(0.85, 1.2))
+        macs = int(params * luck.uniform(250, 420))
+        latency = macs / 7e7 * luck.uniform(0.8, 1.3) + 2
+        accuracy = 0.72 - 0.13 / (params / 1e6 + 0.35) + luck.gauss(0, 0.012)
+        row = trained(trial, accuracy, params, macs, latency)
+        row |= {
+            "param.width": width,
+            "param.depth": depth,
+            "param.patch_size": patch_size,
+            "param.placement": placement,
+        }
+        if trial % 9 == 4:
+            row |= dict.fromkeys(["accuracy", "accuracy_low", "accuracy_high"])
+            row |= dict.fromkeys(["latency_ms", "latency_low_ms", "latency_high_ms", "latency_runs"])
+            row |= {"state": "over_budget", "params": 6_300_000 + 90_000 * trial, "macs": 2_100_000_000}
+            row |= {"seconds": 0.01, "reason": f"{row['params'] / 1e6:.2f}M parameters, at most 6M"}
+        elif trial in (10, 17, 24, 34):
+            state = {10: "failed", 17: "duplicate", 24: "invalid", 34: "interrupted"}[trial]
+            reason = {
+                10: "the loss is not finite at step 112",
+                24: "dim must be divisible by heads, got 90, 4",
+            }
+            row |= dict.fromkeys(["accuracy", "accuracy_low", "accuracy_high"])
+            row |= {"state": state, "reason": reason.get(trial, "")}
+        elif trial == 20:
+            row |= {"cached": True, "seconds": 0.0}
+        rows.append(row)
+    return make_table(rows)
+
+
+def three_rows(**changes):
+    """A table small enough to work out by hand."""
+    rows = [
+        trained(0, 0.60, 1_000_000, 200_000_000, 5.0, name="mobilevit_xxs", arch_id="aa"),
+        trained(1, 0.70, 2_000_000, 300_000_000, 6.0, arch_id="bb"),
+        trained(2, 0.73, 4_000_000, 900_000_000, 15.0, arch_id="cc"),
+    ]
+    return make_table(row | changes for row in rows)
+
+
+# The findings
+
+
+def test_the_front_has_the_best_accuracy_first_and_each_architecture_once():
+    table = pd.concat([three_rows(), three_rows()], ignore_index=True)
+    assert front_rows(table, ["accuracy", "params"])["arch_id"].tolist() == ["cc", "bb", "aa"]
+    assert front_rows(table, ["accuracy"])["arch_id"].tolist() == ["cc"]
+    assert front_rows(table, ["params", "latency_ms"])["arch_id"].tolist() == ["aa"]
+
+
+def test_only_trained_candidates_are_on_the_front():
+    table = make_table(
+        [{"state": "failed", "accuracy": 0.9, "params": 5}, {"state": "complete", "params": 9}]
+    )
+    assert front_rows(table, ["accuracy", "params"]).empty
+    assert front_rows(table, ["params"]).index.tolist() == [1]
+    assert front_rows(make_table([]), ["accuracy", "params"]).empty
+
+
+def test_the_headline_says_best_and_knee_against_the_presets():
+    assert headline(three_rows(), environment(presets=["mobilevit_xxs", "mobilevit_s"])) == [
+        (
+            "Best within the budget (at most 6M parameters): cc, 73.0 % validation accuracy, short schedule "
+            "(95 % interval 70.4 to 75.4 %), 4M parameters, 900M MACs, 15 ms latency."
+        ),
+        (
+            "Against mobilevit_xxs: +13.0 accuracy points, 300 % more parameters, 350 % more MACs, "
+            "200 % higher latency."
+        ),
+        (
+            "Knee of the front (accuracy against parameters): bb, 70.0 % validation accuracy, short schedule "
+            "(95 % interval 67.4 to 72.4 %), 2M parameters, 300M MACs, 6 ms latency."
+        ),
+        (
+            "Against mobilevit_xxs: +10.0 accuracy points, 100 % more parameters, 50 % more MACs, "
+            "20 % higher latency."
+        ),
+        "Presets not compared: mobilevit_s (not tried).",
+    ]
+
+
+def test_intervals_that_overlap_are_said_to():
+    table = make_table(
+        [
+            trained(0, 0.60, 1_000_000, 200, 5.0, name="mobilevit_xxs"),
+            trained(1, 0.62, 900_000, 200, 4.0, arch_id="bb"),
+            {"state": "over_budget", "name": "mobilevit_s"},
+        ]
+    )
+    found = findings(table, environment(presets=["mobilevit_xxs", "mobilevit_s"]))
+    assert found[0].comparisons == (
+        (
+            "Against mobilevit_xxs: +2.0 accuracy points (the intervals overlap), 10 % fewer parameters, "
+            "the same MACs, 20 % lower latency"
+        ),
+    )
+    assert found[1] == Finding(
+        title="Presets not compared", subject="", facts=("mobilevit_s (over budget)",), comparisons=()
+    )
+
+
+def test_of_two_as_accurate_the_cheaper_is_the_best():
+    rows = [
+        trained(0, 0.7, 3_000_000, 2, 1.0, arch_id="aa"),
+        trained(1, 0.7, 2_000_000, 3, 2.0, arch_id="bb"),
+    ]
+    assert findings(make_table(rows), environment(presets=[]))[0].subject == "bb"
+
+
+def test_nothing_complete_is_said():
+    table = make_table([{"state": "failed"}, {"state": "over_budget"}, {"state": "over_budget"}])
+    assert headline(table, environment()) == [
+        "No candidate was trained to the end: 3 tried: 2 over budget, 1 failed."
+    ]
+    assert headline(make_table([]), environment()) == [
+        "No candidate was trained to the end: no trial has ended yet."
+    ]
+
+
+def only_costs():
+    """A search without training: complete rows that have no accuracy."""
+    document = environment(presets=["mobilevit_xxs"])
+    document["experiment"] = document["experiment"] | {"objectives": ["params", "latency_ms"], "budgets": []}
+    return three_rows(accuracy=None, accuracy_low=None, accuracy_high=None), document
+
+
+def test_a_search_over_costs_alone_names_the_smallest():
+    assert headline(*only_costs()) == [
+        "Fewest parameters: mobilevit_xxs, 1M parameters, 200M MACs, 5 ms latency.",
+        "Lowest latency: mobilevit_xxs, 1M parameters, 200M MACs, 5 ms latency.",
+    ]
+
+
+# The page as data
+
+
+def test_the_front_is_first_among_the_candidates():
+    table = example_table()
+    rows = candidates(table, environment())
+    front = front_rows(table, ["accuracy", "params", "latency_ms"])
+    assert len(rows) == len(table)
+    assert [row["front"] for row in rows] == [True] * len(front) + [False] * (len(table) - len(front))
+    states = [row["state"] for row in rows]
+    assert states == sorted(states, key=lambda state: state != "complete")
+
+
+def test_a_candidate_shows_intervals_choices_and_what_was_not_measured():
+    table = make_table(
+        [
+            trained(7, 0.7, 2_000_000, 300_000_000, 6.0, name="mobilevit_xs", arch_id="aa")
+            | {"cached": True, "param.width": 0.75},
+            {"trial": 8, "arch_id": "bb", "state": "failed", "reason": "no memory", "param.depth": 3},
+        ]
+    )
+    rows = [
+        [(cell["text"], cell["detail"], cell["sort"]) for cell in row["cells"]]
+        for row in candidates(table, environment())
+    ]
+    assert rows == [
+        [
+            ("mobilevit_xs", "aa", "mobilevit_xs"),
+            ("front", "", 0),
+            ("70.0", "67.4 to 72.4 %", 0.7),
+            ("2M", "", 2_000_000),
+            ("300M", "", 300_000_000),
+            ("6.00", "5.91 to 6.12 ms", 6.0),
+            ("0.75", "", 0.75),
+            ("-", "", ""),
+            ("trained (earlier)", "", "trained (earlier)"),
+            ("47.0", "", 47.0),
+            ("7", "", 7),
+        ],
+        [
+            ("bb", "", "bb"),
+            ("", "", 1),
+            *[("-", "", "")] * 4,
+            ("-", "", ""),
+            ("3", "", 3),
+            ("failed", "no memory", "failed"),
+            ("-", "", ""),
+            ("8", "", 8),
+        ],
+    ]
+
+
+def test_provenance_tells_all_of_the_environment():
+    sections = dict(provenance(environment(extra={"new": [1, {"a": True}]})))
+    assert list(sections) == [
+        "Run",
+        "packages",
+        "hardware",
+        "data",
+        "space",
+        "experiment",
+        "latency",
+        "hypervolume reference",
+        "extra",
+    ]
+    assert ("commit", "none") in sections["Run"]
+    assert ("elapsed", "45 min 10 s") in sections["Run"]
+    assert ("images: validation", "341") in sections["data"]
+    assert ("budgets", "at most 6M parameters") in sections["experiment"]
+    assert ("schedule: epochs", "8") in sections["experiment"]
+    assert ("params", "6\u202f000\u202f000") in sections["hypervolume reference"]
+    assert sections["extra"] == [("new", "1, a yes")]
+
+
+def test_numbers_that_are_not_finite_are_never_written(tmp_path):
+    document = environment(elapsed_seconds=12.0)
+    document["latency"] = document["latency"] | {"reference_ms": float("nan")}
+    page = write_report(example_table(), document, tmp_path)
+    assert json.loads((tmp_path / "environment.json").read_text())["latency"]["reference_ms"] is None
+    assert not re.search(r"\b(NaN|Infinity)\b", data_of(page.read_text()))
+
+
+# The files
+
+
+def data_of(page):
+    return re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1]
+
+
+def test_a_report_is_three_files(tmp_path):
+    table = example_table()
+    page = write_report(table, environment(), tmp_path / "deep" / "report")
+    assert page == tmp_path / "deep" / "report" / "report.html"
+    assert sorted(path.name for path in page.parent.iterdir()) == [
+        "environment.json",
+        "report.html",
+        "results.csv",
+    ]
+    pd.testing.assert_frame_equal(read_table(page.parent / "results.csv"), table)
+    assert json.loads((page.parent / "environment.json").read_text()) == environment()
+
+
+def test_a_report_is_made_again_from_its_files(tmp_path):
+    first = write_report(example_table(), environment(), tmp_path).read_text()
+    (tmp_path / "report.html").unlink()
+    assert remake_report(tmp_path).read_text() == first
+
+
+def test_text_from_outside_stays_text():
+    table = three_rows(reason="</script><script>alert(2)</script>", name="<img src=x onerror=alert(3)>")
+    page = render(table, environment(study="<script>alert(1)</script>"))
+    own = page.replace(re.search(r"<script>/\*\*.*?</script>", page, re.DOTALL)[0], "")  # without plotly
+    assert "<script>alert" not in own
+    assert "<img" not in own
+    assert "&lt;script&gt;alert(1)" in own
+    assert "<" not in data_of(page)
+    json.loads(data_of(page))
+
+
+def _broken(tmp_path, change):
+    write_report(three_rows(), environment(), tmp_path)
+    document = environment()
+    change(document)
+    (tmp_path / "environment.json").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda document: document.pop("study"), "'study' is missing"),
+        (lambda document: document["experiment"].pop("objectives"), "'experiment.objectives' is missing"),
+        (lambda document: document.update(experiment=3), "'experiment' must be an object"),
+        (lambda document: document.update(presets="all"), "'presets' has the wrong type, str"),
+        (
+            lambda document: document["experiment"].update(objectives=["size"]),
+            "'experiment.objectives' must be some of accuracy, params, macs, latency_ms",
+        ),
+        (
+            lambda document: document["experiment"].update(objectives=[]),
+            "'experiment.objectives' must be some of accuracy, params, macs, latency_ms",
+        ),
+        (
+            lambda document: document["experiment"].update(budgets=[{"metric": "params"}]),
+            "'experiment.budgets' must hold metric, low and high",
+        ),
+        (
+            lambda document: document["hypervolume_reference"].update(params="big"),
+            "'hypervolume_reference' must hold numbers by objective",
+        ),
+        (
+            lambda document: document["experiment"].update(
+                budgets=[{"metric": "params", "low": 0, "high": "6M"}]
+            ),
+            "'experiment.budgets' must hold metric, low and high",
+        ),
+        (lambda document: document["data"].pop("name"), "'data.name' is missing"),
+        (lambda document: document["latency"].pop("threads"), "'latency.threads' is missing"),
+    ],
+)
+def test_an_environment_that_lacks_something_is_an_error(tmp_path, change, message):
+    _broken(tmp_path, change)
+    with pytest.raises(InputError) as error:
+        remake_report(tmp_path)
+    assert str(error.value) == f"{tmp_path / 'environment.json'}: {message}"
+
+
+def test_a_broken_or_missing_file_is_an_error_in_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"results.csv: there is no such file$"):
+        remake_report(tmp_path)
+    write_report(three_rows(), environment(), tmp_path)
+    path = tmp_path / "environment.json"
+    path.write_text("{")
+    with pytest.raises(InputError, match=r"environment.json: is no JSON document \(Expecting property name"):
+        remake_report(tmp_path)
+    path.write_text("[]")
+    with pytest.raises(InputError, match=r"environment.json: must hold one JSON object$"):
+        remake_report(tmp_path)
+    path.unlink()
+    with pytest.raises(InputError, match=r"environment.json: there is no such file$"):
+        remake_report(tmp_path)
+    path.mkdir()
+    with pytest.raises(InputError, match=r"environment.json: cannot be read \(Is a directory\)$"):
+        remake_report(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot write .*results.csv: (Not a directory|File exists)$"):
+        write_report(three_rows(), environment(), tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    "table", [make_table([]), make_table([{"trial": 0, "state": "failed"}])], ids=["no trial", "one failed"]
+)
+def test_a_page_is_written_when_nothing_is_complete(tmp_path, table):
+    page = write_report(table, environment(), tmp_path).read_text()
+    assert "No candidate was trained to the end" in page
+    assert remake_report(tmp_path).read_text() == page
+
+
+# The page in a browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    if path is None:
+        assert not os.environ.get("CI"), f"CI needs a browser: {', '.join(names)}"
+        pytest.skip("no browser")
+    switches = "no-sandbox disable-gpu disable-background-networking disable-component-update disable-sync"
+    arguments = [f"--{switch}" for switch in [*switches.split(), "no-first-run"]]
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Open a report; afterwards, no error was in the console and nothing but the file was asked for."""
+    pages, complaints, requests = [], [], []
+
+    def open_report(table, document, **options):
+        path = write_report(table, document, tmp_path)
+        page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        page.goto(path.as_uri())
+        pages.append(page)
+        return page
+
+    yield open_report
+    for page in pages:
+        page.close()
+    assert complaints == []
+    assert {url for url in requests if not url.startswith("data:")} <= {(tmp_path / "report.html").as_uri()}
+
+
+def shown_front(page):
+    return page.evaluate(
+        """() => {
+            const traces = document.getElementById('front').data;
+            const front = traces.find(trace => trace.name === 'front of these axes');
+            return front.x.map((x, i) => [x, front.y[i]]);
+        }"""
+    )
+
+
+def test_the_front_on_the_page_is_the_front_of_the_table(opened):
+    table = example_table()
+    page = opened(table, environment())
+    plot = front_plot(table, environment())
+    assert shown_front(page)
+    for x in plot["axes"]:
+        for y in plot["axes"]:
+            if x == y:
+                continue
+            page.select_option("#x", x)
+            page.select_option("#y", y)
+            points = plot["points"]
+            expected = [[points[x][i], points[y][i]] for i in plot["fronts"][f"{x} {y}"]]
+            assert shown_front(page) == expected, (x, y)
+            title = page.evaluate("document.getElementById('front').layout.xaxis.title.text")
+            assert title == plot["axes"][x]["label"]
+
+
+def test_choosing_the_other_axis_swaps_the_two(opened):
+    page = opened(example_table(), environment())
+    page.select_option("#x", "accuracy")
+    assert page.input_value("#y") == "params"
+    assert page.evaluate("document.getElementById('front').layout.yaxis.title.text") == "Parameters"
+
+
+def test_the_step_leaves_each_point_towards_more_cost(opened):
+    page = opened(example_table(), environment())
+    shape = "document.getElementById('front').data.find(t => t.name === 'front of these axes').line.shape"
+    assert page.evaluate(shape) == "hv"
+    page.select_option("#x", "accuracy")
+    assert page.evaluate(shape) == "vh"
+
+
+def test_paper_is_white_also_for_those_who_read_in_the_dark(opened):
+    page = opened(example_table(), environment(), color_scheme="dark")
+    line = "document.getElementById('front').data.find(t => t.name === 'front of these axes').line.color"
+    page.evaluate("() => { dispatchEvent(new Event('beforeprint')) }")
+    assert page.evaluate(line) == "#0072b2"
+    page.evaluate("() => { dispatchEvent(new Event('afterprint')) }")
+    assert page.evaluate(line) == "#56b4e9"
+
+
+def test_costs_can_be_shown_on_a_logarithmic_axis(opened):
+    page = opened(example_table(), environment())
+    kinds = "['xaxis', 'yaxis'].map(axis => document.getElementById('front').layout[axis].type)"
+    assert page.evaluate(kinds) == ["linear", "linear"]
+    page.check("#log")
+    assert page.evaluate(kinds) == ["log", "linear"]
+
+
+def test_candidates_over_the_budget_appear_only_between_two_costs(opened):
+    page = opened(example_table(), environment())
+    over = "document.getElementById('front').data.find(t => t.name === 'over budget').x.length"
+    assert page.evaluate(over) == 0
+    page.select_option("#y", "macs")
+    assert page.evaluate(over) == (example_table()["state"] == "over_budget").sum() > 0
+
+
+def test_a_click_on_a_header_sorts_the_candidates(opened):
+    page = opened(example_table(), environment())
+    column = page.locator("#candidates thead th", has_text="Parameters")
+
+    def values():
+        return page.evaluate(
+            "[...document.querySelectorAll('#candidates tbody tr')].map(row => row.cells[3].dataset.sort)"
+        )
+
+    column.locator("button").click()
+    ascending = [int(value) for value in values()]
+    assert ascending == sorted(ascending)
+    assert column.get_attribute("aria-sort") == "ascending"
+    column.locator("button").click()
+    assert [int(value) for value in values()] == sorted(ascending, reverse=True)
+
+
+def test_the_page_follows_the_colour_scheme(opened):
+    page = opened(example_table(), environment(), color_scheme="dark")
+    line = "document.getElementById('front').data.find(t => t.name === 'front of these axes').line.color"
+    assert page.evaluate(line) == "#56b4e9"
+    page.emulate_media(color_scheme="light")
+    page.wait_for_timeout(200)
+    assert page.evaluate(line) == "#0072b2"
+
+
+def test_the_tables_are_there_without_scripts(opened):
+    page = opened(example_table(), environment(), java_script_enabled=False)
+    assert page.locator("#candidates tbody tr").count() == 36
+    assert not page.locator(".controls").is_visible()
+    assert page.get_by_text("The plots need scripts").is_visible()
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_page_is_no_wider_than_the_window(opened, width):
+    page = opened(example_table(), environment(), viewport={"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_page_opens_when_nothing_is_complete(opened):
+    page = opened(make_table([{"trial": 0, "state": "failed", "seconds": 3.0}]), environment())
+    assert page.get_by_text("there is no front").is_visible()
+
+
+def test_the_page_opens_on_a_search_over_costs_alone(opened):
+    page = opened(*only_costs())
+    assert shown_front(page) == [[1_000_000, 200_000_000]]
+
+
+def test_a_hostile_name_stays_text_in_the_page(opened):
+    name = "<img src=x onerror=alert(3)>"
+    page = opened(three_rows(name=name, reason="</script><script>alert(2)</script>"), environment(study=name))
+    assert page.locator("h1").text_content() == name
+    assert page.locator("img").count() == 0
+
+
+def test_every_state_has_its_word():
+    rows = page_data(example_table(), environment())["outcomes"]
+    assert [row["outcome"] for row in rows] == list(STATE_WORDS.values())
+
+
+if __name__ == "__main__":  # the example page, to look at: python tests/test_report.py FOLDER
+    import sys
+
+    print(write_report(example_table(), environment(), Path(sys.argv[1])))
