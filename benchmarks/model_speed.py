@@ -43,7 +43,11 @@ def transformers_model(arch: ArchConfig) -> nn.Module:
     blocks = [stage.mobilevit for stage in arch.stages[2:]]
     config = MobileViTConfig(
         hidden_sizes=[block.dim for block in blocks],
-        neck_hidden_sizes=[arch.stem.channels, *(stage.channels for stage in arch.stages), arch.head_channels],
+        neck_hidden_sizes=[
+            arch.stem.channels,
+            *(stage.channels for stage in arch.stages),
+            arch.head_channels,
+        ],
         expand_ratio=arch.stages[0].expand_ratio,
         num_labels=1000,
     )

@@ -22,7 +22,7 @@ _PUBLIC = {
     "write_report": "mvit_nas.results.report",
 }
 
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
+__all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
     from mvit_nas.arch.config import (

@@ -14,7 +14,11 @@ class InputError(MvitNasError):
 
 
 class ArchError(InputError):
-    """An architecture that cannot be built."""
+    """A description that is no architecture."""
+
+
+class InvalidArchError(ArchError):
+    """Values that each make sense and together do not, such as a width that the heads do not divide."""
 
 
 class SpaceError(InputError):
@@ -37,8 +41,8 @@ class PartialError(MvitNasError):
     exit_code = 4
 
 
-class MissingDependencyError(MvitNasError):
-    """An optional dependency or a device is not there."""
+class DeviceError(MvitNasError):
+    """A device that was asked for is not there."""
 
     exit_code = 5
 

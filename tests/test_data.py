@@ -184,9 +184,7 @@ def test_exif_orientation_turns_the_image_and_its_aspect(
 ) -> None:
     stored = Image.new("RGB", (32, 16))
     for place, quarter in enumerate(QUARTERS):
-        stored.paste(
-            quarter, (16 * (place % 2), 8 * (place // 2), 16 * (place % 2) + 16, 8 * (place // 2) + 8)
-        )
+        stored.paste(quarter, (16 * (place % 2), 8 * (place // 2), 16 * (place % 2) + 16, 8 * (place // 2) + 8))
     exif = Image.Exif()
     exif[0x0112] = orientation
     decoded = decode(encoded(stored, "PNG", exif=exif), side=8)
@@ -288,9 +286,7 @@ def test_a_folder_named_like_a_set_is_pointed_out(tmp_path: Path, monkeypatch: p
 
 
 def test_an_unknown_name_lists_the_named_sets() -> None:
-    assert "there is no folder 'digitz', nor a named set (known: digits)" in message(
-        lambda: find_data("digitz")
-    )
+    assert "there is no folder 'digitz', nor a named set (known: digits)" in message(lambda: find_data("digitz"))
 
 
 # --- Image folders
@@ -413,9 +409,7 @@ def test_what_is_hidden_or_no_image_is_ignored_and_links_are_followed(tmp_path: 
     assert data.notes[-1] == "Files left out by extension: 1 .heic, 1 .txt."
 
 
-def test_a_carved_part_is_never_larger_than_its_limit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_carved_part_is_never_larger_than_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data_module, "_CARVED_MAX", 10)
     data = find_data(image_folder(tmp_path / "pets", {"a": 90, "b": 60}))
     assert np.bincount(data.labels_N[data.members["test"]]).tolist() == [6, 4]
@@ -451,9 +445,7 @@ def test_a_class_too_small_to_be_split_is_named_with_its_count(tmp_path: Path) -
     assert "'b' has 2, 'c' has 1; a class needs 3, one for each of train and test and validation" in found
     given = image_folder(tmp_path / "given", {"a": 9, "b": 1}, prefix="train")
     image_folder(given, {"a": 1}, prefix="test")
-    assert "'b' has 1; a class needs 2, one for each of train and validation" in message(
-        lambda: find_data(given)
-    )
+    assert "'b' has 1; a class needs 2, one for each of train and validation" in message(lambda: find_data(given))
 
 
 def test_a_class_folder_without_images_is_named(tmp_path: Path) -> None:
@@ -686,9 +678,7 @@ def test_a_part_is_decoded_into_read_only_mapped_memory(pets: ImageData, tmp_pat
     assert images.skipped == ()
 
 
-def test_a_second_load_decodes_nothing(
-    pets: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_load_decodes_nothing(pets: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = load_part(pets, "train", side=8, cache=tmp_path / "cache")
     monkeypatch.setattr(data_module, "decode", refuse_to_decode)
     assert equal(load_part(pets, "train", side=8, cache=tmp_path / "cache"), first)
@@ -703,9 +693,7 @@ def test_loading_train_never_opens_a_test_image(tmp_path: Path) -> None:
     assert load_part(data, "validation", side=8, cache=tmp_path / "cache").skipped == ()
 
 
-@pytest.mark.parametrize(
-    "damage", ["pixels.npy", "aspects.npy", "labels.npy", "index.json", "truncated", "other"]
-)
+@pytest.mark.parametrize("damage", ["pixels.npy", "aspects.npy", "labels.npy", "index.json", "truncated", "other"])
 def test_a_damaged_cache_is_made_again(pets: ImageData, tmp_path: Path, damage: str) -> None:
     cache = tmp_path / "cache"
     first = load_part(pets, "train", side=8, cache=cache)
@@ -755,9 +743,7 @@ def test_broken_images_are_skipped_counted_and_named(tmp_path: Path) -> None:
     (root / "train/b/0059.png").symlink_to(tmp_path / "nowhere")
     images = load_part(find_data(root), "train", side=8, cache=tmp_path / "cache")
     named = [f"train/a/00{10 + number}.png: " for number in range(len(BROKEN))]
-    assert [text.startswith(name) for text, name in zip(images.skipped[:-1], named, strict=True)] == [
-        True
-    ] * 6
+    assert [text.startswith(name) for text, name in zip(images.skipped[:-1], named, strict=True)] == [True] * 6
     assert images.skipped[-1] == "train/b/0059.png: No such file or directory"
     assert images.pixels_NHWC.shape == (
         113,
@@ -849,9 +835,7 @@ def test_any_other_failure_to_write_keeps_its_traceback(
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(data_module, "_write_header", fail)
-    assert "Input/output error" in message(
-        lambda: load_part(pets, "train", side=8, cache=tmp_path / "c"), OSError
-    )
+    assert "Input/output error" in message(lambda: load_part(pets, "train", side=8, cache=tmp_path / "c"), OSError)
 
 
 def test_two_processes_at_once_decode_once_and_agree(tmp_path: Path) -> None:
@@ -865,9 +849,7 @@ def test_two_processes_at_once_decode_once_and_agree(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", program, str(root), str(tmp_path / "cache")]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    processes = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)
-    ]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
     answers = [process.communicate(timeout=60)[0].split() for process in processes]
     assert answers[0][:2] == answers[1][:2]
     assert sorted(answer[2] for answer in answers) == ["False", "True"]
@@ -905,8 +887,6 @@ def test_a_truncated_phone_photo_is_skipped_and_named(tmp_path: Path) -> None:
     content = photo.read_bytes()
     data = find_data(root)
     photo.write_bytes(content[: len(content) // 2])
-    skipped = [
-        text for part in PARTS for text in load_part(data, part, side=32, cache=tmp_path / "cache").skipped
-    ]
+    skipped = [text for part in PARTS for text in load_part(data, part, side=32, cache=tmp_path / "cache").skipped]
     assert len(skipped) == 1
     assert skipped[0].startswith(f"hat/{photo.name}: image file is truncated")

@@ -22,7 +22,11 @@ def their_model(arch: ArchConfig, *, seed: int = 0) -> MobileViTForImageClassifi
     config = TheirConfig(
         image_size=arch.image_size,
         hidden_sizes=[block.dim for block in blocks],
-        neck_hidden_sizes=[arch.stem.channels, *(stage.channels for stage in arch.stages), arch.head_channels],
+        neck_hidden_sizes=[
+            arch.stem.channels,
+            *(stage.channels for stage in arch.stages),
+            arch.head_channels,
+        ],
         num_attention_heads=blocks[0].heads,
         mlp_ratio=blocks[0].mlp_ratio,
         expand_ratio=arch.stages[0].expand_ratio,
@@ -32,10 +36,7 @@ def their_model(arch: ArchConfig, *, seed: int = 0) -> MobileViTForImageClassifi
     model = MobileViTForImageClassification(config)
     # Its own initialisation draws the batch norm scales around 0, which leaves logits of 1e-40.
     for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.normal_(module.bias, std=0.2)
-        elif isinstance(module, torch.nn.LayerNorm):
+        if isinstance(module, torch.nn.BatchNorm2d | torch.nn.LayerNorm):
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.normal_(module.bias, std=0.2)
         elif isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
@@ -105,10 +106,10 @@ def test_bgr_weights_read_rgb_images_after_the_swap():
 def test_weights_of_another_network_are_refused_by_name():
     state = their_model(PRESETS["mobilevit_xxs"]).state_dict()
     deeper = with_values(PRESETS["mobilevit_xxs"], {"stages.2.mobilevit.depth": 3})
-    with pytest.raises(ArchError, match="no tensor 'mobilevit.encoder.layer.2.transformer.layer.2"):
+    with pytest.raises(ArchError, match=r"no tensor 'mobilevit.encoder.layer.2.transformer.layer.2"):
         from_huggingface(deeper, state)
     shallower = with_values(PRESETS["mobilevit_xxs"], {"stages.2.mobilevit.depth": 1})
-    with pytest.raises(ArchError, match="'mobilevit.encoder.layer.2.transformer.layer.1.* has no place"):
+    with pytest.raises(ArchError, match=r"'mobilevit.encoder.layer.2.transformer.layer.1.* has no place"):
         from_huggingface(shallower, state)
     wide = with_values(PRESETS["mobilevit_xxs"], {"stages.2.blocks": 2})
     with pytest.raises(ArchError, match="one inverted residual"):

@@ -33,8 +33,7 @@ def dominates(a, b, maximise):
 def front_by_definition(values, maximise):
     known = [not any(np.isnan(row)) for row in values]
     return [
-        known[i]
-        and not any(known[j] and dominates(values[j], values[i], maximise) for j in range(len(values)))
+        known[i] and not any(known[j] and dominates(values[j], values[i], maximise) for j in range(len(values)))
         for i in range(len(values))
     ]
 
@@ -90,9 +89,7 @@ def test_infinite_values_are_compared_like_others():
 
 
 def test_an_objective_without_a_direction_is_an_error():
-    with pytest.raises(
-        ValueError, match=r"one column an objective, got values.shape=\(1, 2\) and len\(maximise\)=1"
-    ):
+    with pytest.raises(ValueError, match=r"one column an objective, got values.shape=\(1, 2\) and len\(maximise\)=1"):
         front(np.array([[1.0, 2.0]]), [True])
 
 
@@ -106,9 +103,7 @@ def test_the_hypervolume_is_that_of_inclusion_and_exclusion(problem):
     values, maximise = problem
     reference, ideal = box(maximise)
     expected = volume_by_inclusion_exclusion(values, reference, maximise, ideal)
-    assert hypervolume(values, reference, maximise=maximise, ideal=ideal) == pytest.approx(
-        expected, abs=1e-12
-    )
+    assert hypervolume(values, reference, maximise=maximise, ideal=ideal) == pytest.approx(expected, abs=1e-12)
 
 
 @relaxed
@@ -127,9 +122,9 @@ def test_the_order_of_the_rows_does_not_change_the_hypervolume(problem, random):
 def test_only_the_front_counts_for_the_hypervolume(problem):
     values, maximise = problem
     reference, ideal = box(maximise)
-    assert hypervolume(
-        values[front(values, maximise)], reference, maximise=maximise, ideal=ideal
-    ) == pytest.approx(hypervolume(values, reference, maximise=maximise, ideal=ideal), abs=1e-12)
+    assert hypervolume(values[front(values, maximise)], reference, maximise=maximise, ideal=ideal) == pytest.approx(
+        hypervolume(values, reference, maximise=maximise, ideal=ideal), abs=1e-12
+    )
 
 
 @relaxed
@@ -150,9 +145,7 @@ def test_the_history_is_the_hypervolume_of_each_beginning(problem):
     values, maximise = problem
     reference, ideal = box(maximise)
     history = hypervolume_history(values, reference, maximise=maximise, ideal=ideal)
-    expected = [
-        hypervolume(values[: n + 1], reference, maximise=maximise, ideal=ideal) for n in range(len(values))
-    ]
+    expected = [hypervolume(values[: n + 1], reference, maximise=maximise, ideal=ideal) for n in range(len(values))]
     assert history == pytest.approx(expected, abs=1e-12)
     assert (np.diff(history) >= 0).all()
 

@@ -165,6 +165,4 @@ def test_what_the_trials_cost_is_summed_by_outcome():
 def test_trials_without_a_cost_are_shown_without():
     plot = cost_plot(make_table([{"trial": 0, "state": "failed"}]))
     assert plot["seconds"] == [None]
-    assert plot["outcomes"] == [
-        {"state": "failed", "outcome": "failed", "trials": 1, "seconds": 0.0, "percent": 0.0}
-    ]
+    assert plot["outcomes"] == [{"state": "failed", "outcome": "failed", "trials": 1, "seconds": 0.0, "percent": 0.0}]

@@ -159,9 +159,7 @@ def test_the_front_has_the_best_accuracy_first_and_each_architecture_once():
 
 
 def test_only_trained_candidates_are_on_the_front():
-    table = make_table(
-        [{"state": "failed", "accuracy": 0.9, "params": 5}, {"state": "complete", "params": 9}]
-    )
+    table = make_table([{"state": "failed", "accuracy": 0.9, "params": 5}, {"state": "complete", "params": 9}])
     assert front_rows(table, ["accuracy", "params"]).empty
     assert front_rows(table, ["params"]).index.tolist() == [1]
     assert front_rows(make_table([]), ["accuracy", "params"]).empty
@@ -173,18 +171,12 @@ def test_the_headline_says_best_and_knee_against_the_presets():
             "Best within the budget (at most 6M parameters): cc, 73.0 % validation accuracy, short schedule "
             "(95 % interval 70.4 to 75.4 %), 4M parameters, 900M MACs, 15 ms latency."
         ),
-        (
-            "Against mobilevit_xxs: +13.0 accuracy points, 300 % more parameters, 350 % more MACs, "
-            "200 % higher latency."
-        ),
+        ("Against mobilevit_xxs: +13.0 accuracy points, 300 % more parameters, 350 % more MACs, 200 % higher latency."),
         (
             "Knee of the front (accuracy against parameters): bb, 70.0 % validation accuracy, short schedule "
             "(95 % interval 67.4 to 72.4 %), 2M parameters, 300M MACs, 6 ms latency."
         ),
-        (
-            "Against mobilevit_xxs: +10.0 accuracy points, 100 % more parameters, 50 % more MACs, "
-            "20 % higher latency."
-        ),
+        ("Against mobilevit_xxs: +10.0 accuracy points, 100 % more parameters, 50 % more MACs, 20 % higher latency."),
         "Presets not compared: mobilevit_s (not tried).",
     ]
 
@@ -219,12 +211,8 @@ def test_of_two_as_accurate_the_cheaper_is_the_best():
 
 def test_nothing_complete_is_said():
     table = make_table([{"state": "failed"}, {"state": "over_budget"}, {"state": "over_budget"}])
-    assert headline(table, environment()) == [
-        "No candidate was trained to the end: 3 tried: 2 over budget, 1 failed."
-    ]
-    assert headline(make_table([]), environment()) == [
-        "No candidate was trained to the end: no trial has ended yet."
-    ]
+    assert headline(table, environment()) == ["No candidate was trained to the end: 3 tried: 2 over budget, 1 failed."]
+    assert headline(make_table([]), environment()) == ["No candidate was trained to the end: no trial has ended yet."]
 
 
 def only_costs():
@@ -391,9 +379,7 @@ def _broken(tmp_path, change):
             "'hypervolume_reference' must hold numbers by objective",
         ),
         (
-            lambda document: document["experiment"].update(
-                budgets=[{"metric": "params", "low": 0, "high": "6M"}]
-            ),
+            lambda document: document["experiment"].update(budgets=[{"metric": "params", "low": 0, "high": "6M"}]),
             "'experiment.budgets' must hold metric, low and high",
         ),
         (lambda document: document["data"].pop("name"), "'data.name' is missing"),

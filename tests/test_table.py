@@ -70,9 +70,7 @@ def test_an_empty_table_has_its_columns():
 
 
 def test_numpy_scalars_are_numbers():
-    table = make_table(
-        [{"state": "complete", "accuracy": np.float32(0.5), "params": np.int64(7), "trial": 1.0}]
-    )
+    table = make_table([{"state": "complete", "accuracy": np.float32(0.5), "params": np.int64(7), "trial": 1.0}])
     assert table.loc[0, ["accuracy", "params", "trial"]].tolist() == [0.5, 7, 1]
 
 
@@ -126,9 +124,7 @@ def test_an_empty_table_comes_back_as_it_was(tmp_path, suffix):
     pd.testing.assert_frame_equal(read_table(tmp_path / f"results{suffix}"), make_table([]))
 
 
-_values = st.one_of(
-    st.none(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False), st.booleans(), st.text()
-)
+_values = st.one_of(st.none(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False), st.booleans(), st.text())
 _rows = st.fixed_dictionaries(
     {"state": st.sampled_from(["complete", "failed"])},
     optional={

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import json
 import types
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mvit_nas.errors import ArchError
+from mvit_nas.errors import ArchError, InvalidArchError
 
 Fusion = Literal["none", "conv1x1", "conv3x3"]
 
@@ -23,7 +24,7 @@ def round_channels(width: float, *, multiple: int = 8) -> int:
 
 def _require(holds: bool, message: str) -> None:
     if not holds:
-        raise ArchError(message)
+        raise InvalidArchError(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,8 @@ class MobileViTConfig:
         for field in ("dim", "depth", "heads", "patch_size"):
             _require(getattr(self, field) >= 1, f"{field} must be at least 1, got {getattr(self, field)}")
         _require(
-            self.dim % self.heads == 0, f"dim must be divisible by heads, got dim={self.dim}, heads={self.heads}"
+            self.dim % self.heads == 0,
+            f"dim must be divisible by heads, got dim={self.dim}, heads={self.heads}",
         )
         _require(self.mlp_width >= 1, f"mlp_ratio must leave a width, got mlp_ratio={self.mlp_ratio}")
         _require(
@@ -236,20 +238,26 @@ def unknown(key: object, known: Iterable[str]) -> str:
     return f"unknown {str(key)!r}, known are {', '.join(known)}"
 
 
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    # Resolving annotations takes most of the time of building a config, and sampling builds thousands.
+    return typing.get_type_hints(kind)
+
+
 def _from_plain(kind: Any, value: Any, where: str) -> Any:
     """``value`` (dicts, lists, numbers) as ``kind``, strictly."""
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise ArchError(f"{where} must be a mapping, got {value!r}")
         fields = {field.name: field for field in dataclasses.fields(kind)}
         for key in value:
             if key not in fields:
                 raise ArchError(f"{where}: {unknown(key, fields)}")
-        hints = typing.get_type_hints(kind)
+        hints = _hints(kind)
         for name, field in fields.items():
             if name not in value and field.default is dataclasses.MISSING:
                 raise ArchError(f"{where} lacks {name!r}")
-        return kind(**{key: _from_plain(hints[key], part, f"{where}.{key}") for key, part in value.items()})  # type: ignore[operator]
+        return kind(**{key: _from_plain(hints[key], part, f"{where}.{key}") for key, part in value.items()})
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:
         return None if value is None else _from_plain(arguments[0], value, where)

@@ -4,7 +4,11 @@ from mvit_nas.arch.config import ArchConfig, MobileViTConfig, StageConfig, StemC
 
 
 def _mobilevit(
-    channels: tuple[int, int, int, int, int], dims: tuple[int, int, int], *, expand_ratio: float, dropout: float
+    channels: tuple[int, int, int, int, int],
+    dims: tuple[int, int, int],
+    *,
+    expand_ratio: float,
+    dropout: float,
 ) -> ArchConfig:
     depths = (2, 4, 3)
     blocks = (1, 3, 1, 1, 1)

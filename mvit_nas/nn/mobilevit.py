@@ -29,7 +29,7 @@ def build(arch: ArchConfig, *, classes: int = 1000, fused_attention: bool = True
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution without bias, batch norm and, unless ``activation`` is off, SiLU; the map keeps its side at stride 1."""
+    """Convolution without bias, batch norm and, unless ``activation`` is off, SiLU. Stride 1 keeps the side."""
 
     def __init__(
         self,
@@ -56,12 +56,8 @@ class InvertedResidual(nn.Module):
     def __init__(self, stage: StageConfig, *, in_channels: int, stride: int) -> None:
         super().__init__()
         hidden = stage.hidden_channels(in_channels)
-        self.expand = (
-            nn.Identity() if stage.expand_ratio == 1 else ConvNormAct(in_channels, hidden, kernel_size=1)
-        )
-        self.depthwise = ConvNormAct(
-            hidden, hidden, kernel_size=stage.kernel_size, stride=stride, groups=hidden
-        )
+        self.expand = nn.Identity() if stage.expand_ratio == 1 else ConvNormAct(in_channels, hidden, kernel_size=1)
+        self.depthwise = ConvNormAct(hidden, hidden, kernel_size=stage.kernel_size, stride=stride, groups=hidden)
         self.project = ConvNormAct(hidden, stage.channels, kernel_size=1, activation=False)
         self.is_residual = stride == 1 and in_channels == stage.channels
 
@@ -92,6 +88,19 @@ class Attention(nn.Module):
         return cast(Tensor, self.out(y_ThNd.transpose(1, 2).reshape(T, N, D)))
 
 
+class MLP(nn.Module):
+    """Two linear layers with SiLU between them."""
+
+    def __init__(self, dim: int, width: int) -> None:
+        super().__init__()
+        self.expand = nn.Linear(dim, width)
+        self.activation = nn.SiLU()
+        self.project = nn.Linear(width, dim)
+
+    def forward(self, x_TND: Tensor) -> Tensor:
+        return cast(Tensor, self.project(self.activation(self.expand(x_TND))))
+
+
 class TransformerLayer(nn.Module):
     """Pre-norm attention and feed-forward (SiLU), each with a skip connection."""
 
@@ -100,10 +109,7 @@ class TransformerLayer(nn.Module):
         self.attention_norm = nn.LayerNorm(config.dim, eps=1e-5)
         self.attention = Attention(config.dim, heads=config.heads, fused=fused_attention)
         self.mlp_norm = nn.LayerNorm(config.dim, eps=1e-5)
-        self.mlp = nn.Sequential()
-        self.mlp.expand = nn.Linear(config.dim, config.mlp_width)
-        self.mlp.activation = nn.SiLU()
-        self.mlp.project = nn.Linear(config.mlp_width, config.dim)
+        self.mlp = MLP(config.dim, config.mlp_width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_TND: Tensor) -> Tensor:
@@ -117,18 +123,13 @@ class MobileViTBlock(nn.Module):
     A map that the patches do not tile is resized bilinearly to the next multiple and back, as in the reference.
     """
 
-    def __init__(
-        self, config: MobileViTConfig, *, channels: int, dropout: float, fused_attention: bool
-    ) -> None:
+    def __init__(self, config: MobileViTConfig, *, channels: int, dropout: float, fused_attention: bool) -> None:
         super().__init__()
         self.patch_size = config.patch_size
         self.local_conv = ConvNormAct(channels, channels, kernel_size=3)
         self.to_tokens = nn.Conv2d(channels, config.dim, 1, bias=False)
         self.layers = nn.Sequential(
-            *(
-                TransformerLayer(config, dropout=dropout, fused_attention=fused_attention)
-                for _ in range(config.depth)
-            )
+            *(TransformerLayer(config, dropout=dropout, fused_attention=fused_attention) for _ in range(config.depth))
         )
         self.norm = nn.LayerNorm(config.dim, eps=1e-5)
         self.from_tokens = ConvNormAct(config.dim, channels, kernel_size=1)
@@ -156,7 +157,7 @@ class MobileViTBlock(nn.Module):
 
 
 def unfold(x_BDHW: Tensor, patch_size: int) -> Tensor:
-    """Tokens [B*P*P, N, D]: one sequence for each place in a patch, N patches row by row. H and W must be multiples of P."""
+    """Tokens [B*P*P, N, D]: one sequence for each place in a patch, N patches row by row. P divides H and W."""
     B, D, H, W = x_BDHW.shape
     P = patch_size
     x_BHWD = x_BDHW.permute(0, 2, 3, 1)
@@ -180,9 +181,7 @@ def fold(x_TND: Tensor, patch_size: int, height: int, width: int) -> Tensor:
 class Stage(nn.Sequential):
     """Inverted residuals, then the MobileViT block where the stage has one."""
 
-    def __init__(
-        self, config: StageConfig, *, in_channels: int, dropout: float, fused_attention: bool
-    ) -> None:
+    def __init__(self, config: StageConfig, *, in_channels: int, dropout: float, fused_attention: bool) -> None:
         super().__init__()
         for block in range(config.blocks):
             first = block == 0

@@ -78,7 +78,10 @@ def _pairs(arch: ArchConfig) -> Iterator[tuple[str, str | list[str]]]:
             mine, other = f"{ours}.layers.{depth}", f"{layer}.transformer.layer.{depth}"
             for kind in ("weight", "bias"):
                 yield f"{mine}.attention_norm.{kind}", f"{other}.layernorm_before.{kind}"
-                yield f"{mine}.attention.qkv.{kind}", [f"{other}.attention.attention.{x}.{kind}" for x in _QKV]
+                yield (
+                    f"{mine}.attention.qkv.{kind}",
+                    [f"{other}.attention.attention.{x}.{kind}" for x in _QKV],
+                )
                 yield f"{mine}.attention.out.{kind}", f"{other}.attention.output.dense.{kind}"
                 yield f"{mine}.mlp_norm.{kind}", f"{other}.layernorm_after.{kind}"
                 yield f"{mine}.mlp.expand.{kind}", f"{other}.intermediate.dense.{kind}"

@@ -87,9 +87,7 @@ def findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Findin
 
 def label(row: Row) -> str:
     """What people call a candidate: the name of the preset or else its arch_id."""
-    return next(
-        (str(row[key]) for key in ("name", "arch_id") if not missing(row[key]) and row[key]), "unnamed"
-    )
+    return next((str(row[key]) for key in ("name", "arch_id") if not missing(row[key]) and row[key]), "unnamed")
 
 
 def budget_words(environment: Mapping[str, Any]) -> list[str]:

@@ -77,9 +77,7 @@ def knee(cost: Floats, gain: Floats) -> int | None:
 def _as_costs(values: Floats, maximise: Sequence[bool]) -> Floats:
     values = np.asarray(values, dtype=float)
     if values.ndim != 2 or values.shape[1] != len(maximise):
-        raise ValueError(
-            f"values must have one column an objective, got {values.shape=} and {len(maximise)=}"
-        )
+        raise ValueError(f"values must have one column an objective, got {values.shape=} and {len(maximise)=}")
     return np.where(np.asarray(maximise, dtype=bool), -values, values)
 
 

@@ -69,9 +69,7 @@ def front_plot(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str,
                 "limits": [limit for limit in (budget["low"], budget["high"]) if limit],
             }
             | {"label": html.escape(words)}
-            for budget, words in zip(
-                environment["experiment"]["budgets"], budget_words(environment), strict=True
-            )
+            for budget, words in zip(environment["experiment"]["budgets"], budget_words(environment), strict=True)
         ],
     }
 
@@ -153,9 +151,7 @@ def _hover(row: Row) -> str:
         if not missing(row[name]):
             what = f" {ACCURACY}" if name == "accuracy" else " latency" if name == "latency_ms" else ""
             spread = interval_words(row, name) if name in ("accuracy", "latency_ms") else ""
-            lines.append(
-                format_metric(name, row[name]) + what + (f"<br>  95 % interval {spread}" if spread else "")
-            )
+            lines.append(format_metric(name, row[name]) + what + (f"<br>  95 % interval {spread}" if spread else ""))
     for name, value in row.items():
         if str(name).startswith(PARAM) and not missing(value):
             lines.append(html.escape(f"{str(name).removeprefix(PARAM)}: {value}"))

@@ -186,9 +186,7 @@ def _cells(row: Row, factors: list[str], *, on_front: bool, latency: bool) -> It
         yield _cell(_MISSING, sort="") if missing(value) else _cell(str(value), sort=value)
     state = STATE_WORDS[row["state"]]
     cached = not missing(row["cached"]) and bool(row["cached"])
-    yield _cell(
-        f"{state} (earlier)" if cached else state, detail="" if missing(row["reason"]) else row["reason"]
-    )
+    yield _cell(f"{state} (earlier)" if cached else state, detail="" if missing(row["reason"]) else row["reason"])
     yield _number(row["seconds"], f"{_float(row['seconds']):.1f}")
     yield _number(row["trial"], f"{_float(row['trial']):.0f}")
 
@@ -289,11 +287,7 @@ def _deeper_problems(environment: Mapping[str, Any]) -> Iterator[str]:
     if not objectives or any(name not in MAXIMISE for name in objectives):
         yield f"'experiment.objectives' must be some of {', '.join(MAXIMISE)}"
     for budget in environment["experiment"]["budgets"]:
-        if (
-            not isinstance(budget, dict)
-            or list(_problems(budget, _BUDGET, ""))
-            or set(budget) != set(_BUDGET)
-        ):
+        if not isinstance(budget, dict) or list(_problems(budget, _BUDGET, "")) or set(budget) != set(_BUDGET):
             yield "'experiment.budgets' must hold metric, low and high"
     reference = environment["hypervolume_reference"]
     if not all(name in MAXIMISE and isinstance(value, int | float) for name, value in reference.items()):

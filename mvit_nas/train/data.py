@@ -6,8 +6,6 @@ that a search which never asks for "test" never reads it.
 Axes: N images, H and W pixels down and across, C colours (red, green, blue).
 """
 
-# ruff: noqa: N815 (arrays end in their axes)
-
 import errno
 import hashlib
 import io
@@ -112,9 +110,7 @@ def find_data(path: str | Path | None) -> ImageData:
     root = Path(path).expanduser().resolve()
     if not root.exists():
         known = ", ".join(sorted(NAMED_SETS))
-        raise DataError(
-            f"there is no folder {str(path)!r}, nor a named set (known: {known}); give one with {_FORMS}"
-        )
+        raise DataError(f"there is no folder {str(path)!r}, nor a named set (known: {known}); give one with {_FORMS}")
     if not root.is_dir():
         raise DataError(f"{root} is a file; give the folder that holds the data ({_FORMS})")
     files = _parquet_files(root)
@@ -145,9 +141,7 @@ def load_part(
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f"{folder.name}.lock"):
-            if (
-                images := _open(folder, side=side)
-            ) is not None:  # made by another process while this one waited
+            if (images := _open(folder, side=side)) is not None:  # made by another process while this one waited
                 return images
             try:
                 for remains in (folder, partial):
@@ -169,8 +163,7 @@ def load_part(
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR):
             raise InputError(
-                f"cannot write to the cache folder {cache}: {error.strerror}; "
-                "choose one that you can write to"
+                f"cannot write to the cache folder {cache}: {error.strerror}; choose one that you can write to"
             ) from error
         raise
     images = _open(folder, side=side)
@@ -330,18 +323,14 @@ def _list_folder(root: Path) -> _Listing:
     if part_folders and (others := [name for name in folders if name not in part_folders]):
         notes.append(f"Left out, as they are no part: {_some(others)}.")
     if ignored:
-        notes.append(
-            f"Files left out by extension: {_some(f'{n} {name}' for name, n in sorted(ignored.items()))}."
-        )
+        notes.append(f"Files left out by extension: {_some(f'{n} {name}' for name, n in sorted(ignored.items()))}.")
 
     if not any(found["train"].values()):
         loose = any(name.lower().endswith(_SUFFIXES) for name in files)
         where = "only images outside class folders" if loose else "no images"
         raise DataError(f"there are {where} in {root}; it should hold {_FORMS}")
     if empty := [repr(name) for name, paths in found["train"].items() if not paths]:
-        raise DataError(
-            f"no images for class {_some(empty)} in the {source}; add images or remove the folder"
-        )
+        raise DataError(f"no images for class {_some(empty)} in the {source}; add images or remove the folder")
 
     ordered: dict[Part, dict[str, list[str]]] = {part: found[part] for part in _ordered(found)}
     values = {
@@ -367,9 +356,7 @@ def _images_by_class(root: Path, prefix: str, ignored: Counter[str]) -> dict[str
     for name in _scan(root / prefix)[0]:
         files = _scan(root / prefix / name)[1]
         found[name] = [f"{prefix}{name}/{file}" for file in files if file.lower().endswith(_SUFFIXES)]
-        ignored.update(
-            Path(file).suffix.lower() or file for file in files if not file.lower().endswith(_SUFFIXES)
-        )
+        ignored.update(Path(file).suffix.lower() or file for file in files if not file.lower().endswith(_SUFFIXES))
     return found
 
 
@@ -432,9 +419,7 @@ class _ParquetRows:
                     for row, content in _cells(parquet, self.column, rows):
                         yield f"{file} row {row}", content
             except (pa.ArrowException, OSError) as error:
-                raise DataError(
-                    f"cannot read {self.root / file}: {_line(error)}; download it again"
-                ) from error
+                raise DataError(f"cannot read {self.root / file}: {_line(error)}; download it again") from error
 
 
 def _cells(parquet: Any, column: str, rows: IntArray) -> Iterator[tuple[int, bytes]]:
@@ -449,9 +434,7 @@ def _cells(parquet: Any, column: str, rows: IntArray) -> Iterator[tuple[int, byt
             continue
         for batch in parquet.iter_batches(_CHUNK, row_groups=[group], columns=[f"{column}.bytes"]):
             inside = wanted[(wanted >= start) & (wanted < start + len(batch))]
-            for row, cell in zip(
-                inside, batch.column(0).take(pa.array(inside - start)).to_pylist(), strict=True
-            ):
+            for row, cell in zip(inside, batch.column(0).take(pa.array(inside - start)).to_pylist(), strict=True):
                 yield int(row), (cell or {}).get("bytes") or b""
             start += len(batch)
             if start > wanted[-1]:
@@ -460,12 +443,7 @@ def _cells(parquet: Any, column: str, rows: IntArray) -> Iterator[tuple[int, byt
 
 def _parquet_files(root: Path) -> list[str]:
     folders = ["", "data/"] if (root / "data").is_dir() else [""]
-    return [
-        f"{folder}{name}"
-        for folder in folders
-        for name in _scan(root / folder)[1]
-        if name.endswith(".parquet")
-    ]
+    return [f"{folder}{name}" for folder in folders for name in _scan(root / folder)[1] if name.endswith(".parquet")]
 
 
 def _list_parquet(root: Path, files: list[str]) -> _Listing:
@@ -498,9 +476,7 @@ def _list_parquet(root: Path, files: list[str]) -> _Listing:
             for file, labels in zip(by_part[part], of_files, strict=True):
                 _check_range(root / file, labels, columns)
         if not len(of_part):
-            raise DataError(
-                f"the {part} part of the {source} has no rows; remove its files or download them again"
-            )
+            raise DataError(f"the {part} part of the {source} has no rows; remove its files or download them again")
         values[part] = of_part
         used += by_part[part]
         counts += [len(labels) for labels in of_files]
@@ -509,13 +485,9 @@ def _list_parquet(root: Path, files: list[str]) -> _Listing:
         notes.append(f"Classes that are named but have no training image are left out: {_some(unused)}.")
     return _Listing(
         source=source,
-        images=_ParquetRows(
-            root=root, files=tuple(used), ends=tuple(np.cumsum(counts).tolist()), column=columns.image
-        ),
+        images=_ParquetRows(root=root, files=tuple(used), ends=tuple(np.cumsum(counts).tolist()), column=columns.image),
         fingerprint=_fingerprint(root, used),
-        names=tuple(
-            f"{file}:{row}" for file, count in zip(used, counts, strict=True) for row in range(count)
-        ),
+        names=tuple(f"{file}:{row}" for file, count in zip(used, counts, strict=True) for row in range(count)),
         classes=classes,
         labels_N=labels_N,
         given=_positions({part: len(of_part) for part, of_part in values.items()}),
@@ -544,18 +516,14 @@ def _columns(root: Path, file: str) -> _Columns:
         if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0
     ]
     if not images:
-        raise DataError(
-            f"{root / file} has no image column (a struct with a field 'bytes'); its columns: {listed}"
-        )
+        raise DataError(f"{root / file} has no image column (a struct with a field 'bytes'); its columns: {listed}")
     class_labels = [name for name in schema.names if _feature(features, name, "_type") == "ClassLabel"]
     labels = [
         *(["label"] if "label" in schema.names else []),
         *(name for name in class_labels if name != "label"),
     ]
     if not labels:
-        raise DataError(
-            f"{root / file} has no label column (named 'label', or a ClassLabel); its columns: {listed}"
-        )
+        raise DataError(f"{root / file} has no label column (named 'label', or a ClassLabel); its columns: {listed}")
     notes = []
     for kind, names in (("Images", images), ("Labels", labels)):
         if len(names) > 1:
@@ -616,14 +584,10 @@ def _labels(root: Path, file: str, columns: _Columns) -> npt.NDArray[Any]:
         labels = labels.cast(labels.type.value_type)
     if pa.types.is_integer(labels.type):
         return np.asarray(labels.to_numpy(), dtype=np.int64)
-    if columns.class_names is None and (
-        pa.types.is_string(labels.type) or pa.types.is_large_string(labels.type)
-    ):
+    if columns.class_names is None and (pa.types.is_string(labels.type) or pa.types.is_large_string(labels.type)):
         return np.array(labels.to_pylist(), dtype=np.str_)
     wanted = "integers" if columns.class_names is not None else "integers or strings"
-    raise DataError(
-        f"the labels of {path} in the column {columns.label!r} are {labels.type}; {wanted} are needed"
-    )
+    raise DataError(f"the labels of {path} in the column {columns.label!r} are {labels.type}; {wanted} are needed")
 
 
 def _check_range(path: Path, labels: IntArray, columns: _Columns) -> None:
@@ -650,9 +614,7 @@ class _Digits:
         grey_NHW = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)
         for position in positions:
             file = io.BytesIO()
-            Image.fromarray(grey_NHW[position]).save(
-                file, "PNG"
-            )  # encoded, to take the same way as all others
+            Image.fromarray(grey_NHW[position]).save(file, "PNG")  # encoded, to take the same way as all others
             yield f"digit {position}", file.getvalue()
 
 
@@ -696,18 +658,14 @@ def _open(folder: Path, *, side: int) -> Images | None:
     return images if whole else None
 
 
-def _write(
-    data: ImageData, part: Part, *, side: int, folder: Path, progress: Callable[[int, int], None]
-) -> None:
+def _write(data: ImageData, part: Part, *, side: int, folder: Path, progress: Callable[[int, int], None]) -> None:
     members = data.members[part]
     labels, aspects, skipped = [], [], []
     # Written, not mapped: on a full disk a write is an error, but a store to mapped memory kills the process.
     with (folder / "pixels.npy").open("wb") as file:
         _write_header(file, (len(members), side, side, 3))
         decoded = _decode_all(data.images.read(members), side=side)
-        for done, (label, (where, result)) in enumerate(
-            zip(data.labels_N[members], decoded, strict=True), start=1
-        ):
+        for done, (label, (where, result)) in enumerate(zip(data.labels_N[members], decoded, strict=True), start=1):
             if isinstance(result, Decoded):
                 file.write(result.pixels_HWC.tobytes())
                 aspects.append(result.aspect)
@@ -754,11 +712,7 @@ def _check_readable(data: ImageData, part: Part, *, labels: IntArray, skipped: l
     total = data.count(part)
     where = f"the {part} part of the {data.source}"
     if 2 * len(skipped) > total:
-        raise DataError(
-            f"{len(skipped)} of {total} images in {where} cannot be read ({skipped[0]}); replace them"
-        )
+        raise DataError(f"{len(skipped)} of {total} images in {where} cannot be read ({skipped[0]}); replace them")
     listed = set(data.labels_N[data.members[part]].tolist())
     if lost := [repr(data.classes[label]) for label in sorted(listed - set(labels.tolist()))]:
-        raise DataError(
-            f"no image of class {_some(lost)} in {where} can be read ({skipped[0]}); replace them"
-        )
+        raise DataError(f"no image of class {_some(lost)} in {where} can be read ({skipped[0]}); replace them")

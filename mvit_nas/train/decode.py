@@ -3,8 +3,6 @@
 Axes: H and W pixels down and across, C colours (red, green, blue).
 """
 
-# ruff: noqa: N815 (arrays end in their axes)
-
 import io
 import struct
 import zlib

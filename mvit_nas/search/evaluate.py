@@ -1,0 +1,222 @@
+"""One candidate: cheap things first, then training. Everything that was measured is kept in the cache."""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from mvit_nas.arch.config import ArchConfig, arch_id
+from mvit_nas.arch.count import StaticCost, count
+from mvit_nas.arch.presets import PRESETS
+from mvit_nas.cost.latency import Call, Latency, measure, own_time
+from mvit_nas.cost.static import count_macs, count_params
+from mvit_nas.errors import CostError
+from mvit_nas.nn.inference import for_inference
+from mvit_nas.nn.mobilevit import build
+from mvit_nas.search.cache import Cache, cache_folder
+from mvit_nas.train.data import ImageData, Images, load_part
+from mvit_nas.train.loop import Score, fit
+from mvit_nas.train.schedule import Schedule
+
+LATENCY_RUNTIME = "PyTorch"
+_REFERENCE = "mobilevit_xxs"
+_REFERENCE_SIDE = 128
+# What the numbers of a training run depend on beside its key; a change of the loop that changes them raises it.
+_TRAINING_VERSION = 1
+
+
+class Evaluator:
+    """Costs and accuracy of candidates on one data set, schedule and machine."""
+
+    def __init__(
+        self,
+        data: ImageData,
+        schedule: Schedule,
+        *,
+        device: torch.device,
+        threads: int,
+        folder: Path | None = None,
+        on_decode: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
+        folder = folder or cache_folder()
+        self.data = data
+        self.schedule = schedule
+        self.device = device
+        self.threads = threads
+        self._images = folder / "images"
+        self._cache = Cache(folder / "evaluations")
+        self._on_decode = on_decode
+        self._parts: dict[tuple[str, int], Images] = {}
+        self._reference: Call | None = None
+
+    @property
+    def classes(self) -> int:
+        """Number of classes of the data."""
+        return len(self.data.classes)
+
+    def static_cost(self, arch: ArchConfig) -> StaticCost:
+        """Parameters and multiply-adds in closed form."""
+        return count(arch, classes=self.classes)
+
+    def check_static_cost(self, arch: ArchConfig) -> None:
+        """Raise CostError unless fvcore counts on the built model what the closed form says."""
+        model = build(arch, classes=self.classes)
+        image = torch.zeros(1, 3, arch.image_size, arch.image_size)
+        by_fvcore = StaticCost(params=count_params(model), macs=count_macs(model, image))
+        if by_fvcore != self.static_cost(arch):
+            raise CostError(f"{arch_id(arch)}: fvcore counts {by_fvcore}, the closed form {self.static_cost(arch)}")
+
+    def latency(self, arch: ArchConfig) -> Latency:
+        """Measured latency of the inference form on this host's CPU, batch 1; from the cache where it is known."""
+        key = self._latency_key(arch_id(arch))
+        known = self._cache.get(key)
+        if known is not None:
+            return Latency(**known)
+        with _threads(self.threads), torch.inference_mode():
+            latency = measure(
+                _inference(arch, arch.image_size, self.classes),
+                self._reference_call(),
+                reference_ms=self.reference_ms(),
+                threads=self.threads,
+            )
+        self._cache.put(key, asdict(latency))
+        return latency
+
+    def reference_ms(self) -> float:
+        """The reference network's own milliseconds on this machine, measured once and then kept."""
+        key = self._latency_key("reference")
+        known = self._cache.get(key)
+        if known is None:
+            with _threads(self.threads), torch.inference_mode():
+                known = {"ms": own_time(self._reference_call(), threads=self.threads)}
+            self._cache.put(key, known)
+        return float(known["ms"])
+
+    def score(
+        self, arch: ArchConfig, *, seed: int, should_stop: Callable[[], bool] = lambda: False
+    ) -> tuple[Score, bool]:
+        """Accuracy on the search-validation part after the schedule, and whether it was known already.
+
+        ``seed`` is the study's; the trial's own comes from it and ``arch_id``, not from the order of the trials.
+        """
+        known = self.known_score(arch, seed=seed)
+        if known is not None:
+            return known, True
+        trial_seed = derive_seed(seed, arch_id(arch))
+        side = self.schedule.side(arch.image_size)
+        torch.manual_seed(trial_seed)
+        score = fit(
+            build(arch, classes=self.classes),
+            self.part("train", side),
+            self.part("validation", side),
+            self.schedule,
+            side=side,
+            flips=self.data.flips,
+            seed=trial_seed,
+            device=self.device,
+            should_stop=should_stop,
+        )
+        self._cache.put(self._score_key(arch, seed), asdict(score))
+        return score, False
+
+    def known_score(self, arch: ArchConfig, *, seed: int) -> Score | None:
+        """The score from the cache, if it is there."""
+        known = self._cache.get(self._score_key(arch, seed))
+        return None if known is None else Score(**{**known, "losses": tuple(known["losses"])})
+
+    def part(self, name: Literal["train", "validation"], side: int) -> Images:
+        """One part of the data for training at ``side``: decoded once, then mapped into memory. Never the test part."""
+        # An eighth more, so that crops have detail to lose.
+        stored = (side * 9 + 7) // 8
+        if (name, stored) not in self._parts:
+            self._parts[name, stored] = load_part(
+                self.data,
+                name,
+                side=stored,
+                cache=self._images,
+                progress=self._on_decode,
+            )
+        return self._parts[name, stored]
+
+    def skipped(self) -> tuple[str, ...]:
+        """What could not be decoded so far, each with its reason."""
+        return tuple(dict.fromkeys(line for part in self._parts.values() for line in part.skipped))
+
+    def _score_key(self, arch: ArchConfig, seed: int) -> dict[str, Any]:
+        schedule = {key: value for key, value in self.schedule.to_dict().items() if key != "name"}
+        return {
+            "kind": "score",
+            "arch_id": arch_id(arch),
+            "schedule": schedule,
+            "data": self.data.fingerprint,
+            "seed": seed,
+            "device": self.device.type,
+            "version": _TRAINING_VERSION,
+        }
+
+    def _latency_key(self, what: str) -> dict[str, Any]:
+        return {
+            "kind": "latency",
+            "what": what,
+            "classes": self.classes,
+            "runtime": f"{LATENCY_RUNTIME} {torch.__version__}",
+            "threads": self.threads,
+            "processor": processor(),
+            "host": platform.node(),
+        }
+
+    def _reference_call(self) -> Call:
+        if self._reference is None:
+            self._reference = _inference(PRESETS[_REFERENCE], _REFERENCE_SIDE, 1000)
+        return self._reference
+
+
+def reference_name() -> str:
+    """The latency reference in words."""
+    return f"{_REFERENCE} at {_REFERENCE_SIDE} px"
+
+
+def derive_seed(*parts: object) -> int:
+    """A seed of 63 bits from ``parts``, equal on every machine."""
+    digest = hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def processor() -> str:
+    """The processor's name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _inference(arch: ArchConfig, side: int, classes: int) -> Call:
+    # The weights do not decide the time, but subnormal activations would: a fixed seed and one image in [0, 1].
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = for_inference(build(arch, classes=classes))
+        image = torch.rand(1, 3, side, side).to(memory_format=torch.channels_last)
+    return lambda: model(image)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def training_threads() -> int:
+    """Threads that training uses: every core that the process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

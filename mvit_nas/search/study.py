@@ -1,0 +1,341 @@
+"""Optuna around the evaluator, and the study as plain rows.
+
+The study is ask-and-tell on SQLite in write-ahead mode. Each finished trial carries its row as one attribute, so a
+kill loses at most the trial that was running; that one is queued again on resume.
+"""
+
+import json
+import math
+import random
+import sqlite3
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import optuna
+import sqlalchemy.exc
+from optuna.trial import Trial, TrialState
+
+from mvit_nas.arch.config import ArchConfig, arch_id, to_dict
+from mvit_nas.arch.presets import PRESETS
+from mvit_nas.arch.space import Label, SearchSpace, adapt_preset
+from mvit_nas.errors import (
+    InterruptedCleanlyError,
+    InvalidArchError,
+    NothingFeasibleError,
+    PartialError,
+    TrainingError,
+)
+from mvit_nas.search.evaluate import Evaluator, derive_seed
+from mvit_nas.search.feasible import Feasible, describe, spread, violation
+from mvit_nas.units import Budget, format_metric
+
+Row = dict[str, Any]
+
+# Proposals of the sampler that may be rejected one after the other before a feasible design is drawn for it.
+_PATIENCE = 20
+_STARTUP_TRIALS = 10
+_DRAWS = 2000
+# A candidate is rejected for its latency only after it was measured, seconds each; so this many end the search.
+_LATENCY_PATIENCE = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the search is for and when it ends."""
+
+    budgets: tuple[Budget, ...]
+    objectives: tuple[str, ...]
+    trials: int
+    timeout_seconds: float | None
+    seed: int
+
+
+class Study:
+    """The trials of one search, kept in ``folder/study.db``."""
+
+    def __init__(self, folder: Path, limits: Limits, space: SearchSpace) -> None:
+        self.limits = limits
+        self.space = space
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        path = folder / "study.db"
+        storage = optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}})
+        with sqlite3.connect(path) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")  # kept in the file
+        maximize, minimize = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
+        directions = [maximize if name == "accuracy" else minimize for name in limits.objectives]
+        self._study = optuna.create_study(
+            study_name="search", storage=storage, directions=directions, load_if_exists=True
+        )
+
+    def rows(self) -> list[Row]:
+        """Every finished trial as a row of the table, in order."""
+        rows = []
+        for trial in self._study.get_trials(deepcopy=False):
+            if "row" in trial.user_attrs:
+                row = {"trial": trial.number, **trial.user_attrs["row"]}
+                rows.append(row | {f"param.{name}": value for name, value in trial.params.items()})
+        return rows
+
+    def recover(self) -> int:
+        """Queue again what ran when the last process died. Returns how many there were."""
+        stale = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        for trial in stale:
+            self._study.tell(trial.number, state=TrialState.FAIL)
+            if trial.params or "preset" in trial.user_attrs:
+                self._study.enqueue_trial(
+                    trial.params, user_attrs={k: v for k, v in trial.user_attrs.items() if k == "preset"}
+                )
+        return len(stale)
+
+    def is_new(self) -> bool:
+        """Whether nothing was asked or queued yet."""
+        return not self._study.get_trials(deepcopy=False)
+
+    def enqueue(self, labels: Mapping[str, Label], *, preset: str | None = None) -> None:
+        """Try these labels before the sampler proposes others."""
+        self._study.enqueue_trial(dict(labels), user_attrs={"preset": preset} if preset else None)
+
+    def ask(self) -> Trial:
+        """The next trial. Its sampler's seed comes from the study's and the trial's number: resuming repeats it."""
+        number = len(self._study.get_trials(deepcopy=False))
+        self._study.sampler = optuna.samplers.TPESampler(
+            multivariate=True,
+            n_startup_trials=_STARTUP_TRIALS,
+            seed=derive_seed(self.limits.seed, "sampler", number) % 2**32,
+        )
+        return self._study.ask()
+
+    def finish(self, trial: Trial, row: Row, values: Mapping[str, float] | None = None) -> None:
+        """Record ``row``; with ``values`` of the objectives the trial is complete.
+
+        Over the budget ends as PRUNED, from which the sampler learns through the constraint; what tells nothing about
+        the objectives (a repetition, a failed training, no network at all) ends as FAIL, which it ignores.
+        """
+        trial.set_user_attr("row", row)
+        if values is not None:
+            self._study.tell(trial, [float(values[name]) for name in self.limits.objectives])
+        elif row["state"] == "over_budget":
+            self._study.tell(trial, state=TrialState.PRUNED)
+        else:
+            self._study.tell(trial, state=TrialState.FAIL)
+
+
+class Search:
+    """Asks the study for candidates and evaluates them until the limits are reached."""
+
+    def __init__(
+        self,
+        study: Study,
+        evaluator: Evaluator,
+        feasible: Feasible,
+        *,
+        on_row: Callable[[list[Row]], None],
+        on_message: Callable[[str], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._study = study
+        self._evaluator = evaluator
+        self._feasible = feasible
+        self._on_row = on_row
+        self._on_message = on_message
+        self._should_stop = should_stop
+        self._limits = study.limits
+        self._space = study.space
+        self._rows = study.rows()
+        self._seen = {row["arch_id"] for row in self._rows if row["state"] in ("complete", "failed", "over_budget")}
+
+    def run(self) -> list[Row]:
+        """All rows of the study when the trials are done, the time is up or the space is exhausted.
+
+        Raises InterruptedCleanlyError, NothingFeasibleError or PartialError; the rows are saved by then.
+        """
+        try:
+            self._run()
+        except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
+            reason = str(error.__cause__ or error).splitlines()[0]
+            raise PartialError(
+                f"cannot write the study ({reason}); finished evaluations are kept: make room, then go on with --resume"
+            ) from error
+        return self._rows
+
+    def _run(self) -> None:
+        if self._study.is_new():
+            self._enqueue_first_designs()
+        end = None if self._limits.timeout_seconds is None else time.monotonic() + self._limits.timeout_seconds
+        rejected = 0
+        while self._evaluated() < self._limits.trials and (end is None or time.monotonic() < end):
+            if self._should_stop():
+                raise InterruptedCleanlyError("stopped between two trials")
+            if rejected and rejected % _PATIENCE == 0 and not self._enqueue_unseen():
+                self._on_message("the space holds no further candidate within the budget")
+                break
+            row = self._trial(self._study.ask())
+            rejected = 0 if row["state"] in ("complete", "failed") else rejected + 1
+            self._rows.append(row)
+            self._on_row(self._rows)
+            self._check_latency_budget()
+
+    def _evaluated(self) -> int:
+        return sum(row["state"] in ("complete", "failed") for row in self._rows)
+
+    def _enqueue_first_designs(self) -> None:
+        """The published presets that fit, then designs over the whole range of costs."""
+        presets = 0
+        for name, preset in PRESETS.items():
+            arch = adapt_preset(preset, self._space)
+            if arch is not None and violation(self._evaluator.static_cost(arch), self._limits.budgets) <= 0:
+                self._study.enqueue(self._space.nearest_labels(arch), preset=name)
+                presets += 1
+        for design in spread(self._feasible.designs, max(0, _STARTUP_TRIALS - presets)):
+            self._study.enqueue(design.labels)
+
+    def _enqueue_unseen(self, near: Mapping[str, Label] | None = None) -> bool:
+        """Queue a candidate that fits and was not tried: one or two steps from ``near``, else drawn."""
+        generator = random.Random(derive_seed(self._limits.seed, "unseen", len(self._rows)))
+        for labels in self._unseen_order(near, generator):
+            try:
+                design = describe(self._space, labels, self._evaluator.static_cost)
+            except InvalidArchError:
+                continue
+            if design.arch_id not in self._seen and violation(design.cost, self._limits.budgets) <= 0:
+                self._study.enqueue(design.labels)
+                return True
+        unseen = [d for d in self._feasible.designs if d.arch_id not in self._seen]
+        if unseen:
+            self._study.enqueue(generator.choice(unseen).labels)
+        return bool(unseen)
+
+    def _unseen_order(self, near: Mapping[str, Label] | None, generator: random.Random) -> Iterator[dict[str, Label]]:
+        if near is not None:
+            first = list(self._space.neighbours(near, generator))
+            yield from first
+            for labels in first[:5]:
+                yield from self._space.neighbours(labels, generator)
+        if self._space.settings() <= _DRAWS:
+            yield from _all_labels(self._space)
+        else:
+            for _ in range(_DRAWS):
+                yield self._space.draw(generator)
+
+    def _trial(self, trial: Trial) -> Row:
+        start = time.monotonic()
+        preset = trial.user_attrs.get("preset", "")
+        labels = self._space.sample(lambda name, known: cast(Label, trial.suggest_categorical(name, known)))
+        row: Row = {"name": preset, "seed": self._limits.seed, "cached": False}
+
+        def finish(state: str, reason: str = "", values: Mapping[str, float] | None = None) -> Row:
+            row.update(state=state, reason=reason, seconds=time.monotonic() - start)
+            self._study.finish(trial, row, values)
+            return {
+                "trial": trial.number,
+                **row,
+                **{f"param.{name}": label for name, label in labels.items()},
+            }
+
+        try:
+            arch = self._arch(labels, preset)
+        except InvalidArchError as error:
+            row.update(arch_id="", arch="")
+            return finish("invalid", str(error))
+        identity = arch_id(arch)
+        row.update(arch_id=identity, arch=json.dumps(to_dict(arch), sort_keys=True))
+        cost = self._evaluator.static_cost(arch)
+        row.update(params=cost.params, macs=cost.macs)
+        broken = self._constrain(trial, {"params": cost.params, "macs": cost.macs})
+        if broken:
+            return finish("over_budget", broken)
+        if identity in self._seen:
+            self._enqueue_unseen(near=labels)
+            return finish("duplicate", "evaluated before in this study")
+        values: dict[str, float] = {"params": cost.params, "macs": cost.macs}
+        if self._needs_latency():
+            self._on_message(f"measuring the latency of {preset or identity}")
+            latency = self._evaluator.latency(arch)
+            row.update(
+                latency_ms=latency.median_ms,
+                latency_low_ms=latency.low_ms,
+                latency_high_ms=latency.high_ms,
+                latency_runs=latency.runs,
+                latency_threads=latency.threads,
+            )
+            values["latency_ms"] = latency.median_ms
+            broken = self._constrain(trial, {"latency_ms": latency.median_ms})
+            if broken:
+                self._seen.add(identity)
+                return finish("over_budget", broken)
+        self._on_message(f"training {preset or identity} ({format_metric('params', cost.params)})")
+        try:
+            self._evaluator.check_static_cost(arch)
+            score, row["cached"] = self._evaluator.score(arch, seed=self._limits.seed, should_stop=self._should_stop)
+        except TrainingError as error:
+            self._seen.add(identity)
+            return finish("failed", str(error))
+        except (InterruptedCleanlyError, PartialError, OSError, KeyboardInterrupt):
+            raise
+        except Exception as error:  # A worker records what one candidate broke and goes on with the next.
+            self._seen.add(identity)
+            trial.set_user_attr("traceback", traceback.format_exc())
+            return finish("failed", f"{type(error).__name__}: {error}".splitlines()[0])
+        self._seen.add(identity)
+        low, high = wilson_interval(score.correct, score.images)
+        row.update(accuracy=score.accuracy, accuracy_low=low, accuracy_high=high)
+        values["accuracy"] = score.accuracy
+        return finish("complete", values=values)
+
+    def _arch(self, labels: Mapping[str, Label], preset: str) -> ArchConfig:
+        if preset:
+            arch = adapt_preset(PRESETS[preset], self._space)
+            assert arch is not None, "only presets that fit the space are queued"
+            return arch
+        return self._space.arch(labels)
+
+    def _constrain(self, trial: Trial, values: Mapping[str, float]) -> str:
+        """Tell the sampler how far each budget is met; the ones that are broken, in words."""
+        broken = []
+        for i, budget in enumerate(self._limits.budgets):
+            if budget.metric in values:
+                excess = budget.violation(values[budget.metric])
+                trial.set_constraint(f"{budget.metric}.{i}", excess)
+                if excess > 0:
+                    broken.append(f"{format_metric(budget.metric, values[budget.metric])} is not {budget}")
+        return "; ".join(broken)
+
+    def _needs_latency(self) -> bool:
+        return "latency_ms" in self._limits.objectives or any(
+            budget.metric == "latency_ms" for budget in self._limits.budgets
+        )
+
+    def _check_latency_budget(self) -> None:
+        """End a search in which everything measured so far was over the latency budget."""
+        measured = [row for row in self._rows if row.get("latency_ms") is not None]
+        if len(measured) < _LATENCY_PATIENCE or self._evaluated():
+            return
+        fastest = min(measured, key=lambda row: row["latency_ms"])
+        limits = " and ".join(str(b) for b in self._limits.budgets if b.metric == "latency_ms")
+        raise NothingFeasibleError(
+            f"none of {len(measured)} measured candidates meets the budget ({limits}); the fastest seen, "
+            f"{fastest['arch_id']}, takes {format_metric('latency_ms', fastest['latency_ms'])}: raise the budget or "
+            "widen the space"
+        )
+
+
+def wilson_interval(correct: int, images: int) -> tuple[float, float]:
+    """95 % interval of a share of correct answers (Wilson 1927)."""
+    z = 1.959964
+    share = correct / images
+    centre = (share + z * z / (2 * images)) / (1 + z * z / images)
+    reach = z / (1 + z * z / images) * math.sqrt(share * (1 - share) / images + z * z / (4 * images**2))
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def _all_labels(space: SearchSpace) -> list[dict[str, Label]]:
+    everything: list[dict[str, Label]] = [{}]
+    for parameter in space.parameters:
+        everything = [{**labels, parameter.name: label} for labels in everything for label in parameter.choices]
+    return everything

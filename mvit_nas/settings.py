@@ -1,0 +1,109 @@
+"""Flags and the experiment file: one frozen Experiment."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mvit_nas.arch.config import unknown
+from mvit_nas.errors import InputError
+from mvit_nas.units import Budget, format_count
+
+OBJECTIVES = ("accuracy", "params", "macs", "latency_ms")
+_ALIASES = {"latency": "latency_ms"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """What one search is about. ``schedule`` and ``data`` hold everything that decides a result, spelt out.
+
+    ``trials`` and ``timeout_seconds`` say when to stop and may change from one run to the next; all else is what the
+    study means, and stays.
+    """
+
+    name: str
+    data: Mapping[str, Any]
+    space: str
+    image_size: int
+    budgets: tuple[Budget, ...]
+    objectives: tuple[str, ...]
+    schedule: Mapping[str, Any]
+    seed: int
+    threads: int
+    trials: int
+    timeout_seconds: float | None
+
+    def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise InputError(f"--trials must be at least 1, got {self.trials}")
+        if self.threads < 1:
+            raise InputError(f"--threads must be at least 1, got {self.threads}")
+        if self.seed < 0:
+            raise InputError(f"--seed must be 0 or more, got {self.seed}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for YAML and JSON."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain["budgets"] = [asdict(budget) for budget in self.budgets]
+        plain["objectives"] = list(self.objectives)
+        plain["data"], plain["schedule"] = dict(self.data), dict(self.schedule)
+        return plain
+
+    def to_yaml(self) -> str:
+        """The text of ``experiment.yaml``."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+
+
+_MAY_CHANGE = {"trials", "timeout_seconds"}
+
+
+def check_same(experiment: Experiment, path: Path) -> None:
+    """Raise InputError that names what differs when ``path`` holds an experiment of other settings."""
+    try:
+        stored = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from None
+    now = yaml.safe_load(experiment.to_yaml())
+    if not isinstance(stored, dict):
+        raise InputError(f"{path} is no experiment file; use another --name")
+    differ = [key for key in now if key not in _MAY_CHANGE and stored.get(key) != now[key]]
+    if differ:
+        words = ", ".join(f"{key} ({_short(stored.get(key))} then, {_short(now[key])} now)" for key in differ)
+        raise InputError(f"the study {experiment.name!r} has other settings: {words}; use another --name")
+
+
+def _short(value: Any) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6).strip().removesuffix("...").strip()
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def parse_objectives(text: str) -> tuple[str, ...]:
+    """Objectives from "accuracy,macs,latency": accuracy is always among them."""
+    names = [_ALIASES.get(part.strip(), part.strip()) for part in text.split(",") if part.strip()]
+    for name in names:
+        if name not in OBJECTIVES:
+            raise InputError(f"--objectives: {unknown(name, (*OBJECTIVES, *_ALIASES))}")
+    if "accuracy" not in names or len(names) < 2:
+        raise InputError("--objectives needs accuracy and at least one cost, as in accuracy,macs,latency")
+    return tuple(name for name in OBJECTIVES if name in names)
+
+
+def default_name(data: str, budgets: Sequence[Budget]) -> str:
+    """The study's name where none is given: the data and the budgets."""
+    parts = [data]
+    for budget in budgets:
+        unit = {"params": "", "macs": "macs", "latency_ms": "ms"}[budget.metric]
+        ends = [end for end in (budget.low, budget.high) if end]
+        numbers = [f"{end:g}" if unit == "ms" else format_count(end) for end in ends]
+        parts.append("-".join(numbers) + unit)
+    return check_name("-".join(re.sub(r"[^\w.-]+", "-", part) for part in parts).strip("-.") or "search")
+
+
+def check_name(name: str) -> str:
+    """``name`` if it can be a folder's; InputError otherwise."""
+    if not name or len(name) > 100 or name in (".", "..") or re.search(r"[/\\\0\n]", name):
+        raise InputError(f"--name {name!r} cannot name a folder: leave out slashes and use at most 100 characters")
+    return name

@@ -1,0 +1,57 @@
+"""Crops of whole batches on the training device.
+
+The images come squashed to a square, with their aspect ratios beside them. A crop is chosen in the proportions of
+the original and read through one affine grid, so that it comes out undistorted, and cropping, resizing and flipping
+are one operation for the batch.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+
+def random_crops(
+    images_BHWC: Tensor,
+    aspects_B: Tensor,
+    *,
+    side: int,
+    min_crop: float,
+    flips: bool,
+    generator: torch.Generator,
+) -> Tensor:
+    """Random resized crops and, with ``flips``, random mirror images: float [B, 3, side, side] in [0, 1].
+
+    ``images_BHWC`` is uint8, ``aspects_B`` width over height of the originals. Area from ``min_crop`` to 1 of the
+    original, aspect ratio 3/4 to 4/3 (Szegedy et al. 2015, the basic augmentation of the paper). ``generator`` is a
+    CPU generator: the same crops whatever the device.
+    """
+    B = len(images_BHWC)
+    uniform_B5 = torch.rand(B, 5, generator=generator).to(images_BHWC.device)
+    area_B = aspects_B * (min_crop + (1 - min_crop) * uniform_B5[:, 0])
+    ratio_B = torch.exp((2 * uniform_B5[:, 1] - 1) * math.log(4 / 3))
+    # As shares of the width (the aspect, where the height is 1) and of the height; a crop never leaves the image.
+    width_B = ((area_B * ratio_B).sqrt() / aspects_B).clamp(max=1)
+    height_B = (area_B / ratio_B).sqrt().clamp(max=1)
+    shift_x_B = (2 * uniform_B5[:, 2] - 1) * (1 - width_B)
+    shift_y_B = (2 * uniform_B5[:, 3] - 1) * (1 - height_B)
+    if flips:
+        width_B = torch.where(uniform_B5[:, 4] < 0.5, -width_B, width_B)
+    return _crop(images_BHWC, width_B, height_B, shift_x_B, shift_y_B, side)
+
+
+def centre_crops(images_BHWC: Tensor, aspects_B: Tensor, *, side: int) -> Tensor:
+    """The largest centred square of each original: float [B, 3, side, side] in [0, 1]."""
+    width_B = (1 / aspects_B).clamp(max=1)
+    height_B = aspects_B.clamp(max=1)
+    nowhere_B = torch.zeros_like(aspects_B)
+    return _crop(images_BHWC, width_B, height_B, nowhere_B, nowhere_B, side)
+
+
+def _crop(images_BHWC: Tensor, width_B: Tensor, height_B: Tensor, x_B: Tensor, y_B: Tensor, side: int) -> Tensor:
+    images_BCHW = images_BHWC.permute(0, 3, 1, 2).float().div_(255)
+    zero_B = torch.zeros_like(width_B)
+    rows = (torch.stack((width_B, zero_B, x_B), 1), torch.stack((zero_B, height_B, y_B), 1))
+    grid = F.affine_grid(torch.stack(rows, 1), [len(width_B), 3, side, side], align_corners=False)
+    return F.grid_sample(images_BCHW, grid, mode="bilinear", padding_mode="border", align_corners=False)
