@@ -144,6 +144,12 @@ def test_every_colour_mode_becomes_the_right_rgb(content: bytes, expected: tuple
     assert colour(content) == expected
 
 
+def test_numbers_below_zero_and_no_numbers_are_black() -> None:
+    values = np.array([[-0.5, np.nan], [-np.inf, 1]], dtype=np.float32)
+    pixels_HWC = decode(encoded(Image.fromarray(values), "TIFF"), side=2).pixels_HWC
+    assert pixels_HWC[..., 0].tolist() == [[0, 0], [0, 255]]
+
+
 def test_a_cmyk_jpeg_is_not_inverted() -> None:
     content = encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=100)
     assert np.abs(np.subtract(colour(content), RED)).max() < 5
@@ -393,6 +399,21 @@ def test_a_test_folder_without_classes_is_left_out_and_said_so(tmp_path: Path) -
     assert "The folder 'test' is left out: it has no images in class folders." in data.notes
 
 
+def test_the_test_part_is_not_opened_to_measure_the_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+
+    def measure(content: Path) -> int:
+        opened.append(content)
+        return shorter_side(content)
+
+    monkeypatch.setattr(data_module, "shorter_side", measure)
+    root = image_folder(tmp_path / "pets", {"a": 20, "b": 20})
+    data = find_data(root)
+    assert {str(path.relative_to(root)) for path in opened} == names_of(data, "train")
+
+
 def test_what_is_hidden_or_no_image_is_ignored_and_links_are_followed(tmp_path: Path) -> None:
     root = image_folder(tmp_path / "pets", {"a": 5})
     (root / ".cache").mkdir()
@@ -495,6 +516,14 @@ def test_sorted_parquet_rows_are_split_by_class_and_keep_their_labels(tmp_path: 
         assert [labels[number] for number in numbers] == images.labels_N.tolist()
         seen += numbers
     assert sorted(seen) == list(range(120))
+
+
+@pytest.mark.parametrize("rows", [[64], [63], [0, 64, 128], [5, 199], []])
+def test_any_choice_of_rows_is_read_across_batches_and_row_groups(tmp_path: Path, rows: list[int]) -> None:
+    write_parquet(tmp_path / "train.parquet", [0, 1] * 100, row_group_size=150)
+    found = list(find_data(tmp_path).images.read(np.array(rows, dtype=np.int64)))
+    assert [where for where, _ in found] == [f"train.parquet row {row}" for row in rows]
+    assert [content for _, content in found] == [png(shade(row)) for row in rows]
 
 
 def test_shards_in_a_data_folder_are_read_in_order(tmp_path: Path) -> None:
@@ -754,6 +783,14 @@ def test_broken_images_are_skipped_counted_and_named(tmp_path: Path) -> None:
     whole = [*range(10), *range(16, 60)]
     assert images.pixels_NHWC[:54, 0, 0, 0].tolist() == whole
     assert images.labels_N.tolist() == [0] * 54 + [1] * 59
+
+
+def test_a_warning_of_the_decoder_is_no_reason_to_skip(
+    pets: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60)  # 12 x 8 is over it, but not twice: a warning
+    assert load_part(pets, "train", side=8, cache=tmp_path / "cache").skipped == ()
+    assert find_data(tmp_path / "pets") == pets
 
 
 def test_the_header_holds_when_skipping_shortens_the_count(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ _FORMS = "CLASS/*.jpg, train/CLASS/*.jpg or train*.parquet"
 
 _CARVED_PERCENT = 15
 _CARVED_MAX = 5_000  # gives accuracy to half a percentage point; more would only take images from training
-_CHUNK = 256  # images decoded between two writes: bounds the memory, and the wait after Ctrl-C
+_CHUNK = 64  # images decoded at a time: bounds the memory and the wait after Ctrl-C
 
 
 class ImageSource(Protocol):
