@@ -321,7 +321,7 @@ def _try_step(prepared: Prepared, design: Design) -> StepCost:
 
 
 def choose_device(name: str) -> torch.device:
-    """The training device for "auto", "cpu", "cuda" or "cuda:1". Raises DeviceError (exit code 5) where it is not there."""
+    """The training device for "auto", "cpu", "cuda" or "cuda:1". Raises DeviceError where it is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -399,9 +399,7 @@ def test_a_test_folder_without_classes_is_left_out_and_said_so(tmp_path: Path) -
     assert "The folder 'test' is left out: it has no images in class folders." in data.notes
 
 
-def test_the_test_part_is_not_opened_to_measure_the_images(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_test_part_is_not_opened_to_measure_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
 
     def measure(content: Path) -> int:
