@@ -138,8 +138,8 @@ def main() -> None:
             {name: inference(model) for name, model in rivals.items()}
             | {
                 "ours": inference(ours),
-                "ours, folded": inference(for_inference(ours.eval(), packed=False)),
-                "ours, packed": inference(for_inference(ours.eval())),
+                "ours, folded": inference(for_inference(ours.eval())),
+                "ours, packed": inference(for_inference(ours.eval(), packed_for=(1, 3, 256, 256))),
             },
             "transformers",
             arguments.seconds,

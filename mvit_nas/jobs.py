@@ -282,8 +282,8 @@ def plan(options: SearchOptions, *, say: Callable[[str], None]) -> Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _BlankImages:
-    """A batch of black images, to time a step without decoding the data."""
+class _NoiseImages:
+    """A batch of noise, to time a step without decoding the data."""
 
     pixels_NHWC: np.ndarray
     aspects_N: np.ndarray
@@ -293,8 +293,8 @@ class _BlankImages:
 def _try_step(prepared: Prepared, design: Design) -> StepCost:
     schedule = replace(prepared.schedule, epochs=3, images_per_epoch=prepared.schedule.batch_size)
     side = schedule.side(design.arch.image_size)
-    batch = _BlankImages(
-        pixels_NHWC=np.zeros((schedule.batch_size, side, side, 3), np.uint8),
+    batch = _NoiseImages(
+        pixels_NHWC=np.random.default_rng(0).integers(0, 256, (schedule.batch_size, side, side, 3), np.uint8),
         aspects_N=np.ones(schedule.batch_size, np.float32),
         labels_N=np.zeros(schedule.batch_size, np.int64),
     )
@@ -302,7 +302,7 @@ def _try_step(prepared: Prepared, design: Design) -> StepCost:
     score = fit(
         build(design.arch, classes=evaluator.classes),
         batch,
-        _BlankImages(pixels_NHWC=batch.pixels_NHWC[:1], aspects_N=batch.aspects_N[:1], labels_N=batch.labels_N[:1]),
+        _NoiseImages(pixels_NHWC=batch.pixels_NHWC[:1], aspects_N=batch.aspects_N[:1], labels_N=batch.labels_N[:1]),
         schedule,
         side=side,
         flips=False,

@@ -191,8 +191,10 @@ def test_the_inference_form_gives_the_same_logits(fusion, expand_ratio):
     before = {key: value.clone() for key, value in model.state_dict().items()}
     with torch.no_grad():
         expected = model(images)
-        for packed in (False, True):
-            torch.testing.assert_close(for_inference(model, packed=packed)(images), expected, atol=2e-5, rtol=1e-4)
+        for packed_for in (None, (1, 3, 72, 64), (1, 3, 32, 32)):
+            torch.testing.assert_close(
+                for_inference(model, packed_for=packed_for)(images), expected, atol=2e-5, rtol=1e-4
+            )
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
-    folded = for_inference(model, packed=False)
+    folded = for_inference(model)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())

@@ -202,7 +202,7 @@ def _inference(arch: ArchConfig, side: int, classes: int) -> Call:
     # The weights do not decide the time, but subnormal activations would: a fixed seed and one image in [0, 1].
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = for_inference(build(arch, classes=classes))
+        model = for_inference(build(arch, classes=classes), packed_for=(1, 3, side, side))
         image = torch.rand(1, 3, side, side).to(memory_format=torch.channels_last)
     return lambda: model(image)
 
