@@ -178,7 +178,11 @@ def with_values(arch: ArchConfig, values: Mapping[str, Any]) -> ArchConfig:
     # Short paths first: a part is set before what lies inside it.
     for path in sorted(expanded, key=lambda path: path.count(".")):
         if not path.startswith(removed):
-            _set(plain, path, expanded[path])
+            value = expanded[path]
+            if isinstance(value, Mapping) and path.endswith(".mobilevit"):
+                # With its defaults filled in, so that deeper paths find them.
+                value = dataclasses.asdict(_from_plain(MobileViTConfig, value, path))
+            _set(plain, path, value)
     return from_dict(plain)
 
 

@@ -204,6 +204,8 @@ def _factor(base: ArchConfig, factor: str, plain: Any, where: str) -> Iterator[P
         paths = [path for short in given for path in expand_path(base, short)]
     except ArchError as error:
         raise SpaceError(f"{where}: {error}") from None
+    if len(set(paths)) != len(paths):
+        raise SpaceError(f"{where}: a path stands twice in {paths}")
     if plain.get("each", False) is True:
         for path in paths:
             choices = {label: _values(value, [path], where) for label, value in named.items()}

@@ -73,6 +73,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.fused = fused
+        self.scale = (dim // heads) ** -0.5
         self.qkv = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)
 
@@ -83,7 +84,7 @@ class Attention(nn.Module):
         if self.fused:
             y_ThNd = F.scaled_dot_product_attention(q_ThNd, k_ThNd, v_ThNd)
         else:
-            scores_ThNN = (q_ThNd * (D // self.heads) ** -0.5) @ k_ThNd.transpose(-1, -2)
+            scores_ThNN = (q_ThNd * self.scale) @ k_ThNd.transpose(-1, -2)
             y_ThNd = scores_ThNN.softmax(-1) @ v_ThNd
         return cast(Tensor, self.out(y_ThNd.transpose(1, 2).reshape(T, N, D)))
 
