@@ -117,12 +117,13 @@ def measure(
 def median_interval(values: list[float]) -> tuple[float, float, float]:
     """(low, median, high): the median with its 95 % interval from the order statistics, free of any distribution.
 
-    Uses the normal approximation of the binomial ranks, for 20 values or more (Conover 1999, section 3.2).
+    Uses the normal approximation of the binomial ranks, for 20 values or more (Conover, "Practical Nonparametric
+    Statistics", 3rd edition, section 3.2).
     """
     ordered = sorted(values)
     n = len(ordered)
     reach = 1.96 * n**0.5 / 2
-    low = max(0, int(n / 2 - reach))
+    low = max(0, int(n / 2 - reach) - 1)  # the formula's ranks count from 1
     return ordered[low], statistics.median(ordered), ordered[n - 1 - low]
 
 

@@ -5,7 +5,6 @@ kill loses at most the trial that was running; that one is queued again on resum
 """
 
 import json
-import math
 import random
 import sqlite3
 import time
@@ -19,6 +18,7 @@ from typing import Any, cast
 import optuna
 import sqlalchemy.exc
 from optuna.trial import Trial, TrialState
+from scipy.stats import binomtest
 
 from mvit_nas.arch.config import ArchConfig, arch_id, to_dict
 from mvit_nas.arch.presets import PRESETS
@@ -327,11 +327,10 @@ class Search:
 
 def wilson_interval(correct: int, images: int) -> tuple[float, float]:
     """95 % interval of a share of correct answers (Wilson 1927)."""
-    z = 1.959964
     share = correct / images
-    centre = (share + z * z / (2 * images)) / (1 + z * z / images)
-    reach = z / (1 + z * z / images) * math.sqrt(share * (1 - share) / images + z * z / (4 * images**2))
-    return max(0.0, centre - reach), min(1.0, centre + reach)
+    interval = binomtest(correct, images).proportion_ci(method="wilson")
+    # At 0 and 1 rounding may leave the share itself just outside.
+    return min(float(interval.low), share), max(float(interval.high), share)
 
 
 def _all_labels(space: SearchSpace) -> list[dict[str, Label]]:

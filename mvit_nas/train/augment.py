@@ -31,9 +31,10 @@ def random_crops(
     uniform_B5 = torch.rand(B, 5, generator=generator).to(images_BHWC.device)
     area_B = aspects_B * (min_crop + (1 - min_crop) * uniform_B5[:, 0])
     ratio_B = torch.exp((2 * uniform_B5[:, 1] - 1) * math.log(4 / 3))
-    # As shares of the width (the aspect, where the height is 1) and of the height; a crop never leaves the image.
-    width_B = ((area_B * ratio_B).sqrt() / aspects_B).clamp(max=1)
-    height_B = (area_B / ratio_B).sqrt().clamp(max=1)
+    # A crop of this ratio that would leave the image (of height 1 and width aspect) becomes the largest that does not.
+    area_B = torch.minimum(area_B, torch.minimum(ratio_B, aspects_B**2 / ratio_B))
+    width_B = (area_B * ratio_B).sqrt() / aspects_B
+    height_B = (area_B / ratio_B).sqrt()
     shift_x_B = (2 * uniform_B5[:, 2] - 1) * (1 - width_B)
     shift_y_B = (2 * uniform_B5[:, 3] - 1) * (1 - height_B)
     if flips:

@@ -1,0 +1,371 @@
+"""The search around a stand-in for training: proposals, budgets, constraints, resuming, repetition."""
+
+import errno
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+
+from mvit_nas.arch.config import arch_id, from_dict
+from mvit_nas.arch.count import count
+from mvit_nas.arch.presets import PRESETS
+from mvit_nas.arch.space import load_space, parse_space
+from mvit_nas.cost.latency import Latency
+from mvit_nas.errors import (
+    InterruptedCleanlyError,
+    NothingFeasibleError,
+    PartialError,
+    SpaceError,
+    TrainingError,
+)
+from mvit_nas.search import cache as cache_module
+from mvit_nas.search.cache import Cache
+from mvit_nas.search.evaluate import derive_seed
+from mvit_nas.search.feasible import sample_feasible, spread, violation
+from mvit_nas.search.study import Limits, Search, Study, wilson_interval
+from mvit_nas.train.loop import Score
+from mvit_nas.units import parse_budget
+
+SPACE = load_space("mobilevit_small")
+
+
+class StandIn:
+    """An evaluator whose accuracy is a formula: deeper is better, and every training is counted."""
+
+    def __init__(self, *, fail=lambda arch: None, latency_of=lambda arch: count(arch).macs / 1e6):
+        self.trained = []
+        self.fail = fail
+        self.latency_of = latency_of
+        self.known = {}
+
+    def static_cost(self, arch):
+        return count(arch, classes=10)
+
+    def check_static_cost(self, arch):
+        pass
+
+    def latency(self, arch):
+        value = self.latency_of(arch)
+        return Latency(
+            median_ms=value, low_ms=value, high_ms=value, runs=20, threads=1, wall_ms=value, contended=False, drifted=False
+        )  # fmt: skip
+
+    def score(self, arch, *, seed, should_stop):
+        if arch_id(arch) in self.known:
+            return self.known[arch_id(arch)], True
+        if should_stop():
+            raise InterruptedCleanlyError("stopped")
+        self.trained.append(arch_id(arch))
+        self.fail(arch)
+        depth = sum(stage.mobilevit.depth for stage in arch.stages if stage.mobilevit)
+        score = Score(correct=500 + 20 * depth, images=1000, losses=(1.0,), seconds=0.1)
+        self.known[arch_id(arch)] = score
+        return score, False
+
+
+def limits(*budgets, trials=20, objectives=("accuracy", "params", "macs", "latency_ms"), seed=0):
+    return Limits(
+        budgets=tuple(map(parse_budget, budgets)), objectives=objectives, trials=trials, timeout_seconds=None, seed=seed
+    )  # fmt: skip
+
+
+def make(
+    folder: Path, goal: Limits, *, space=SPACE, evaluator=None, should_stop=lambda: False, on_row=lambda rows: None
+):
+    evaluator = evaluator or StandIn()
+    feasible = sample_feasible(space, goal.budgets, evaluator.static_cost, seed=goal.seed, samples=300)
+    study = Study(folder, goal, space)
+    study.recover()
+    messages = []
+    job = Search(study, evaluator, feasible, on_row=on_row, on_message=messages.append, should_stop=should_stop)
+    return job, study, evaluator, messages
+
+
+def test_a_search_trains_as_many_as_asked_and_nothing_over_the_budget_or_twice(tmp_path):
+    job, _, evaluator, _ = make(tmp_path, limits("1M", trials=30))
+    rows = job.run()
+    complete = [row for row in rows if row["state"] == "complete"]
+    assert len(complete) == 30
+    assert len(evaluator.trained) == len(set(evaluator.trained)) == 30
+    assert all(row["params"] <= 1e6 for row in complete)
+    assert {row["state"] for row in rows} <= {"complete", "over_budget", "duplicate", "invalid"}
+    for row in complete:
+        arch = from_dict(json.loads(row["arch"]))
+        assert arch_id(arch) == row["arch_id"]
+        assert (row["params"], row["macs"]) == (count(arch, classes=10).params, count(arch, classes=10).macs)
+
+
+def test_the_presets_that_fit_are_tried_first(tmp_path):
+    job, *_ = make(tmp_path, limits("3M", trials=4))
+    assert [row["name"] for row in job.run()] == ["mobilevit_xxs", "mobilevit_xs", "", ""]
+
+
+def test_first_designs_range_from_the_cheapest_to_the_dearest(tmp_path):
+    job, *_ = make(tmp_path, limits("6M", trials=10))
+    macs = [row["macs"] for row in job.run()[3:]]
+    assert macs == sorted(macs)
+    assert macs[-1] > 20 * macs[0]
+
+
+def test_rows_come_back_from_disk_as_they_were(tmp_path):
+    job, study, *_ = make(tmp_path, limits("6M", trials=12))
+    rows = job.run()
+    again = Study(tmp_path, study.limits, SPACE).rows()
+    assert json.loads(json.dumps(rows)) == json.loads(json.dumps(again))
+    assert {name for name in rows[0] if name.startswith("param.")} == {f"param.{p.name}" for p in SPACE.parameters}
+
+
+def test_the_same_seed_proposes_the_same_and_another_seed_others(tmp_path):
+    ids = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        folder = tmp_path / name
+        folder.mkdir()
+        job, *_ = make(folder, limits("6M", trials=16, seed=seed))
+        ids.append([row["arch_id"] for row in job.run()])
+    assert ids[0] == ids[1]
+    assert ids[0][3:] != ids[2][3:]
+
+
+def test_a_search_in_two_runs_gives_what_one_run_gives(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    whole = make(tmp_path / "one", limits("6M", trials=18))[0].run()
+    evaluator = StandIn()
+    make(tmp_path / "two", limits("6M", trials=13), evaluator=evaluator)[0].run()
+    parts = make(tmp_path / "two", limits("6M", trials=18), evaluator=evaluator)[0].run()
+    assert [row["arch_id"] for row in parts] == [row["arch_id"] for row in whole]
+    assert len(evaluator.trained) == 18
+
+
+def test_a_trial_that_was_killed_is_tried_again_and_nothing_else(tmp_path):
+    class Killed(BaseException):
+        pass
+
+    evaluator = StandIn()
+    done = []
+
+    def kill(rows):
+        done.append(rows[-1]["arch_id"])
+        if len(done) == 5:
+            evaluator.fail = lambda arch: (_ for _ in ()).throw(Killed)
+
+    with pytest.raises(Killed):
+        make(tmp_path, limits("6M", trials=12), evaluator=evaluator, on_row=kill)[0].run()
+    killed = evaluator.trained[-1]
+    evaluator.fail = lambda arch: None
+    rows = make(tmp_path, limits("6M", trials=12), evaluator=evaluator)[0].run()
+    assert sum(row["state"] == "complete" for row in rows) == 12
+    assert evaluator.trained.count(killed) == 2
+    assert all(evaluator.trained.count(one) == 1 for one in evaluator.trained if one != killed)
+
+
+def test_a_killed_preset_keeps_its_name(tmp_path):
+    evaluator = StandIn(fail=lambda arch: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, limits("6M", trials=12), evaluator=evaluator)[0].run()
+    evaluator.fail = lambda arch: None
+    rows = make(tmp_path, limits("6M", trials=12), evaluator=evaluator)[0].run()
+    assert sorted(row["name"] for row in rows if row["name"]) == sorted(PRESETS)
+
+
+def test_stopping_keeps_what_was_finished(tmp_path):
+    count_of = []
+    job, study, *_ = make(
+        tmp_path, limits("6M"), on_row=lambda rows: count_of.append(1), should_stop=lambda: len(count_of) >= 3
+    )
+    with pytest.raises(InterruptedCleanlyError):
+        job.run()
+    assert [row["state"] for row in study.rows()] == ["complete"] * 3
+
+
+def test_a_training_that_fails_is_a_row_with_its_reason_and_the_search_goes_on(tmp_path):
+    failing = set()
+
+    def fail(arch):
+        if len(failing) < 2:
+            failing.add(arch_id(arch))
+            raise TrainingError("the training loss became nan") if len(failing) == 1 else RuntimeError("boom\nmore")
+
+    job, study, *_ = make(tmp_path, limits("6M", trials=6), evaluator=StandIn(fail=fail))
+    rows = job.run()
+    assert [row["state"] for row in rows] == ["failed", "failed"] + ["complete"] * 4
+    assert [row["reason"] for row in rows[:2]] == ["the training loss became nan", "RuntimeError: boom"]
+    assert "accuracy" not in rows[0]
+    assert "boom" in study._study.trials[1].user_attrs["traceback"]
+
+
+def test_over_budget_trials_teach_the_sampler_through_their_constraint(tmp_path):
+    job, study, *_ = make(tmp_path, limits("400K", "20MMACs", trials=25))
+    job.run()
+    for trial in study._study.trials:
+        row = trial.user_attrs.get("row", {})
+        constraints = trial.constraints
+        if row.get("state") == "complete":
+            assert len(constraints) == 2
+            assert all(value <= 0 for value in constraints.values())
+            assert trial.state == optuna.trial.TrialState.COMPLETE
+        elif row.get("state") == "over_budget":
+            assert max(constraints.values()) > 0
+            assert trial.state == optuna.trial.TrialState.PRUNED
+            assert "is not at most" in row["reason"]
+
+
+def test_a_latency_over_the_budget_is_measured_and_not_trained(tmp_path):
+    job, _, evaluator, _ = make(tmp_path, limits("6M", "10ms", trials=10))
+    rows = job.run()
+    over = [row for row in rows if row["state"] == "over_budget"]
+    assert over
+    assert all(row["latency_ms"] > 10 and "ms is not at most 10 ms" in row["reason"] for row in over)
+    assert not {row["arch_id"] for row in over} & set(evaluator.trained)
+
+
+def test_a_latency_that_nothing_meets_ends_the_search_and_names_the_fastest(tmp_path):
+    evaluator = StandIn(latency_of=lambda arch: 50 + count(arch).macs / 1e9)
+    with pytest.raises(
+        NothingFeasibleError, match=r"none of 40 measured candidates .*at most 10 ms.* takes 50 ms"
+    ) as e:
+        make(tmp_path, limits("6M", "10ms"), evaluator=evaluator)[0].run()
+    assert e.value.exit_code == 3
+    assert evaluator.trained == []
+
+
+def test_without_latency_nothing_is_measured(tmp_path):
+    def never(arch):
+        raise AssertionError
+
+    goal = limits("6M", trials=4, objectives=("accuracy", "macs"))
+    rows = make(tmp_path, goal, evaluator=StandIn(latency_of=never))[0].run()
+    assert all("latency_ms" not in row for row in rows)
+
+
+TINY = """
+base: mobilevit_xxs
+set: {image_size: 32}
+factors:
+  patch_size: {paths: [stages.*.mobilevit.patch_size], values: [1, 2]}
+  depth: {paths: [stages.*.mobilevit.depth], values: [1, 2, 3]}
+"""
+
+
+def test_a_space_that_is_used_up_ends_the_search(tmp_path):
+    space = parse_space(TINY, name="tiny", where="tiny")
+    job, _, evaluator, messages = make(tmp_path, limits("6M", trials=50), space=space)
+    rows = job.run()
+    # Two patch sizes, three depths, and the three presets, whose widths or depths the space does not have.
+    assert len(set(evaluator.trained)) == 6 + 3
+    assert messages[-1] == "the space holds no further candidate within the budget"
+    assert len(rows) < 200
+
+
+def test_a_tight_budget_finds_the_few_that_fit(tmp_path):
+    cheapest = min(
+        d.cost.params for d in sample_feasible(SPACE, (), StandIn().static_cost, seed=1, samples=3000).designs
+    )
+    goal = limits(f"{int(cheapest * 1.1)}", trials=4)
+    rows = make(tmp_path, goal)[0].run()
+    assert sum(row["state"] == "complete" for row in rows) == 4
+    assert len(rows) < 300
+
+
+def test_a_budget_below_everything_is_an_error_that_names_the_nearest():
+    with pytest.raises(NothingFeasibleError, match=r"nothing in mobilevit_small meets the budget \(at most 1K parameters\); the nearest candidate seen, [0-9a-f]{10}, has [\d.]+K parameters") as raised:  # fmt: skip
+        sample_feasible(SPACE, [parse_budget("1K")], StandIn().static_cost, seed=0, samples=100)
+    named = str(raised.value)
+    # The walk went on to the bottom of the space, below what 100 draws saw.
+    assert float(named.split(", has ")[1].split("K")[0]) < 40
+
+
+def test_a_walk_finds_what_no_draw_hits():
+    smallest = sample_feasible(SPACE, [parse_budget("1G")], StandIn().static_cost, seed=0, samples=2000).designs[0]
+    feasible = sample_feasible(SPACE, [parse_budget("40K")], StandIn().static_cost, seed=0, samples=50)
+    assert feasible.fitting == 0
+    assert feasible.designs[0].cost.params <= 40_000 < smallest.cost.params
+
+
+def test_a_range_keeps_both_ends():
+    feasible = sample_feasible(SPACE, [parse_budget("1M..1.2M")], StandIn().static_cost, seed=0, samples=400)
+    assert feasible.designs
+    assert all(1e6 <= design.cost.params <= 1.2e6 for design in feasible.designs)
+    assert violation(feasible.designs[0].cost, [parse_budget("1M..1.2M")]) <= 0
+
+
+def test_a_space_in_which_nothing_is_a_network_says_why():
+    text = TINY.replace(
+        "values: [1, 2, 3]}", "values: [1, 2, 3]}\n  heads: {paths: [stages.*.mobilevit.heads], values: [7]}"
+    )
+    space = parse_space(text, name="tiny", where="tiny")
+    with pytest.raises(SpaceError, match=r"none of 50 drawn settings is a network.*dim=64, heads=7"):
+        sample_feasible(space, (), StandIn().static_cost, seed=0, samples=50)
+
+
+def test_a_spread_takes_both_ends():
+    designs = sample_feasible(SPACE, (), StandIn().static_cost, seed=0, samples=50).designs
+    chosen = spread(designs, 4)
+    assert (chosen[0], chosen[-1], len(chosen)) == (designs[0], designs[-1], 4)
+    assert spread(designs[:2], 4) == list(designs[:2])
+    assert spread(designs, 0) == []
+
+
+@pytest.mark.parametrize(("correct", "images"), [(0, 10), (10, 10), (7, 10), (812, 1000)])
+def test_the_interval_of_an_accuracy_is_wilsons(correct, images):
+    low, high = wilson_interval(correct, images)
+    assert 0 <= low <= correct / images <= high <= 1
+    # Its ends solve (p - share)^2 = z^2 p (1 - p) / n.
+    for end in {low, high} - {0.0, 1.0}:
+        assert (end - correct / images) ** 2 == pytest.approx(1.959964**2 * end * (1 - end) / images)
+
+
+def test_seeds_depend_on_every_part_and_fit_torch():
+    assert derive_seed(1, "a") == derive_seed(1, "a")
+    assert len({derive_seed(1, "a"), derive_seed(1, "b"), derive_seed(2, "a"), derive_seed("1a")}) == 4
+    assert 0 <= derive_seed(0, "x") < 2**63
+
+
+def test_a_cached_document_comes_back_for_its_key_only(tmp_path):
+    cache = Cache(tmp_path / "c")
+    cache.put({"a": 1, "b": [1, 2]}, {"x": 0.5})
+    assert Cache(tmp_path / "c").get({"b": [1, 2], "a": 1}) == {"x": 0.5}
+    assert cache.get({"a": 2, "b": [1, 2]}) is None
+
+
+def test_a_half_written_document_counts_as_none(tmp_path):
+    cache = Cache(tmp_path)
+    cache.put({"a": 1}, {"x": 1})
+    (document,) = tmp_path.glob("*.json")
+    document.write_text(document.read_text()[:-5])
+    assert cache.get({"a": 1}) is None
+
+
+def test_a_full_disk_still_keeps_the_last_result(tmp_path, monkeypatch):
+    cache = Cache(tmp_path)
+    real = cache_module.write_text
+
+    def full(path, text):
+        if (tmp_path / "reserve").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, text)
+
+    monkeypatch.setattr(cache_module, "write_text", full)
+    with pytest.raises(PartialError, match=r"is full; the last result is saved") as raised:
+        cache.put({"a": 1}, {"x": 1})
+    assert raised.value.exit_code == 4
+    assert cache.get({"a": 1}) == {"x": 1}
+
+
+def test_a_study_that_cannot_be_written_says_so_and_keeps_what_was_there(tmp_path, monkeypatch):
+    job, study, evaluator, _ = make(tmp_path, limits("6M", trials=10))
+    real = optuna.storages.RDBStorage.set_trial_state_values
+
+    def full(self, *args, **kwargs):
+        if len(evaluator.trained) >= 4:
+            raise optuna.exceptions.StorageInternalError("database or disk is full")
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(optuna.storages.RDBStorage, "set_trial_state_values", full)
+    with pytest.raises(PartialError, match=r"cannot write the study .*disk is full.*--resume"):
+        job.run()
+    monkeypatch.undo()
+    rows = make(tmp_path, limits("6M", trials=10), evaluator=evaluator)[0].run()
+    assert sum(row["state"] == "complete" for row in rows) == 10
+    assert len(evaluator.trained) == len(set(evaluator.trained)) == 10
