@@ -354,7 +354,7 @@ def test_a_full_disk_still_keeps_the_last_result(tmp_path, monkeypatch):
 
 
 def test_a_study_that_cannot_be_written_says_so_and_keeps_what_was_there(tmp_path, monkeypatch):
-    job, study, evaluator, _ = make(tmp_path, limits("6M", trials=10))
+    job, _, evaluator, _ = make(tmp_path, limits("6M", trials=10))
     real = optuna.storages.RDBStorage.set_trial_state_values
 
     def full(self, *args, **kwargs):
