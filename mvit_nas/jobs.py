@@ -25,6 +25,7 @@ from mvit_nas.errors import (
     DeviceError,
     InputError,
     MvitNasError,
+    PartialError,
 )
 from mvit_nas.nn.mobilevit import build
 from mvit_nas.results.findings import IDEAL, MAXIMISE, front_rows
@@ -33,7 +34,7 @@ from mvit_nas.results.report import write_report
 from mvit_nas.results.table import complete, make_table
 from mvit_nas.search.cache import write_text
 from mvit_nas.search.evaluate import LATENCY_RUNTIME, Evaluator, processor, reference_name, training_threads
-from mvit_nas.search.feasible import Design, Feasible, sample_feasible
+from mvit_nas.search.feasible import Design, Feasible, presets_within, sample_feasible
 from mvit_nas.search.study import Limits, Row, Search, Study
 from mvit_nas.settings import Experiment, check_name, check_same, default_name
 from mvit_nas.train.data import ImageData, find_data
@@ -223,10 +224,17 @@ def _search(
     reference = _hypervolume_reference(prepared)
     environment = _environment(prepared, reference)
 
+    def write(rows: list[Row]) -> Path:
+        environment["elapsed_seconds"] = spent_before + time.monotonic() - start
+        environment["data"]["skipped"] = list(prepared.evaluator.skipped())
+        try:
+            return write_report(make_table(rows), environment, reports)
+        except InputError as error:
+            raise PartialError(f"{error}; finished evaluations are kept: make room, then go on with --resume") from None
+
     def keep(rows: list[Row]) -> None:
         if rows[-1]["state"] in ("complete", "failed"):
-            environment["elapsed_seconds"] = spent_before + time.monotonic() - start
-            write_report(make_table(rows), environment, reports)
+            write(rows)
         on_progress(_progress(rows, experiment, reference, time.monotonic() - start))
 
     job = Search(study, prepared.evaluator, prepared.feasible, on_row=keep, on_message=say, should_stop=should_stop)
@@ -241,9 +249,7 @@ def _search(
     if complete(table).empty:
         failures = [row["reason"] for row in rows if row["state"] == "failed"]
         raise MvitNasError(f"no candidate was trained to the end; the last one failed: {failures[-1]}")
-    environment["elapsed_seconds"] = spent_before + time.monotonic() - start
-    environment["data"]["skipped"] = list(prepared.evaluator.skipped())
-    report = write_report(table, environment, reports)
+    report = write(rows)
     front = front_rows(table, experiment.objectives)
     return Outcome(
         name=experiment.name,
@@ -388,22 +394,22 @@ def _open_study(
 
 def _hypervolume_reference(prepared: Prepared) -> dict[str, float]:
     """The worst corner of the box in which hypervolume is measured: the budget, else the dearest that fits."""
-    designs = prepared.feasible.designs
-    limits = {
-        metric: min((b.high for b in prepared.experiment.budgets if b.metric == metric), default=None)
-        for metric in ("params", "macs", "latency_ms")
-    }
+    experiment, evaluator = prepared.experiment, prepared.evaluator
+    presets = presets_within(prepared.space, experiment.budgets, evaluator.static_cost)
+    archs = [*(design.arch for design in prepared.feasible.designs), *presets.values()]
+    costs = [evaluator.static_cost(arch) for arch in archs]
     reference = {
         "accuracy": 0.0,
-        "params": limits["params"] or float(max(d.cost.params for d in designs)),
-        "macs": limits["macs"] or float(designs[-1].cost.macs),
+        "params": float(max(cost.params for cost in costs)),
+        "macs": float(max(cost.macs for cost in costs)),
     }
-    if "latency_ms" in prepared.experiment.objectives:
-        dearest = designs[-1].arch
-        reference["latency_ms"] = limits["latency_ms"] or (
-            _LATENCY_MARGIN * prepared.evaluator.latency(dearest).median_ms
-        )
-    return {name: reference[name] for name in prepared.experiment.objectives}
+    if "latency_ms" in experiment.objectives:
+        dearest = max(archs, key=lambda arch: evaluator.static_cost(arch).macs)
+        reference["latency_ms"] = _LATENCY_MARGIN * evaluator.latency(dearest).median_ms
+    for budget in experiment.budgets:
+        if budget.metric in reference:
+            reference[budget.metric] = min(reference[budget.metric], budget.high)
+    return {name: reference[name] for name in experiment.objectives}
 
 
 def _hypervolume(rows: Sequence[Row], objectives: Sequence[str], reference: Mapping[str, float]) -> float:

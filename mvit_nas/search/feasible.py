@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from mvit_nas.arch.config import ArchConfig, arch_id
 from mvit_nas.arch.count import StaticCost
-from mvit_nas.arch.space import Label, SearchSpace
+from mvit_nas.arch.presets import PRESETS
+from mvit_nas.arch.space import Label, SearchSpace, adapt_preset
 from mvit_nas.errors import InvalidArchError, NothingFeasibleError, SpaceError
 from mvit_nas.units import Budget, format_metric
 
@@ -88,6 +89,14 @@ def sample_feasible(
         found[nearest.arch_id] = nearest
     designs = sorted(found.values(), key=lambda design: (design.cost.macs, design.arch_id))
     return Feasible(drawn=samples, invalid=invalid, fitting=fitting, designs=tuple(designs))
+
+
+def presets_within(
+    space: SearchSpace, budgets: Sequence[Budget], cost_of: Callable[[ArchConfig], StaticCost]
+) -> dict[str, ArchConfig]:
+    """The published presets, at the image size and strides of ``space``, that meet ``budgets``."""
+    adapted = {name: adapt_preset(preset, space) for name, preset in PRESETS.items()}
+    return {n: arch for n, arch in adapted.items() if arch is not None and violation(cost_of(arch), budgets) <= 0}
 
 
 def describe(space: SearchSpace, labels: dict[str, Label], cost_of: Callable[[ArchConfig], StaticCost]) -> Design:

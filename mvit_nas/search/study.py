@@ -31,7 +31,7 @@ from mvit_nas.errors import (
     TrainingError,
 )
 from mvit_nas.search.evaluate import Evaluator, derive_seed
-from mvit_nas.search.feasible import Feasible, describe, spread, violation
+from mvit_nas.search.feasible import Feasible, describe, presets_within, spread, violation
 from mvit_nas.units import Budget, format_metric
 
 Row = dict[str, Any]
@@ -186,13 +186,10 @@ class Search:
 
     def _enqueue_first_designs(self) -> None:
         """The published presets that fit, then designs over the whole range of costs."""
-        presets = 0
-        for name, preset in PRESETS.items():
-            arch = adapt_preset(preset, self._space)
-            if arch is not None and violation(self._evaluator.static_cost(arch), self._limits.budgets) <= 0:
-                self._study.enqueue(self._space.nearest_labels(arch), preset=name)
-                presets += 1
-        for design in spread(self._feasible.designs, max(0, _STARTUP_TRIALS - presets)):
+        presets = presets_within(self._space, self._limits.budgets, self._evaluator.static_cost)
+        for name, arch in presets.items():
+            self._study.enqueue(self._space.nearest_labels(arch), preset=name)
+        for design in spread(self._feasible.designs, _STARTUP_TRIALS - len(presets)):
             self._study.enqueue(design.labels)
 
     def _enqueue_unseen(self, near: Mapping[str, Label] | None = None) -> bool:

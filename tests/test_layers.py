@@ -1,0 +1,85 @@
+"""Imports point down, a library has one owner, and importing the package is instant and silent."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mvit_nas
+
+PACKAGE = Path(mvit_nas.__file__).parent
+LEAVES = {"errors", "units"}
+# What each layer may import of the package, beside itself and the leaves.
+ALLOWED = {
+    "errors": set(),
+    "units": set(),
+    "arch": set(),
+    "nn": {"arch"},
+    "cost": set(),
+    "train": {"nn", "arch"},
+    "results": {"arch"},
+    "settings": {"arch"},
+    "search": {"train", "cost", "nn", "arch"},
+    "jobs": {"results", "search", "train", "cost", "nn", "arch", "settings", ""},
+    "cli": {"jobs", "results", "settings", ""},
+}
+OWNERS = {
+    "optuna": {"search/study.py"},
+    "fvcore": {"cost/static.py"},
+    "typer": {"cli.py"},
+    "rich": {"cli.py"},
+    "jinja2": {"results/report.py"},
+}
+FOLDERS = {"pandas": "results/", "plotly": "results/"}
+
+
+def modules():
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            yield node.module
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down_and_libraries_have_owners(path):
+    relative = path.relative_to(PACKAGE)
+    layer = relative.parts[0].removesuffix(".py")
+    for name in imports(path):
+        library, _, rest = name.partition(".")
+        if library == "mvit_nas":
+            other = rest.split(".")[0]
+            assert other == layer or other in LEAVES | ALLOWED[layer], f"{relative} imports {name}"
+        if library in OWNERS:
+            assert str(relative) in OWNERS[library], f"{relative} imports {library}"
+        if library in FOLDERS:
+            assert str(relative).startswith(FOLDERS[library]), f"{relative} imports {library}"
+        if library in ("torch", "optuna"):
+            assert layer not in ("arch", "results", "settings", "units", "errors"), f"{relative} imports {library}"
+        assert library != "torchvision", f"{relative} imports torchvision"
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_importing_the_package_and_the_command_line_loads_nothing_heavy():
+    heavy = "{'torch', 'optuna', 'pandas', 'plotly', 'numpy', 'fvcore', 'sklearn', 'pyarrow'}"
+    assert run(f"import sys, mvit_nas, mvit_nas.cli; print(sorted({heavy} & set(sys.modules)))") == "[]\n"
+
+
+def test_the_public_names_are_there_and_others_are_not():
+    assert run("import mvit_nas; [getattr(mvit_nas, name) for name in mvit_nas.__all__]") == ""
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        mvit_nas.nothing  # noqa: B018
+
+
+def test_a_report_needs_neither_torch_nor_optuna():
+    assert run("import sys, mvit_nas.results.report; print(sorted({'torch', 'optuna'} & set(sys.modules)))") == "[]\n"
