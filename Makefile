@@ -1,0 +1,23 @@
+.PHONY: check format test slow bench report
+
+check:  ## format, lint, types, layers
+	ruff format --check .
+	ruff check .
+	mypy
+	pytest -q tests/test_layers.py
+
+format:
+	ruff format .
+	ruff check --fix .
+
+test:
+	pytest
+
+slow:  ## minutes to an hour: what CI leaves out
+	pytest -m slow
+
+bench:  ## speed of the model against others, as ratios in one run
+	python benchmarks/model_speed.py
+
+report:  ## the page of a made-up study, to look at while working on it
+	python tests/test_report.py reports/example

@@ -1,0 +1,49 @@
+"""The README's commands exist with the flags that it shows; CI runs its two main commands as they stand."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from mvit_nas.cli import app
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def commands():
+    text = re.findall(r"mvit-nas (?:search|report)[^`\n|]*", README)
+    return sorted({line.split(" && ")[0].strip() for line in text})
+
+
+@pytest.mark.parametrize("line", commands())
+def test_a_command_in_the_readme_parses(line):
+    _, name, *arguments = shlex.split(line)
+    command = typer.main.get_command(app).commands[name]
+    if arguments == ["--help"]:
+        return
+    if name == "search" or arguments:
+        command.make_context(name, arguments)
+
+
+def test_every_command_is_in_the_readme():
+    for name in typer.main.get_command(app).commands:
+        assert f"mvit-nas {name}" in README
+
+
+def test_the_two_commands_that_ci_runs_are_there():
+    assert "\npip install . && mvit-nas search --budget 6M\n" in README
+    assert "\npip install '.[test]' && pytest\n" in README
+
+
+def test_the_python_example_runs(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def test_links_in_the_documents_lead_to_files():
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name} links {target}"
