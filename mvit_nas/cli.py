@@ -72,11 +72,11 @@ def search(
         ),
     ] = None,
     data: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FOLDER",
-            help="Image folder, or folder of Parquet files as the Hugging Face hub serves them. "
-            "Without it: scikit-learn's handwritten digits.",
+            metavar="FOLDER|NAME",
+            help="Image folder, or folder of Parquet files as the Hugging Face hub serves them, or a named set "
+            "(digits). Without it: scikit-learn's handwritten digits.",
         ),
     ] = None,
     space: Annotated[
@@ -177,7 +177,7 @@ class _Watch:
         """Show what is being done."""
         passing = message.startswith(("training ", "measuring ", "decoding "))
         if self._live is None or not passing:
-            self._console.print(Text(message), soft_wrap=True)
+            self._print(message)
         if passing:
             self._doing = message
             self._refresh()
@@ -186,7 +186,7 @@ class _Watch:
         """Show a finished trial and where the search stands."""
         last = progress.last
         if last["state"] in ("complete", "failed"):
-            self._console.print(Text(_trial_line(progress)), soft_wrap=True)
+            self._print(_trial_line(progress))
         parts = [f"{progress.done}/{progress.trials} trials"]
         if progress.best is not None:
             parts.append(f"best {format_metric('accuracy', progress.best['accuracy'])}")
@@ -196,6 +196,10 @@ class _Watch:
             parts.append(f"about {format_seconds(progress.seconds_left)} left")
         self._status = " · ".join(parts)
         self._refresh()
+
+    def _print(self, line: str) -> None:
+        # Where there is no terminal a line stays one line, for grep.
+        self._console.print(Text(line), soft_wrap=self._live is None)
 
     def _refresh(self) -> None:
         if self._live is not None:

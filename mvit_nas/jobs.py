@@ -53,7 +53,7 @@ _PACKAGES = ("torch", "optuna", "fvcore", "numpy", "pandas", "plotly", "pillow",
 class SearchOptions:
     """The flags of ``mvit-nas search``, parsed."""
 
-    data: Path | None
+    data: str | None
     space: str | None
     image_size: int | None
     budgets: tuple[Budget, ...]
@@ -152,11 +152,11 @@ def prepare(options: SearchOptions, *, say: Callable[[str], None]) -> Prepared:
     elif options.space is None and 48 <= data.median_side <= _SMALL_SIDE:
         space = fix_image_size(space, 64)
     say(f"space: {space.name}, {space.networks():,} networks at {space.base.image_size} px{chosen}")
-    for budget in options.budgets:
-        say(f"budget: {budget}")
+    say(f"budget: {' and '.join(map(str, options.budgets)) or 'none'}")
     evaluator = Evaluator(data, schedule, device=device, threads=options.threads, on_decode=_sayer(say))
     feasible = sample_feasible(space, options.budgets, evaluator.static_cost, seed=options.seed)
-    say(f"        {100 * feasible.share:.3g} % of {feasible.drawn} settings drawn from the space are within the budget")
+    later = "; latency is measured" if any(b.metric == "latency_ms" for b in options.budgets) else ""
+    say(f"        {100 * feasible.share:.3g} % of {feasible.drawn} settings drawn from the space are within it{later}")
     experiment = Experiment(
         name=check_name(options.name) if options.name else default_name(data.name, options.budgets),
         data={"name": data.name, "fingerprint": data.fingerprint},

@@ -86,6 +86,12 @@ def test_a_search_prints_a_front_and_writes_a_report(work):
     assert environment["experiment"]["schedule"]["name"] == "smoke"
 
 
+def test_a_named_set_needs_no_folder(work):
+    out, err = mvit_nas("search", "--data", "digits", "--space", "space.yaml", *FAST, "--dry-run", cwd=work)
+    assert "scikit-learn's handwritten digits" in err
+    assert "training" in out
+
+
 def test_json_is_one_document_with_the_documented_keys(work):
     out, _ = search(work, "--trials", 4, "--budget", "6M", "--schedule", "short", "--json")
     document = json.loads(out)
