@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mvit_nas import __version__
-from mvit_nas.errors import InputError, MvitNasError
+from mvit_nas.errors import InputError, InterruptedCleanlyError, MvitNasError
 from mvit_nas.settings import parse_objectives
 from mvit_nas.units import format_count, format_metric, format_seconds, parse_budget, parse_seconds
 
@@ -240,7 +240,7 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
 
     def ask(number: int, frame: FrameType | None) -> None:
         if asked.is_set():
-            raise KeyboardInterrupt
+            raise InterruptedCleanlyError("stopped at once; the trial that was running starts again with --resume")
         asked.set()
         print("\nstopping after this step; once more to stop at once", file=sys.stderr)
 

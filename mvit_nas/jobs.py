@@ -2,7 +2,6 @@
 
 import os
 import platform
-import resource
 import shlex
 import subprocess
 import sys
@@ -247,8 +246,8 @@ def _search(
     if error is not None and complete(table).empty:
         raise error
     if complete(table).empty:
-        failures = [row["reason"] for row in rows if row["state"] == "failed"]
-        raise MvitNasError(f"no candidate was trained to the end; the last one failed: {failures[-1]}")
+        last = f"; the last one {rows[-1]['state'].replace('_', ' ')}: {rows[-1]['reason']}" if rows else ""
+        raise MvitNasError(f"no candidate was trained to the end in {len(rows)} trials{last}")
     report = write(rows)
     front = front_rows(table, experiment.objectives)
     return Outcome(
@@ -315,15 +314,23 @@ def _try_step(prepared: Prepared, design: Design) -> StepCost:
         seed=0,
         device=evaluator.device,
     )
-    on_gpu = evaluator.device.type == "cuda"
-    peak = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     measured = "latency_ms" in prepared.experiment.objectives
     return StepCost(
         design=design,
         step_seconds=score.seconds / schedule.epochs,
-        peak_gib=peak / 2**30,
+        peak_gib=_peak_bytes(evaluator.device) / 2**30,
         latency_ms=evaluator.latency(design.arch).median_ms if measured else None,
     )
+
+
+def _peak_bytes(device: torch.device) -> int:
+    """The most memory that this process has held: on the GPU where it trains there, else in all."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource  # not on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def choose_device(name: str) -> torch.device:

@@ -160,6 +160,39 @@ def test_an_interrupt_ends_cleanly_with_a_report(work, number):
     search(work, "--trials", 4, "--resume")
 
 
+def test_a_second_interrupt_does_not_wait(capsys):
+    from mvit_nas.cli import _interrupts
+    from mvit_nas.errors import InterruptedCleanlyError
+
+    with _interrupts() as should_stop:
+        assert not should_stop()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert should_stop()
+        with pytest.raises(InterruptedCleanlyError, match="stopped at once"):
+            signal.raise_signal(signal.SIGINT)
+    assert "once more to stop at once" in capsys.readouterr().err
+
+
+def test_candidates_that_all_diverge_are_an_error_with_the_reason(work):
+    from mvit_nas.train import schedule
+
+    wild = "from mvit_nas.train import schedule as s; from dataclasses import replace;"
+    wild += "s.SCHEDULES['smoke'] = replace(s.SCHEDULES['smoke'], learning_rate=1e30, warmup_learning_rate=1e30);"
+    assert schedule.SCHEDULES["smoke"].learning_rate < 1
+    done = subprocess.run(
+        [sys.executable, "-c", wild + "from mvit_nas.cli import main; main()", "search", "--data", "photos", "--space",
+         "space.yaml", *FAST, "--name", "s", "--trials", "2"], cwd=work, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert (
+        "no candidate was trained to the end in 2 trials; the last one failed: the training loss became nan"
+        in done.stderr
+    )
+    table = read_table(work / "reports/s/results.csv")
+    assert list(table["state"]) == ["failed", "failed"]
+    assert table["accuracy"].isna().all()
+
+
 def test_an_existing_study_needs_resume_and_the_same_settings(work):
     search(work, "--trials", 1)
     _, err = search(work, "--trials", 1, code=2)

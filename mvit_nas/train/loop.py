@@ -61,7 +61,7 @@ def fit(
     """``model`` trained in place on ``train``, then scored on ``validation``.
 
     The same seed gives the same numbers on the same device and number of threads: it decides data order, crops and
-    dropout; the caller decides the starting weights. Raises TrainingError when the loss is not finite,
+    dropout; the caller decides the starting weights. Raises TrainingError when the loss or an output is not finite,
     InterruptedCleanlyError when ``should_stop`` says so.
     """
     start = time.perf_counter()
@@ -139,6 +139,7 @@ def _count_correct(
 ) -> int:
     model.eval()
     correct = torch.zeros((), dtype=torch.int64, device=device)
+    finite = torch.ones((), dtype=torch.bool, device=device)
     for first in range(0, len(part.labels_N), _SCORING_BATCH):
         if should_stop():
             raise InterruptedCleanlyError("stopped while a model was scored")
@@ -147,6 +148,9 @@ def _count_correct(
         with _autocast(device):
             logits = model(centre_crops(images, aspects, side=side))
         correct += (logits.argmax(1) == labels).sum()
+        finite &= logits.isfinite().all()
+    if not finite:
+        raise TrainingError("the trained model gives outputs that are not finite")
     return int(correct)
 
 
