@@ -185,7 +185,7 @@ def test_candidates_that_all_diverge_are_an_error_with_the_reason(work):
     )  # fmt: skip
     assert done.returncode == 1
     assert (
-        "no candidate was trained to the end in 2 trials; the last one failed: the training loss became nan"
+        "no candidate was trained to the end in 2 trials; the last one failed: the trained model gives outputs that are not finite"
         in done.stderr
     )
     table = read_table(work / "reports/s/results.csv")
