@@ -65,7 +65,7 @@ def search(work, *arguments, **options):
     )  # fmt: skip
 
 
-def test_a_search_prints_a_front_and_writes_a_report(work):
+def test_a_search_prints_a_front_and_writes_a_report(work, cache):
     out, err = search(work, "--trials", 5, "--budget", "6M")
     assert re.search(r"The front, \d+ networks?", out)
     assert "report: reports/s/report.html" in out
@@ -76,6 +76,11 @@ def test_a_search_prints_a_front_and_writes_a_report(work):
         "report.html",
         "results.csv",
     ]
+    # The test part was not even decoded.
+    assert {path.name.split("-")[1] for path in (cache / "images").iterdir() if path.is_dir()} == {
+        "train",
+        "validation",
+    }
     table = read_table(work / "reports/s/results.csv")
     assert (table["state"] == "complete").sum() == 5
     # The published presets are wider than this space, and tried all the same.

@@ -36,7 +36,7 @@ FOLDERS = {"pandas": "results/", "plotly": "results/"}
 
 
 def modules():
-    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+    return sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or not path.name.startswith("__"))
 
 
 def imports(path):

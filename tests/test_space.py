@@ -3,10 +3,11 @@
 import itertools
 import random
 import re
+from pathlib import Path
 
 import pytest
 
-from mvit_nas.arch.config import arch_id, with_values
+from mvit_nas.arch.config import arch_id, expand_path, to_dict, with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import adapt_preset, fix_image_size, load_space, parse_space
 from mvit_nas.errors import InvalidArchError, SpaceError
@@ -166,6 +167,26 @@ def test_a_wrong_file_is_named_with_what_is_wrong(old, new, message):
         parse_space(SMALL.replace(old, new), name="my", where="my.yaml")
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_the_documented_example_and_its_paths_load():
+    text = (Path(__file__).parents[1] / "docs/spaces.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    space = parse_space(example, name="example", where="docs/spaces.md")
+    assert [p.factor for p in space.parameters] == ["patch_size", "depth", "depth", "depth", "placement"]
+    for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE):
+        first, *more = re.findall(r"`([^`]+)`", row)
+        paths = [first] + [m if not m.startswith(".") else first.rpartition(".")[0] + m for m in more]
+        for path in paths:
+            expanded = expand_path(space.base, path.replace("stages.N", "stages.2"))
+            assert all(with_values(space.base, {p: _get(space.base, p)}) == space.base for p in expanded), path
+
+
+def _get(arch, path):
+    value = to_dict(arch)
+    for key in path.split("."):
+        value = value[int(key)] if key.isdigit() else value[key]
+    return value
 
 
 @pytest.mark.parametrize(
