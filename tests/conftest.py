@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+# Threads that spin while they wait starve other processes on a busy machine; torch reads this when it loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # The tests shall not look at what the user keeps.
 os.environ.pop("MVIT_NAS_CACHE", None)
 
