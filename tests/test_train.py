@@ -194,3 +194,37 @@ def test_a_map_that_patches_do_not_tile_trains_too():
     arch = with_values(TINY, {"stages.*.mobilevit.patch_size": 3})
     model = build(arch, classes=3)
     model(torch.rand(2, 3, 40, 40)).sum().backward()
+
+
+@pytest.mark.parametrize("change", [{"label_smoothing": 0.0}, {"weight_decay": 0.5}, {"min_crop": 0.9}])
+def test_a_field_of_the_schedule_reaches_the_training(change):
+    schedule = replace(SMOKE, epochs=2)
+    assert run(schedule=replace(schedule, **change)).losses != run(schedule=schedule).losses
+
+
+def test_the_schedule_decides_the_learning_rate_of_each_step(monkeypatch):
+    monkeypatch.setattr(type(SMOKE), "learning_rate_at", lambda self, step, steps: 0.0)
+    model = build(TINY, classes=3)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    fit(model, coloured(96), coloured(30), SMOKE, side=32, flips=True, seed=0, device=CPU)
+    assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
+
+
+def test_scoring_leaves_the_batch_norm_statistics_alone():
+    from mvit_nas.train.loop import _count_correct
+
+    model = build(TINY, classes=3)
+    before = model.stem.norm.running_mean.clone()
+    _count_correct(model, coloured(30), side=32, device=CPU, should_stop=lambda: False)
+    assert torch.equal(model.stem.norm.running_mean, before)
+    with pytest.raises(InterruptedCleanlyError):
+        _count_correct(model, coloured(30), side=32, device=CPU, should_stop=lambda: True)
+
+
+def test_outputs_that_are_not_finite_are_no_score():
+    from mvit_nas.train.loop import _count_correct
+
+    model = build(TINY, classes=3)
+    torch.nn.init.constant_(model.classifier.bias, float("nan"))
+    with pytest.raises(TrainingError, match="outputs that are not finite"):
+        _count_correct(model, coloured(30), side=32, device=CPU, should_stop=lambda: False)
