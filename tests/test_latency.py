@@ -79,9 +79,24 @@ def test_a_core_shared_with_others_is_flagged_and_does_not_lengthen_the_latency(
     assert not alone.contended
 
 
-def test_warm_up_runs_do_not_count():
-    slow_start = itertools.chain(constant(500).__class__(int(500e6), 3), constant(5))
-    assert Machine(constant(10), slow_start).measure().median_ms == 5
+def test_both_calls_run_before_the_first_pair_counts():
+    machine = Machine(constant(10), constant(60))
+    calls = {"reference": 0, "candidate": 0}
+
+    def counted(name):
+        def call():
+            calls[name] += 1
+            getattr(machine, name)()
+
+        return call
+
+    latency = measure(
+        counted("candidate"), counted("reference"), reference_ms=10.0, threads=1,
+        clock=lambda: machine.cpu, wall=lambda: machine.wall,
+    )  # fmt: skip
+    # At least three times and for a tenth of a second: ten of 10 ms, three of 60 ms.
+    assert calls["reference"] - latency.runs == 10
+    assert calls["candidate"] - latency.runs == 3
 
 
 def test_own_time_is_the_median_and_at_least_twenty_runs():
