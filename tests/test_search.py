@@ -250,10 +250,15 @@ factors:
 
 def test_a_space_that_is_used_up_ends_the_search(tmp_path):
     space = parse_space(TINY, name="tiny", where="tiny")
-    job, _, evaluator, messages = make(tmp_path, limits("6M", trials=50), space=space)
+    job, study, evaluator, messages = make(tmp_path, limits("6M", trials=50), space=space)
     rows = job.run()
     # Two patch sizes, three depths, and the three presets, whose widths or depths the space does not have.
     assert len(set(evaluator.trained)) == 6 + 3
+    # A preset outside the space has no values of its factors, and tells the sampler nothing.
+    assert all(("param.depth" in row) is (row["name"] == "") for row in rows)
+    states = {trial.number: trial.state for trial in study._study.trials}
+    assert {states[row["trial"]] for row in rows if row["name"]} == {optuna.trial.TrialState.FAIL}
+    assert {row["state"] for row in rows if row["name"]} == {"complete"}
     assert messages[-1] == "the space holds no further candidate within the budget"
     assert len(rows) < 200
 

@@ -20,7 +20,7 @@ import sqlalchemy.exc
 from optuna.trial import Trial, TrialState
 from scipy.stats import binomtest
 
-from mvit_nas.arch.config import ArchConfig, arch_id, to_dict
+from mvit_nas.arch.config import ArchConfig, arch_id, to_dict, with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import Label, SearchSpace, adapt_preset
 from mvit_nas.errors import (
@@ -40,6 +40,9 @@ Row = dict[str, Any]
 _PATIENCE = 20
 _STARTUP_TRIALS = 10
 _DRAWS = 2000
+# User attributes of a trial: the preset that it stands for, and that the space's labels do not describe that.
+_PRESET = "preset"
+_OUTSIDE = "outside_space"
 # A candidate is rejected for its latency only after it was measured, seconds each; so this many end the search.
 _LATENCY_PATIENCE = 40
 
@@ -79,7 +82,7 @@ class Study:
         for trial in self._study.get_trials(deepcopy=False):
             if "row" in trial.user_attrs:
                 row = {"trial": trial.number, **trial.user_attrs["row"]}
-                rows.append(row | {f"param.{name}": value for name, value in trial.params.items()})
+                rows.append(row if _OUTSIDE in trial.user_attrs else row | _columns(trial.params))
         return rows
 
     def recover(self) -> int:
@@ -87,19 +90,31 @@ class Study:
         stale = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         for trial in stale:
             self._study.tell(trial.number, state=TrialState.FAIL)
-            if trial.params or "preset" in trial.user_attrs:
-                self._study.enqueue_trial(
-                    trial.params, user_attrs={k: v for k, v in trial.user_attrs.items() if k == "preset"}
-                )
+            if trial.params:
+                kept = {key: trial.user_attrs[key] for key in (_PRESET, _OUTSIDE) if key in trial.user_attrs}
+                self._study.enqueue_trial(trial.params, user_attrs=kept)
         return len(stale)
 
     def is_new(self) -> bool:
         """Whether nothing was asked or queued yet."""
         return not self._study.get_trials(deepcopy=False)
 
-    def enqueue(self, labels: Mapping[str, Label], *, preset: str | None = None) -> None:
+    def enqueue(self, labels: Mapping[str, Label]) -> None:
         """Try these labels before the sampler proposes others."""
-        self._study.enqueue_trial(dict(labels), user_attrs={"preset": preset} if preset else None)
+        self._study.enqueue_trial(dict(labels))
+
+    def enqueue_preset(self, name: str, arch: ArchConfig) -> None:
+        """Try the preset ``name``, which is ``arch`` in this space, or is outside it."""
+        labels = self.space.nearest_labels(arch)
+        attributes: dict[str, Any] = {_PRESET: name}
+        try:
+            # Dropout is no factor, and the presets differ in it.
+            nearest = with_values(self.space.arch(labels), {"dropout": arch.dropout})
+        except InvalidArchError:
+            nearest = None
+        if nearest is None or arch_id(nearest) != arch_id(arch):
+            attributes[_OUTSIDE] = True
+        self._study.enqueue_trial(labels, user_attrs=attributes)
 
     def ask(self) -> Trial:
         """The next trial. Its sampler's seed comes from the study's and the trial's number: resuming repeats it."""
@@ -115,10 +130,11 @@ class Study:
         """Record ``row``; with ``values`` of the objectives the trial is complete.
 
         Over the budget ends as PRUNED, from which the sampler learns through the constraint; what tells nothing about
-        the objectives (a repetition, a failed training, no network at all) ends as FAIL, which it ignores.
+        the space (a repetition, a failed training, no network at all, a preset outside it) ends as FAIL, which it
+        ignores.
         """
         trial.set_user_attr("row", row)
-        if values is not None:
+        if values is not None and _OUTSIDE not in trial.user_attrs:
             self._study.tell(trial, [float(values[name]) for name in self.limits.objectives])
         elif row["state"] == "over_budget":
             self._study.tell(trial, state=TrialState.PRUNED)
@@ -188,7 +204,7 @@ class Search:
         """The published presets that fit, then designs over the whole range of costs."""
         presets = presets_within(self._space, self._limits.budgets, self._evaluator.static_cost)
         for name, arch in presets.items():
-            self._study.enqueue(self._space.nearest_labels(arch), preset=name)
+            self._study.enqueue_preset(name, arch)
         for design in spread(self._feasible.designs, _STARTUP_TRIALS - len(presets)):
             self._study.enqueue(design.labels)
 
@@ -222,18 +238,15 @@ class Search:
 
     def _trial(self, trial: Trial) -> Row:
         start = time.monotonic()
-        preset = trial.user_attrs.get("preset", "")
+        preset = trial.user_attrs.get(_PRESET, "")
         labels = self._space.sample(lambda name, known: cast(Label, trial.suggest_categorical(name, known)))
         row: Row = {"name": preset, "seed": self._limits.seed, "cached": False}
 
         def finish(state: str, reason: str = "", values: Mapping[str, float] | None = None) -> Row:
             row.update(state=state, reason=reason, seconds=time.monotonic() - start)
             self._study.finish(trial, row, values)
-            return {
-                "trial": trial.number,
-                **row,
-                **{f"param.{name}": label for name, label in labels.items()},
-            }
+            chosen = {} if _OUTSIDE in trial.user_attrs else _columns(labels)
+            return {"trial": trial.number, **row, **chosen}
 
         try:
             arch = self._arch(labels, preset)
@@ -328,6 +341,10 @@ def wilson_interval(correct: int, images: int) -> tuple[float, float]:
     interval = binomtest(correct, images).proportion_ci(method="wilson")
     # At 0 and 1 rounding may leave the share itself just outside.
     return min(float(interval.low), share), max(float(interval.high), share)
+
+
+def _columns(labels: Mapping[str, Any]) -> Row:
+    return {f"param.{name}": label for name, label in labels.items()}
 
 
 def _all_labels(space: SearchSpace) -> list[dict[str, Label]]:
