@@ -180,6 +180,10 @@ def test_random_crops_keep_proportions_and_stay_inside():
     # The ratio bounds a crop of an image twice as wide as high: 4/3 x height over its width of 2.
     assert 0.6 < float(area.max()) < 0.72
     assert 200 < int((width < 0).sum()) < 300
+    for channel in (0, 1):  # a crop lies anywhere, to the left and right, up and down
+        centres = crops[:, channel].mean((1, 2))
+        assert float(centres.min()) < 0.4
+        assert float(centres.max()) > 0.6
     assert float(height.min()) > 0
 
 
