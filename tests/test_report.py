@@ -125,7 +125,7 @@ def example_table():
             row |= {"state": "over_budget", "params": 6_300_000 + 90_000 * trial, "macs": 2_100_000_000}
             row |= {"seconds": 0.01, "reason": f"{row['params'] / 1e6:.2f}M parameters, at most 6M"}
         elif trial in (10, 17, 24, 34):
-            state = {10: "failed", 17: "duplicate", 24: "invalid", 34: "interrupted"}[trial]
+            state = {10: "failed", 17: "duplicate", 24: "invalid", 34: "failed"}[trial]
             reason = {
                 10: "the loss is not finite at step 112",
                 24: "dim must be divisible by heads, got 90, 4",

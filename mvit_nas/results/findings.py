@@ -23,7 +23,6 @@ STATE_WORDS = {
     "duplicate": "duplicate",
     "failed": "failed",
     "invalid": "invalid",
-    "interrupted": "interrupted",
 }
 Row = Mapping[Any, Any]  # of a table, by column
 

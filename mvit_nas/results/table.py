@@ -34,7 +34,7 @@ COLUMNS: dict[str, str] = {
     "reason": "string",  # why it failed or which budget it broke
     "arch": "string",  # JSON
 }
-STATES = ("complete", "over_budget", "duplicate", "failed", "invalid", "interrupted")
+STATES = ("complete", "over_budget", "duplicate", "failed", "invalid")
 PARAM = "param."  # begins the column of a factor of the search space
 
 _FRACTIONS = ("accuracy", "accuracy_low", "accuracy_high")
