@@ -31,6 +31,7 @@ OWNERS = {
     "typer": {"cli.py"},
     "rich": {"cli.py"},
     "jinja2": {"results/report.py"},
+    "statsmodels": {"results/stats.py"},
 }
 FOLDERS = {"pandas": "results/", "plotly": "results/"}
 
