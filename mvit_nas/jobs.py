@@ -136,6 +136,8 @@ def prepare(options: SearchOptions, *, say: Callable[[str], None]) -> Prepared:
     torch.set_num_threads(training_threads())
     schedule = find_schedule(options.schedule)
     data = find_data(options.data)
+    if not data.flips:
+        schedule = replace(schedule, augmentation="crop")
     if options.data is None:
         say(f"data: {data.source}, since no --data was given")
     else:
@@ -310,7 +312,6 @@ def _try_step(prepared: Prepared, design: Design) -> StepCost:
         _NoiseImages(pixels_NHWC=batch.pixels_NHWC[:1], aspects_N=batch.aspects_N[:1], labels_N=batch.labels_N[:1]),
         schedule,
         side=side,
-        flips=False,
         seed=0,
         device=evaluator.device,
     )

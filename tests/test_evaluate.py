@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mvit_nas.arch.config import arch_id, with_values
+from mvit_nas.arch.config import with_values
 from mvit_nas.arch.count import StaticCost
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.cost.latency import Latency
-from mvit_nas.errors import CostError
+from mvit_nas.errors import CostError, TrainingError
 from mvit_nas.search import evaluate
-from mvit_nas.search.evaluate import Evaluator, derive_seed
+from mvit_nas.search.evaluate import Evaluator
 from mvit_nas.train.data import find_data
 from mvit_nas.train.loop import Score
 from mvit_nas.train.schedule import SCHEDULES
@@ -57,26 +57,54 @@ def test_a_score_is_known_for_its_own_question_only(digits, trained):
         (SCHEDULES["smoke"], OTHER, 0),
         (replace(SCHEDULES["smoke"], label_smoothing=0.0), ARCH, 0),
     ):
-        assert make(digits, schedule=schedule).known_score(arch, seed=seed) is None
+        assert make(digits, schedule=schedule).is_known(arch, seed=seed) is False
     other_data = replace(digits, fingerprint="other")
-    assert make(other_data).known_score(ARCH, seed=0) is None
+    assert make(other_data).is_known(ARCH, seed=0) is False
     # The schedule's name is a label: what it holds is the question.
-    assert make(digits, schedule=replace(SCHEDULES["smoke"], name="mine")).known_score(ARCH, seed=0) is not None
+    assert make(digits, schedule=replace(SCHEDULES["smoke"], name="mine")).is_known(ARCH, seed=0)
 
 
-def test_a_trials_seed_comes_from_the_study_and_the_architecture(digits, trained):
+def test_a_seed_is_shared_by_all_architectures(digits, trained):
     make(digits).score(OTHER, seed=5)
     make(digits).score(ARCH, seed=5)
-    assert [run["seed"] for run in trained] == [derive_seed(5, arch_id(OTHER)), derive_seed(5, arch_id(ARCH))]
-    torch.manual_seed(derive_seed(5, arch_id(ARCH)))
-    assert torch.equal(trained[1]["weights"], evaluate.build(ARCH, classes=10).stem.conv.weight)
+    make(digits).score(ARCH, seed=6)
+    assert [run["seed"] for run in trained] == [5, 5, 6]
+    first, second, third = (run["weights"] for run in trained)
+    assert torch.equal(first, second)
+    assert not torch.equal(second, third)
+    assert torch.equal(first, evaluate.build(ARCH, classes=10, seed=5).stem.conv.weight)
+
+
+def test_a_training_that_diverged_is_not_tried_again(digits, monkeypatch):
+    tried = []
+
+    def fit(*parts, **options):
+        tried.append(options["seed"])
+        raise TrainingError("the training loss became nan in epoch 1 of 1")
+
+    monkeypatch.setattr(evaluate, "fit", fit)
+    for _ in range(2):
+        with pytest.raises(TrainingError, match="became nan in epoch 1 of 1"):
+            make(digits).score(ARCH, seed=3)
+    assert tried == [3]
+    assert make(digits).is_known(ARCH, seed=3)
+
+
+def test_another_schedule_is_another_question_on_the_same_images(digits, trained):
+    evaluator = make(digits)
+    evaluator.score(ARCH, seed=0)
+    other = evaluator.with_schedule(replace(SCHEDULES["smoke"], ema=0.1))
+    assert not other.is_known(ARCH, seed=0)
+    other.score(ARCH, seed=0)
+    assert other.is_known(ARCH, seed=0)
+    assert evaluator.schedule.ema == 0
+    assert trained[0]["train"] is trained[1]["train"]
 
 
 def test_images_are_kept_an_eighth_larger_than_they_are_trained_and_never_the_test_part(digits, trained, cache):
     make(digits).score(ARCH, seed=0)
     assert trained[0]["side"] == 32
     assert trained[0]["train"].pixels_NHWC.shape[1:] == (36, 36, 3)
-    assert not trained[0]["flips"]
     folders = sorted(path.name for path in (cache / "images").iterdir() if path.is_dir())
     assert folders == [f"{digits.fingerprint}-train-36", f"{digits.fingerprint}-validation-36"]
 

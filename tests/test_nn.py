@@ -198,3 +198,24 @@ def test_the_inference_form_gives_the_same_logits(fusion, expand_ratio):
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     folded = for_inference(model)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+
+
+def test_networks_start_from_the_same_weights_where_they_have_the_same_layers():
+    base = with_values(PRESETS["mobilevit_xxs"], {"image_size": 64})
+    first = build(base, classes=10, seed=3).state_dict()
+    assert all(torch.equal(first[name], value) for name, value in build(base, classes=10, seed=3).state_dict().items())
+    # The stem is drawn before the stages that differ, the head after them.
+    for change in ({"stages.2.mobilevit.depth": 4}, {"stages.2.mobilevit": None}, {"stages.1.channels": 40}):
+        other = build(with_values(base, change), classes=10, seed=3).state_dict()
+        shared = [name for name, value in other.items() if name in first and first[name].shape == value.shape]
+        assert any(name.startswith("head") for name in shared)
+        assert all(torch.equal(first[name], other[name]) for name in shared)
+    others = build(base, classes=10, seed=4).state_dict()
+    same = [name for name in first if first[name].is_floating_point() and torch.equal(first[name], others[name])]
+    assert all("norm" in name or name.endswith("bias") for name in same)
+
+
+def test_layers_of_one_network_start_from_different_weights():
+    weights = build(PRESETS["mobilevit_xxs"], seed=0).state_dict()
+    layers = [weights[f"stages.2.1.layers.{i}.attention.qkv.weight"] for i in range(2)]
+    assert not torch.equal(*layers)

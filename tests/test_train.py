@@ -43,7 +43,7 @@ def run(*, schedule=SMOKE, seed=0, **options):
     torch.manual_seed(seed)
     return fit(
         build(TINY, classes=3), coloured(96), coloured(30, seed=1), schedule,
-        side=32, flips=True, seed=seed, device=CPU, **options,
+        side=32, seed=seed, device=CPU, **options,
     )  # fmt: skip
 
 
@@ -200,17 +200,57 @@ def test_a_map_that_patches_do_not_tile_trains_too():
     model(torch.rand(2, 3, 40, 40)).sum().backward()
 
 
-@pytest.mark.parametrize("change", [{"label_smoothing": 0.0}, {"weight_decay": 0.5}, {"min_crop": 0.9}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"label_smoothing": 0.0},
+        {"weight_decay": 0.5},
+        {"min_crop": 0.9},
+        {"augmentation": "crop"},
+        {"augmentation": "none"},
+    ],
+)
 def test_a_field_of_the_schedule_reaches_the_training(change):
     schedule = replace(SMOKE, epochs=2)
     assert run(schedule=replace(schedule, **change)).losses != run(schedule=schedule).losses
+
+
+def test_schedules_that_augment_differently_see_the_same_images_in_the_same_order(monkeypatch):
+    from mvit_nas.train import loop
+
+    take, seen = loop._take, []
+    monkeypatch.setattr(
+        loop, "_take", lambda part, index_B, device: seen.append(index_B) or take(part, index_B, device)
+    )
+    for augmentation in ("none", "crop", "crop+flip"):
+        run(schedule=replace(SMOKE, epochs=2, augmentation=augmentation))
+    third = len(seen) // 3
+    assert third > 5
+    for one, two, three in zip(seen[:third], seen[third : 2 * third], seen[2 * third :], strict=True):
+        assert one.tolist() == two.tolist() == three.tolist()
+
+
+def test_without_augmentation_an_image_is_seen_as_it_is_scored(monkeypatch):
+    from mvit_nas.train import loop
+
+    monkeypatch.setattr(loop, "random_crops", None)
+    run(schedule=replace(SMOKE, augmentation="none"))
+    flipped = []
+    monkeypatch.setattr(
+        loop, "random_crops",
+        lambda images, aspects, *, side, flips, **_: flipped.append(flips) or loop.centre_crops(images, aspects, side=side),
+    )  # fmt: skip
+    run(schedule=replace(SMOKE, augmentation="crop"))
+    assert set(flipped) == {False}
+    run(schedule=SMOKE)
+    assert set(flipped) == {False, True}
 
 
 def test_the_schedule_decides_the_learning_rate_of_each_step(monkeypatch):
     monkeypatch.setattr(type(SMOKE), "learning_rate_at", lambda self, step, steps: 0.0)
     model = build(TINY, classes=3)
     before = [parameter.detach().clone() for parameter in model.parameters()]
-    fit(model, coloured(96), coloured(30), SMOKE, side=32, flips=True, seed=0, device=CPU)
+    fit(model, coloured(96), coloured(30), SMOKE, side=32, seed=0, device=CPU)
     assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
 
 

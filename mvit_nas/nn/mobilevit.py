@@ -7,6 +7,7 @@ The maps are kept channels-last: the transformer then reads them as they lie, an
 back are one copy each (none at patch size 1).
 """
 
+import hashlib
 import math
 from typing import cast
 
@@ -17,14 +18,15 @@ from torch import Tensor, nn
 from mvit_nas.arch.config import ArchConfig, MobileViTConfig, StageConfig
 
 
-def build(arch: ArchConfig, *, classes: int = 1000, fused_attention: bool = True) -> "MobileViT":
+def build(arch: ArchConfig, *, classes: int = 1000, fused_attention: bool = True, seed: int = 0) -> "MobileViT":
     """The network of ``arch`` with fresh weights, channels-last, on the CPU, in training mode.
 
+    Each weight is drawn from ``seed`` and its own name: networks start alike wherever they have the same layers.
     ``fused_attention=False`` writes attention as matrix products and a softmax, for exporters whose delegates do
     not take the fused operator; the numbers are the same to rounding.
     """
     model = MobileViT(arch, classes=classes, fused_attention=fused_attention)
-    _initialise(model)
+    _initialise(model, seed)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
@@ -227,11 +229,13 @@ class MobileViT(nn.Module):
         return cast(Tensor, self.classifier(self.head_dropout(y_BCHW.mean((2, 3)))))
 
 
-def _initialise(model: nn.Module) -> None:
+def _initialise(model: nn.Module, seed: int) -> None:
     """The reference's initialisation: Kaiming normal (fan out) convolutions, truncated normal 0.02 linear layers."""
-    for module in model.modules():
+    for name, module in model.named_modules():
+        digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big"))
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out")
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", generator=generator)
         elif isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=0.02)
+            nn.init.trunc_normal_(module.weight, std=0.02, generator=generator)
             nn.init.zeros_(module.bias)

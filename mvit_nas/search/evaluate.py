@@ -1,5 +1,6 @@
 """One candidate: cheap things first, then training. Everything that was measured is kept in the cache."""
 
+import copy
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from mvit_nas.arch.count import StaticCost, count
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.cost.latency import Call, Latency, measure, own_time
 from mvit_nas.cost.static import count_macs, count_params
-from mvit_nas.errors import CostError
+from mvit_nas.errors import CostError, TrainingError
 from mvit_nas.nn.inference import for_inference
 from mvit_nas.nn.mobilevit import build
 from mvit_nas.search.cache import Cache, cache_folder
@@ -29,7 +30,7 @@ LATENCY_RUNTIME = "PyTorch"
 _REFERENCE = "mobilevit_xxs"
 _REFERENCE_SIDE = 128
 # What the numbers of a training run depend on beside its key; a change of the loop that changes them raises it.
-_TRAINING_VERSION = 1
+_TRAINING_VERSION = 2
 
 
 class Evaluator:
@@ -104,32 +105,43 @@ class Evaluator:
     ) -> tuple[Score, bool]:
         """Accuracy on the search-validation part after the schedule, and whether it was known already.
 
-        ``seed`` is the study's; the trial's own comes from it and ``arch_id``, not from the order of the trials.
+        Architectures with the same ``seed`` start from the same weights where they have the same layers, and see the
+        same images in the same order and crops: what differs between them is then theirs, not the seed's. Raises
+        TrainingError where the training diverged, now or when it was first tried.
         """
-        known = self.known_score(arch, seed=seed)
+        key = self._score_key(arch, seed)
+        known = self._cache.get(key)
         if known is not None:
-            return known, True
-        trial_seed = derive_seed(seed, arch_id(arch))
+            if "failure" in known:
+                raise TrainingError(known["failure"])
+            return Score(**{**known, "losses": tuple(known["losses"])}), True
         side = self.schedule.side(arch.image_size)
-        torch.manual_seed(trial_seed)
-        score = fit(
-            build(arch, classes=self.classes),
-            self.part("train", side),
-            self.part("validation", side),
-            self.schedule,
-            side=side,
-            flips=self.data.flips,
-            seed=trial_seed,
-            device=self.device,
-            should_stop=should_stop,
-        )
-        self._cache.put(self._score_key(arch, seed), asdict(score))
+        try:
+            score = fit(
+                build(arch, classes=self.classes, seed=seed),
+                self.part("train", side),
+                self.part("validation", side),
+                self.schedule,
+                side=side,
+                seed=seed,
+                device=self.device,
+                should_stop=should_stop,
+            )
+        except TrainingError as error:
+            self._cache.put(key, {"failure": str(error)})
+            raise
+        self._cache.put(key, asdict(score))
         return score, False
 
-    def known_score(self, arch: ArchConfig, *, seed: int) -> Score | None:
-        """The score from the cache, if it is there."""
-        known = self._cache.get(self._score_key(arch, seed))
-        return None if known is None else Score(**{**known, "losses": tuple(known["losses"])})
+    def is_known(self, arch: ArchConfig, *, seed: int) -> bool:
+        """Whether ``score`` would answer from the cache."""
+        return self._cache.get(self._score_key(arch, seed)) is not None
+
+    def with_schedule(self, schedule: Schedule) -> "Evaluator":
+        """The same evaluator on another schedule."""
+        other = copy.copy(self)
+        other.schedule = schedule
+        return other
 
     def part(self, name: Literal["train", "validation"], side: int) -> Images:
         """One part of the data for training at ``side``: decoded once, then mapped into memory. Never the test part."""

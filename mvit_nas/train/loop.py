@@ -53,7 +53,6 @@ def fit(
     schedule: Schedule,
     *,
     side: int,
-    flips: bool,
     seed: int,
     device: torch.device,
     should_stop: Callable[[], bool] = lambda: False,
@@ -66,7 +65,9 @@ def fit(
     """
     start = time.perf_counter()
     torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
+    order = torch.Generator().manual_seed(seed)
+    # Apart from the order, so that schedules which crop differently see the same images at the same steps.
+    crops = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=order)))
     model.to(device)
     model.train()
     optimizer = torch.optim.AdamW(
@@ -74,7 +75,7 @@ def fit(
     )
     average = _Average(model, schedule.ema)
     steps = schedule.steps(len(train.labels_N))
-    batches = _batches(train, schedule.batch_size, generator, device)
+    batches = _batches(train, schedule.batch_size, order, device)
     losses = []
     for epoch in range(schedule.epochs):
         total = torch.zeros((), device=device)
@@ -83,9 +84,13 @@ def fit(
             if should_stop():
                 raise InterruptedCleanlyError("stopped in the middle of a training run")
             images, aspects, labels = next(batches)
-            images = random_crops(
-                images, aspects, side=side, min_crop=schedule.min_crop, flips=flips, generator=generator
-            )
+            if schedule.augmentation == "none":
+                images = centre_crops(images, aspects, side=side)
+            else:
+                flips = schedule.augmentation == "crop+flip"
+                images = random_crops(
+                    images, aspects, side=side, min_crop=schedule.min_crop, flips=flips, generator=crops
+                )
             for group in optimizer.param_groups:
                 group["lr"] = schedule.learning_rate_at(step, steps)
             with _autocast(device):

@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from mvit_nas.errors import InputError
+
+Augmentation = Literal["none", "crop", "crop+flip"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,9 +16,10 @@ class Schedule:
     ``images_per_epoch`` is the share of the data: the images that one epoch sees at most, other ones each time until
     all were seen. ``resolution`` is the side to train and score at, as a share of the architecture's ``image_size``
     (images of up to 64 px are never shrunk). ``learning_rate`` is the peak, reached after ``warmup`` (a share of the
-    steps) from ``warmup_learning_rate``; the cosine ends at ``final_learning_rate``. ``min_crop`` is the smallest
-    crop as a share of the image's area. ``ema`` is the weight of the newest parameters and batch norm statistics in
-    their exponential moving average, which is then what is scored; 0 turns it off.
+    steps) from ``warmup_learning_rate``; the cosine ends at ``final_learning_rate``. ``augmentation`` is what an image
+    goes through before it is seen, ``min_crop`` the smallest crop as a share of the image's area. ``ema`` is the
+    weight of the newest parameters and batch norm statistics in their exponential moving average, which is then what
+    is scored; 0 turns it off.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Schedule:
     final_learning_rate: float = 0.0002
     weight_decay: float = 0.01
     label_smoothing: float = 0.1
+    augmentation: Augmentation = "crop+flip"
     min_crop: float
     ema: float
 
