@@ -22,7 +22,7 @@ from mvit_nas.settings import parse_objectives
 from mvit_nas.units import format_count, format_metric, format_seconds, parse_budget, parse_seconds
 
 if TYPE_CHECKING:
-    from mvit_nas.jobs import Outcome, Plan, Progress
+    from mvit_nas.jobs.search import Outcome, Plan, Progress, TriedDesign
 
 app = typer.Typer(
     name="mvit-nas",
@@ -113,9 +113,9 @@ def search(
     goals = parse_objectives(objectives)
     seconds = None if timeout is None else parse_seconds(timeout)
     # torch and optuna load here: a misspelt flag is answered at once.
-    from mvit_nas import jobs
+    from mvit_nas.jobs import search as job
 
-    settings = jobs.SearchOptions(
+    settings = job.SearchOptions(
         data=data,
         space=space,
         image_size=image_size,
@@ -133,9 +133,9 @@ def search(
     )
     with _watch() as watch, _interrupts() as should_stop:
         if dry_run:
-            plan = jobs.plan(settings, say=watch.say)
+            plan = job.plan(settings, say=watch.say)
         else:
-            outcome = jobs.search(settings, say=watch.say, on_progress=watch.show, should_stop=should_stop)
+            outcome = job.search(settings, say=watch.say, on_progress=watch.show, should_stop=should_stop)
     if dry_run:
         print(json.dumps(_plan_document(plan), indent=2)) if as_json else _print_plan(plan, settings.trials)
         return
@@ -316,7 +316,7 @@ def _print_plan(plan: "Plan", trials: int) -> None:
         parts = [format_metric("params", cost.params), format_metric("macs", cost.macs)]
         if tried.latency_ms is not None:
             parts.append(format_metric("latency_ms", tried.latency_ms))
-        parts.append(f"{1000 * tried.step_seconds:.0f} ms a training step")
+        parts.append(f"{1000 * tried.step.step_seconds:.0f} ms a training step")
         print(f"{label:<10} {', '.join(parts)}")
     print(f"training   {plan.steps} steps for a candidate")
     print(f"estimate   {format_seconds(plan.hours * 3600)} for {trials} trials, {plan.memory_gib:.1f} GiB of memory")
@@ -325,21 +325,21 @@ def _print_plan(plan: "Plan", trials: int) -> None:
 def _plan_document(plan: "Plan") -> dict[str, Any]:
     """What ``search --dry-run --json`` prints."""
 
-    def tried(step: Any) -> dict[str, Any]:
+    def plain(tried: "TriedDesign") -> dict[str, Any]:
         return {
-            "arch_id": step.design.arch_id,
-            "params": step.design.cost.params,
-            "macs": step.design.cost.macs,
-            "latency_ms": step.latency_ms,
-            "step_seconds": step.step_seconds,
+            "arch_id": tried.design.arch_id,
+            "params": tried.design.cost.params,
+            "macs": tried.design.cost.macs,
+            "latency_ms": tried.latency_ms,
+            "step_seconds": tried.step.step_seconds,
         }
 
     return {
         "settings": plan.settings,
         "networks": plan.networks,
         "share_within_budget": plan.share_within_budget,
-        "smallest": tried(plan.smallest),
-        "largest": tried(plan.largest),
+        "smallest": plain(plan.smallest),
+        "largest": plain(plan.largest),
         "steps": plan.steps,
         "hours": plan.hours,
         "memory_gib": plan.memory_gib,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -36,6 +36,8 @@ class Experiment:
     trials: int
     timeout_seconds: float | None
 
+    may_change: ClassVar = frozenset({"trials", "timeout_seconds"})
+
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise InputError(f"--trials must be at least 1, got {self.trials}")
@@ -57,10 +59,52 @@ class Experiment:
         return yaml.safe_dump(self.to_dict(), sort_keys=False)
 
 
-_MAY_CHANGE = {"trials", "timeout_seconds"}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AblationExperiment:
+    """What one ablation is about: the base and the values of one or two factors, each on the same seeds.
+
+    ``seeds`` and what adds to them (``max_seeds`` until the interval is as narrow as ``precision``, a share) may change
+    from one run to the next; all else is what the ablation means, and stays. ``match`` is a cost or None.
+    """
+
+    name: str
+    data: Mapping[str, Any]
+    space: str
+    base: str
+    base_arch: Mapping[str, Any]
+    factors: tuple[str, ...]
+    values: tuple[tuple[str, ...], ...]
+    match: str | None
+    resize: bool
+    schedule: Mapping[str, Any]
+    threads: int
+    seeds: tuple[int, ...]
+    max_seeds: int
+    precision: float | None
+
+    may_change: ClassVar = frozenset({"seeds", "max_seeds", "precision"})
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise InputError(f"--threads must be at least 1, got {self.threads}")
+        if self.precision is None and self.max_seeds != len(self.seeds):
+            raise InputError("--max-seeds adds seeds until --precision is reached: give both, or neither")
+        if self.max_seeds < len(self.seeds):
+            raise InputError(f"--max-seeds must be at least the {len(self.seeds)} of --seeds, got {self.max_seeds}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for YAML and JSON."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain["data"], plain["schedule"] = dict(self.data), dict(self.schedule)
+        plain["base_arch"] = dict(self.base_arch)
+        return plain | {"factors": list(self.factors), "values": [list(v) for v in self.values], "seeds": [*self.seeds]}
+
+    def to_yaml(self) -> str:
+        """The text of ``experiment.yaml``."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
 
 
-def check_same(experiment: Experiment, path: Path) -> None:
+def check_same(experiment: Experiment | AblationExperiment, path: Path) -> None:
     """Raise InputError that names what differs when ``path`` holds an experiment of other settings."""
     try:
         stored = yaml.safe_load(path.read_text())
@@ -69,7 +113,7 @@ def check_same(experiment: Experiment, path: Path) -> None:
     now = yaml.safe_load(experiment.to_yaml())
     if not isinstance(stored, dict):
         raise InputError(f"{path} is no experiment file; use another --name")
-    differ = [key for key in now if key not in _MAY_CHANGE and stored.get(key) != now[key]]
+    differ = [key for key in now if key not in experiment.may_change and stored.get(key) != now[key]]
     if differ:
         words = ", ".join(f"{key} ({_short(stored.get(key))} then, {_short(now[key])} now)" for key in differ)
         raise InputError(f"the study {experiment.name!r} has other settings: {words}; use another --name")
@@ -78,6 +122,28 @@ def check_same(experiment: Experiment, path: Path) -> None:
 def _short(value: Any) -> str:
     text = yaml.safe_dump(value, default_flow_style=True, width=10**6).strip().removesuffix("...").strip()
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds from how many there shall be ("5" is 0 to 4) or from the seeds themselves ("3,7,11")."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"cannot read --seeds {text!r}: write how many (5), or the seeds with commas (0,1,2)")
+    seeds = tuple(map(int, parts)) if len(parts) > 1 else tuple(range(int(text)))
+    twice = [seed for seed in seeds if seeds.count(seed) > 1]
+    if twice:
+        raise InputError(f"--seeds {text}: the seed {twice[0]} stands twice, and a run would count twice")
+    if not seeds:
+        raise InputError("--seeds must be at least 1")
+    return seeds
+
+
+def parse_precision(text: str) -> float:
+    """A share from accuracy points: "0.5%" is 0.005."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text.strip())
+    if match is None or not 0 < float(match[1]) < 100:
+        raise InputError(f"cannot read --precision {text!r}: write accuracy points such as 0.5%")
+    return float(match[1]) / 100
 
 
 def parse_objectives(text: str) -> tuple[str, ...]:
@@ -99,7 +165,12 @@ def default_name(data: str, budgets: Sequence[Budget]) -> str:
         ends = [end for end in (budget.low, budget.high) if end]
         numbers = [f"{end:g}" if unit == "ms" else format_count(end) for end in ends]
         parts.append("-".join(numbers) + unit)
-    return check_name("-".join(re.sub(r"[^\w.-]+", "-", part) for part in parts).strip("-.") or "search")
+    return joined_name(parts)
+
+
+def joined_name(parts: Sequence[str]) -> str:
+    """``parts`` as a folder's name, with what cannot stand in one replaced."""
+    return check_name("-".join(re.sub(r"[^\w.-]+", "-", part) for part in parts).strip("-.")[:100] or "study")
 
 
 def check_name(name: str) -> str:

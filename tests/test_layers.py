@@ -22,7 +22,8 @@ ALLOWED = {
     "results": {"arch"},
     "settings": {"arch"},
     "search": {"train", "cost", "nn", "arch"},
-    "jobs": {"results", "search", "train", "cost", "nn", "arch", "settings", ""},
+    "ablate": {"train", "arch"},
+    "jobs": {"results", "search", "ablate", "train", "cost", "nn", "arch", "settings", ""},
     "cli": {"jobs", "results", "settings", ""},
 }
 OWNERS = {

@@ -1,0 +1,320 @@
+"""``mvit-nas search``: a study, its table kept up to date, and its report."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mvit_nas.errors import InputError, MvitNasError, PartialError
+from mvit_nas.jobs.setup import (
+    MEASURING_SECONDS,
+    Setup,
+    StepCost,
+    by_macs,
+    claimed,
+    keep_settings,
+    latency_conditions,
+    make_folders,
+    plain_row,
+    provenance,
+    set_up,
+    training_seconds,
+    try_step,
+)
+from mvit_nas.results.findings import IDEAL, MAXIMISE, front_rows
+from mvit_nas.results.pareto import hypervolume
+from mvit_nas.results.report import write_report
+from mvit_nas.results.table import complete, make_table
+from mvit_nas.search.feasible import Design, Feasible, presets_within, sample_feasible
+from mvit_nas.search.study import Limits, Row, Search, Study
+from mvit_nas.settings import Experiment, check_name, default_name
+from mvit_nas.units import Budget
+
+# The dearest candidate's latency times this is where the hypervolume's axis of latency begins.
+_LATENCY_MARGIN = 1.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """The flags of ``mvit-nas search``, parsed."""
+
+    data: str | None
+    space: str | None
+    image_size: int | None
+    budgets: tuple[Budget, ...]
+    objectives: tuple[str, ...]
+    trials: int
+    timeout_seconds: float | None
+    schedule: str
+    seed: int
+    device: str
+    threads: int
+    name: str | None
+    out: Path
+    resume: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a search stands. ``best`` is the row of the best accuracy within the budget, if there is one."""
+
+    done: int
+    trials: int
+    rejected: int
+    last: Row
+    best: Row | None
+    front: int
+    hypervolume: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a search ended: its table's front, and where the files lie. ``error`` is why it ended early, if it did."""
+
+    name: str
+    front: list[dict[str, Any]]
+    counts: dict[str, int]
+    hypervolume: float
+    report: Path
+    error: MvitNasError | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriedDesign:
+    """A candidate of which one training step was tried."""
+
+    design: Design
+    step: StepCost
+    latency_ms: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a search would do. ``hours`` extrapolates the two tried steps linearly in multiply-adds."""
+
+    settings: int
+    networks: int
+    share_within_budget: float
+    smallest: TriedDesign
+    largest: TriedDesign
+    steps: int
+    hours: float
+    memory_gib: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Everything that a search needs before the first trial."""
+
+    experiment: Experiment
+    setup: Setup
+    feasible: Feasible
+
+
+def prepare(options: SearchOptions, *, say: Callable[[str], None]) -> Prepared:
+    """Read data and space, choose what was left open, and find what meets the budget. Says what it chose."""
+    setup = set_up(
+        data=options.data,
+        space=options.space,
+        image_size=options.image_size,
+        schedule=options.schedule,
+        device=options.device,
+        threads=options.threads,
+        say=say,
+    )
+    data, space, evaluator = setup.data, setup.space, setup.evaluator
+    say(f"budget: {' and '.join(map(str, options.budgets)) or 'none'}")
+    feasible = sample_feasible(space, options.budgets, evaluator.static_cost, seed=options.seed)
+    later = "; latency is measured" if any(b.metric == "latency_ms" for b in options.budgets) else ""
+    say(f"        {100 * feasible.share:.3g} % of {feasible.drawn} settings drawn from the space are within it{later}")
+    experiment = Experiment(
+        name=check_name(options.name) if options.name else default_name(data.name, options.budgets),
+        data={"name": data.name, "fingerprint": data.fingerprint},
+        space=space.text,
+        image_size=space.base.image_size,
+        budgets=options.budgets,
+        objectives=options.objectives,
+        schedule=setup.schedule.to_dict(),
+        seed=options.seed,
+        threads=options.threads,
+        trials=options.trials,
+        timeout_seconds=options.timeout_seconds,
+    )
+    return Prepared(experiment=experiment, setup=setup, feasible=feasible)
+
+
+def search(
+    options: SearchOptions,
+    *,
+    say: Callable[[str], None],
+    on_progress: Callable[[Progress], None],
+    should_stop: Callable[[], bool],
+) -> Outcome:
+    """Run or resume a search, keep its table up to date after every trial, and write the report.
+
+    An interruption or an error in the middle comes back in the outcome, after the report of what is there was made;
+    errors before the first result are raised.
+    """
+    prepared = prepare(options, say=say)
+    experiment = prepared.experiment
+    folder = options.out / "experiments" / experiment.name
+    reports = options.out / "reports" / experiment.name
+    make_folders(folder, reports)
+    with claimed(folder):
+        keep_settings(folder, experiment, resume=options.resume, say=say)
+        study = _open_study(folder, prepared, say=say)
+        return _search(prepared, study, reports, say=say, on_progress=on_progress, should_stop=should_stop)
+
+
+def _search(
+    prepared: Prepared,
+    study: Study,
+    reports: Path,
+    *,
+    say: Callable[[str], None],
+    on_progress: Callable[[Progress], None],
+    should_stop: Callable[[], bool],
+) -> Outcome:
+    experiment = prepared.experiment
+    start = time.monotonic()
+    spent_before = sum(row["seconds"] for row in study.rows())
+    reference = _hypervolume_reference(prepared)
+    evaluator = prepared.setup.evaluator
+    environment = provenance(prepared.setup, experiment) | {"hypervolume_reference": reference}
+    if "latency_ms" in experiment.objectives:
+        environment["latency"] = latency_conditions(evaluator)
+
+    def write(rows: list[Row]) -> Path:
+        environment["elapsed_seconds"] = spent_before + time.monotonic() - start
+        environment["data"]["skipped"] = list(evaluator.skipped())
+        try:
+            return write_report(make_table(rows), environment, reports)
+        except InputError as error:
+            raise PartialError(f"{error}; finished evaluations are kept: make room, then go on with --resume") from None
+
+    def keep(rows: list[Row]) -> None:
+        if rows[-1]["state"] in ("complete", "failed"):
+            write(rows)
+        on_progress(_progress(rows, experiment, reference, time.monotonic() - start))
+
+    job = Search(
+        study, prepared.setup.evaluator, prepared.feasible, on_row=keep, on_message=say, should_stop=should_stop
+    )
+    error: MvitNasError | None = None
+    try:
+        rows = job.run()
+    except MvitNasError as raised:
+        error, rows = raised, study.rows()
+    table = make_table(rows)
+    if error is not None and complete(table).empty:
+        raise error
+    if complete(table).empty:
+        last = f"; the last one {rows[-1]['state'].replace('_', ' ')}: {rows[-1]['reason']}" if rows else ""
+        raise MvitNasError(f"no candidate was trained to the end in {len(rows)} trials{last}")
+    report = write(rows)
+    front = front_rows(table, experiment.objectives)
+    return Outcome(
+        name=experiment.name,
+        front=[plain_row(row) for row in front.to_dict("records")],
+        counts={str(state): int(number) for state, number in table["state"].value_counts().items()},
+        hypervolume=_hypervolume(rows, experiment.objectives, reference),
+        report=report,
+        error=error,
+    )
+
+
+def plan(options: SearchOptions, *, say: Callable[[str], None]) -> Plan:
+    """What ``search`` would do and what it would take: one real training step of the smallest and largest candidate."""
+    prepared = prepare(options, say=say)
+    setup, designs = prepared.setup, prepared.feasible.designs
+    measured = "latency_ms" in options.objectives
+    smallest, largest = (
+        TriedDesign(
+            design=design,
+            step=try_step(setup.evaluator, design.arch),
+            latency_ms=setup.evaluator.latency(design.arch).median_ms if measured else None,
+        )
+        for design in (designs[0], designs[-1])
+    )
+    step_seconds = by_macs(*((tried.design.cost.macs, tried.step.step_seconds) for tried in (smallest, largest)))
+    seconds = training_seconds(setup, step_seconds(sum(d.cost.macs for d in designs) / len(designs)))
+    return Plan(
+        settings=setup.space.settings(),
+        networks=setup.space.networks(),
+        share_within_budget=prepared.feasible.share,
+        smallest=smallest,
+        largest=largest,
+        steps=setup.schedule.steps(setup.data.count("train")),
+        hours=options.trials * (seconds + (MEASURING_SECONDS if measured else 0.0)) / 3600,
+        memory_gib=largest.step.peak_gib,
+    )
+
+
+def _open_study(folder: Path, prepared: Prepared, *, say: Callable[[str], None]) -> Study:
+    experiment = prepared.experiment
+    limits = Limits(
+        budgets=experiment.budgets,
+        objectives=experiment.objectives,
+        trials=experiment.trials,
+        timeout_seconds=experiment.timeout_seconds,
+        seed=experiment.seed,
+    )
+    study = Study(folder, limits, prepared.setup.space)
+    queued = study.recover()
+    if queued:
+        say(f"{queued} trial{'s' if queued > 1 else ''} that was running when the last process ended starts again")
+    return study
+
+
+def _hypervolume_reference(prepared: Prepared) -> dict[str, float]:
+    """The worst corner of the box in which hypervolume is measured: the budget, else the dearest that fits."""
+    experiment, evaluator = prepared.experiment, prepared.setup.evaluator
+    presets = presets_within(prepared.setup.space, experiment.budgets, evaluator.static_cost)
+    archs = [*(design.arch for design in prepared.feasible.designs), *presets.values()]
+    costs = [evaluator.static_cost(arch) for arch in archs]
+    reference = {
+        "accuracy": 0.0,
+        "params": float(max(cost.params for cost in costs)),
+        "macs": float(max(cost.macs for cost in costs)),
+    }
+    if "latency_ms" in experiment.objectives:
+        dearest = max(archs, key=lambda arch: evaluator.static_cost(arch).macs)
+        reference["latency_ms"] = _LATENCY_MARGIN * evaluator.latency(dearest).median_ms
+    for budget in experiment.budgets:
+        if budget.metric in reference:
+            reference[budget.metric] = min(reference[budget.metric], budget.high)
+    return {name: reference[name] for name in experiment.objectives}
+
+
+def _hypervolume(rows: Sequence[Row], objectives: Sequence[str], reference: Mapping[str, float]) -> float:
+    values = [[row[name] for name in objectives] for row in rows if row["state"] == "complete"]
+    return hypervolume(
+        np.array(values, dtype=float).reshape(-1, len(objectives)),
+        [reference[name] for name in objectives],
+        maximise=[MAXIMISE[name] for name in objectives],
+        ideal=[IDEAL[name] for name in objectives],
+    )
+
+
+def _progress(rows: list[Row], experiment: Experiment, reference: Mapping[str, float], elapsed: float) -> Progress:
+    evaluated = [row for row in rows if row["state"] in ("complete", "failed")]
+    finished = [row for row in rows if row["state"] == "complete"]
+    trained = [row["seconds"] for row in evaluated if not row["cached"]]
+    left = experiment.trials - len(evaluated)
+    seconds = left * sum(trained) / len(trained) if trained else None
+    if seconds is not None and experiment.timeout_seconds is not None:
+        seconds = min(seconds, max(0.0, experiment.timeout_seconds - elapsed))
+    return Progress(
+        done=len(evaluated),
+        trials=experiment.trials,
+        rejected=len(rows) - len(evaluated),
+        last=rows[-1],
+        best=max(finished, key=lambda row: row["accuracy"], default=None),
+        front=len(front_rows(make_table(rows), experiment.objectives)) if finished else 0,
+        hypervolume=_hypervolume(rows, experiment.objectives, reference),
+        seconds_left=seconds,
+    )
