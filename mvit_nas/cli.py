@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -15,14 +15,23 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperCommand
 
 from mvit_nas import __version__
 from mvit_nas.errors import InputError, InterruptedCleanlyError, MvitNasError
-from mvit_nas.settings import parse_objectives
+from mvit_nas.settings import parse_cost, parse_objectives, parse_precision, parse_seeds
 from mvit_nas.units import format_count, format_metric, format_seconds, parse_budget, parse_seconds
 
 if TYPE_CHECKING:
+    from mvit_nas.jobs.ablate import AblationPlan
+    from mvit_nas.jobs.ablate import Outcome as AblationOutcome
+    from mvit_nas.jobs.ablate import Progress as RunProgress
     from mvit_nas.jobs.search import Outcome, Plan, Progress, TriedDesign
+    from mvit_nas.results.ablation import Variant
+    from mvit_nas.results.stats import Difference
+
+# With --precision and without --max-seeds.
+_MAX_SEEDS = 20
 
 app = typer.Typer(
     name="mvit-nas",
@@ -147,6 +156,127 @@ def search(
         _fail(outcome.error)
 
 
+class _ValuesCommand(TyperCommand):
+    """A command whose ``--values`` takes everything up to the next flag, as in ``--values 2 4 8,4,2``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        joined: list[str] = []
+        for argument in args:
+            if not argument.startswith("-") and len(joined) > 1 and joined[-2] == "--values":
+                joined[-1] = f"{joined[-1]} {argument}".strip()
+            else:
+                joined += ["--values", ""] if argument == "--values" else [argument]
+        return super().parse_args(ctx, joined)
+
+
+@app.command(cls=_ValuesCommand)
+def ablate(
+    factors: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FACTOR [FACTOR]",
+            help="A factor of the space (patch_size, depth, width, placement, ...) or a choice of the training "
+            "(label_smoothing, ema, augmentation). Two give the grid and their interaction.",
+            show_default=False,
+        ),
+    ],
+    base: Annotated[
+        str,
+        typer.Option(
+            metavar="PRESET|NAME:TRIAL|FILE",
+            help="What is varied: a preset, a trial of a study (NAME:37, NAME:knee) or an architecture file.",
+        ),
+    ] = "mobilevit_xxs",
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VALUE...",
+            help="Values instead of the space's own, up to the next flag: 2 4 8,4,2 (with commas one for each "
+            "MobileViT stage). Once for each factor.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option(metavar="N|LIST", help="How many seeds each variant is run with, or which: 0,1,2.")
+    ] = "5",
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POINTS",
+            help="Add seeds until the largest difference is known to plus or minus this: 0.5% (accuracy points).",
+        ),
+    ] = None,
+    max_seeds: Annotated[
+        int | None, typer.Option(metavar="N", help="At most so many seeds for --precision; without it 20.")
+    ] = None,
+    match: Annotated[
+        str | None,
+        typer.Option(metavar="COST", help="params, macs or latency: also run each variant at the base's cost."),
+    ] = None,
+    no_resize: Annotated[
+        bool, typer.Option("--no-resize", help="Refuse patch sizes that do not tile a map instead of resizing it.")
+    ] = False,
+    data: Annotated[
+        str | None, typer.Option(metavar="FOLDER|NAME", help="Images, as for search. Without it: the digits.")
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Whose factors and values. Without it: as for search.")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(metavar="PIXELS", min=8, help="Another image size than the base's.")
+    ] = None,
+    schedule: Annotated[str, typer.Option(metavar="NAME", help="smoke, short or paper.")] = "short",
+    device: Annotated[str, typer.Option(help="Training device: auto, cpu, cuda or cuda:N.")] = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads for the latency measurement.")] = 1,
+    name: Annotated[str | None, typer.Option(help="Name of the ablation. Without it: from factor, base, data.")] = None,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where experiments/ and reports/ are written.")] = Path(),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the ablation of this name.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which runs it would take and how long.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> None:
+    """Say what one design choice does to accuracy and cost, and how sure that is."""
+    chosen = parse_seeds(seeds)
+    narrow = None if precision is None else parse_precision(precision)
+    cost = None if match is None else parse_cost(match)
+    if max_seeds is None:
+        max_seeds = len(chosen) if narrow is None else max(_MAX_SEEDS, len(chosen))
+    from mvit_nas.jobs import ablate as job
+
+    settings = job.AblateOptions(
+        factors=tuple(factors),
+        base=base,
+        values=tuple(tuple(text.split()) for text in values or []),
+        seeds=chosen,
+        max_seeds=max_seeds,
+        precision=narrow,
+        match=cost,
+        resize=not no_resize,
+        data=data,
+        space=space,
+        image_size=image_size,
+        schedule=schedule,
+        device=device,
+        threads=threads,
+        name=name,
+        out=out,
+        resume=resume,
+    )
+    with _watch() as watch, _interrupts() as should_stop:
+        if dry_run:
+            plan = job.plan(settings, say=watch.say)
+        else:
+            outcome = job.ablate(settings, say=watch.say, on_progress=watch.show_run, should_stop=should_stop)
+    if dry_run:
+        document = _ablation_plan_document(plan)
+        print(json.dumps(document, indent=2)) if as_json else _print_ablation_plan(document)
+        return
+    if as_json:
+        print(json.dumps(_ablation_document(outcome), indent=2, allow_nan=False))
+    else:
+        _print_verdicts(outcome)
+    if outcome.error is not None:
+        _fail(outcome.error)
+
+
 @app.command()
 def report(
     name: Annotated[str, typer.Argument(help="Name of the study, or the folder of its report.")],
@@ -195,6 +325,18 @@ class _Watch:
         if progress.seconds_left is not None:
             parts.append(f"about {format_seconds(progress.seconds_left)} left")
         self._status = " · ".join(parts)
+        self._refresh()
+
+    def show_run(self, progress: "RunProgress") -> None:
+        """Show a finished run of an ablation and where it stands."""
+        last = progress.last
+        failed = last["state"] == "failed"
+        result = f"failed: {last['reason']}" if failed else format_metric("accuracy", last["accuracy"])
+        spent = "from the cache" if last["cached"] else format_seconds(last["seconds"])
+        self._print(f"{progress.done:>3}/{progress.runs} {progress.variant}, seed {last['seed']}  {result}  {spent}")
+        self._status = f"{progress.done}/{progress.runs} runs"
+        if progress.seconds_left is not None:
+            self._status += f" · about {format_seconds(progress.seconds_left)} left"
         self._refresh()
 
     def _print(self, line: str) -> None:
@@ -276,6 +418,174 @@ def _print_front(outcome: "Outcome", objectives: tuple[str, ...]) -> None:
     console.print(f"\nThe front, {len(outcome.front)} networks (search-validation accuracy after the short training):")
     console.print(table)
     console.print(f"\nreport: {outcome.report}", soft_wrap=True)
+
+
+def _print_verdicts(outcome: "AblationOutcome") -> None:
+    """The verdict table, what to know of it, and where the report lies, on stdout."""
+    summary = outcome.summary
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(" x ".join(summary.factors))
+    for title in ("accuracy", "difference (95 %)", "p Holm"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    same_params = len({variant.params for variant in summary.variants}) == 1
+    for title in ("params", "MACs", "ms")[same_params:]:
+        table.add_column(title, justify="right", no_wrap=True)
+    for variant in summary.variants:
+        cells = [
+            variant.value,
+            _accuracy_words(variant),
+            _difference_words(variant.difference),
+            _p_words(variant.p_holm),
+            variant.verdict,
+            *[
+                "-" if value is None else words(value)
+                for value, words in (
+                    (variant.params, format_count),
+                    (variant.macs, format_count),
+                    (variant.latency_ms, lambda ms: f"{ms:#.3g}"),
+                )
+            ][same_params:],
+        ]
+        table.add_row(*(Text(cell) for cell in cells))
+    seeds = len(summary.seeds)
+    console.print(f"\nDifferences from {outcome.base}, in accuracy points, over {seeds} paired seeds:")
+    console.print(table)
+    for line in _verdict_lines(outcome, same_params=same_params):
+        console.print(Text(line))
+    console.print(f"\nreport: {outcome.report}", soft_wrap=True)
+
+
+def _verdict_lines(outcome: "AblationOutcome", *, same_params: bool) -> Iterator[str]:
+    summary = outcome.summary
+    if same_params and summary.base.params is not None:
+        yield f"parameters: {format_count(summary.base.params)} in every variant"
+    shown = [v.difference.detectable for v in summary.others if v.difference and v.difference.detectable is not None]
+    if shown:
+        ends = list(dict.fromkeys(f"{100 * value:.1f}" for value in (min(shown), max(shown))))
+        yield (
+            f"smallest difference that {len(summary.seeds)} seeds would show with 80 % power: "
+            f"{' to '.join(ends)} points{', by variant' * (len(ends) > 1)}"
+        )
+    for one in summary.interactions:
+        yield f"interaction {one.value}: {_difference_words(one.difference)}, p {_p_words(one.p_holm)}: {one.verdict}"
+    for left_out in outcome.left_out:
+        yield f"left out: {', '.join(left_out.labels.values())}: {left_out.reason}"
+    if outcome.stopped:
+        yield outcome.stopped
+
+
+def _accuracy_words(variant: "Variant") -> str:
+    if variant.accuracy is None:
+        return "-"
+    return f"{100 * variant.accuracy:.1f}" + ("" if variant.spread is None else f" ± {100 * variant.spread:.1f}")
+
+
+def _difference_words(difference: "Difference | None") -> str:
+    if difference is None or difference.mean is None:
+        return "-"
+    words = f"{100 * difference.mean:+.1f}"
+    if difference.low is None or difference.high is None:
+        return words
+    return f"{words} ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+
+
+def _p_words(p: float | None) -> str:
+    if p is None:
+        return "-"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _ablation_document(outcome: "AblationOutcome") -> dict[str, Any]:
+    """What ``ablate --json`` prints; the keys are documented in docs/json.md and kept."""
+
+    def compared(difference: "Difference | None") -> dict[str, Any]:
+        if difference is None:
+            return dict.fromkeys(("difference", "interval", "effect_size", "p", "detectable", "pairs"))
+        return {
+            "difference": difference.mean,
+            "interval": None if difference.low is None else [difference.low, difference.high],
+            "effect_size": difference.effect_size,
+            "p": difference.p,
+            "detectable": difference.detectable,
+            "pairs": difference.pairs,
+        }
+
+    def plain(variant: "Variant") -> dict[str, Any]:
+        return {
+            "value": variant.value,
+            "labels": dict(variant.labels),
+            "matched": variant.matched or None,
+            "arch_id": variant.arch_id,
+            "runs": variant.runs,
+            "failed": variant.failed,
+            "accuracy": variant.accuracy,
+            "spread": variant.spread,
+            **compared(variant.difference),
+            "p_holm": variant.p_holm,
+            "verdict": variant.verdict,
+            "params": variant.params,
+            "macs": variant.macs,
+            "latency_ms": variant.latency_ms,
+            "latency_low_ms": variant.latency_low_ms,
+            "latency_high_ms": variant.latency_high_ms,
+            "notes": list(variant.notes),
+        }
+
+    summary = outcome.summary
+    return {
+        "ablation": outcome.name,
+        "factors": list(summary.factors),
+        "base": {"name": outcome.base, **plain(summary.base)},
+        "variants": [plain(variant) for variant in summary.others],
+        "interactions": [
+            {"value": one.value, "labels": dict(one.labels), **compared(one.difference)}
+            | {"p_holm": one.p_holm, "verdict": one.verdict}
+            for one in summary.interactions
+        ],
+        "left_out": [{"labels": dict(one.labels), "reason": one.reason} for one in outcome.left_out],
+        "seeds": list(summary.seeds),
+        "precision": outcome.stopped or None,
+        "report": str(outcome.report),
+        "error": None if outcome.error is None else str(outcome.error),
+    }
+
+
+def _ablation_plan_document(plan: "AblationPlan") -> dict[str, Any]:
+    """What ``ablate --dry-run --json`` prints."""
+    from mvit_nas.results.ablation import value_words
+
+    evaluator = plan.prepared.setup.evaluator
+    return {
+        "variants": [
+            {
+                "value": value_words(variant.labels, variant.matched),
+                "labels": dict(variant.labels),
+                "matched": variant.matched or None,
+                "base": variant.is_base,
+                **{key: getattr(evaluator.static_cost(variant.arch), key) for key in ("params", "macs")},
+                "notes": list(variant.notes),
+            }
+            for variant in plan.prepared.plan.variants
+        ],
+        "left_out": [{"labels": dict(one.labels), "reason": one.reason} for one in plan.prepared.plan.left_out],
+        "seeds": list(plan.prepared.experiment.seeds),
+        "runs": plan.runs,
+        "known": plan.known,
+        "hours": plan.hours,
+        "memory_gib": plan.memory_gib,
+    }
+
+
+def _print_ablation_plan(document: Mapping[str, Any]) -> None:
+    for variant in document["variants"]:
+        words = variant["value"] + " (base)" * variant["base"]
+        print(f"{words:<24} {format_metric('params', variant['params'])}, {format_metric('macs', variant['macs'])}")
+    seeds = len(document["seeds"])
+    print(f"runs      {len(document['variants'])} variants x {seeds} seeds = {document['runs']}")
+    print(f"known     {document['known']} of them, from earlier runs")
+    print(f"estimate  {format_seconds(document['hours'] * 3600)}, {document['memory_gib']:.1f} GiB of memory")
 
 
 def _search_document(outcome: "Outcome") -> dict[str, Any]:

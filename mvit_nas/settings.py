@@ -124,6 +124,15 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def parse_cost(text: str) -> str:
+    """The column of a cost by its name: "latency" is latency_ms."""
+    costs = OBJECTIVES[1:]
+    name = _ALIASES.get(text, text)
+    if name not in costs:
+        raise InputError(f"--match: {unknown(text, ('params', 'macs', 'latency'))}")
+    return name
+
+
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Seeds from how many there shall be ("5" is 0 to 4) or from the seeds themselves ("3,7,11")."""
     parts = [part.strip() for part in text.split(",")]

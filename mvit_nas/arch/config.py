@@ -5,6 +5,7 @@ import difflib
 import functools
 import hashlib
 import json
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -126,6 +127,11 @@ class ArchConfig:
     def head_channels(self) -> int:
         """Width of the last 1x1 convolution."""
         return min(round(self.head_expansion * self.stages[-1].channels), 960)
+
+    def map_sides(self, image_size: int) -> tuple[int, ...]:
+        """Side of the map that leaves each stage, for images of ``image_size``."""
+        side = math.ceil(image_size / self.stem.stride)
+        return tuple(side := math.ceil(side / stage.stride) for stage in self.stages)
 
 
 def to_dict(arch: ArchConfig) -> dict[str, Any]:

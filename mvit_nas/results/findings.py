@@ -114,6 +114,14 @@ def main_cost(table: pd.DataFrame, environment: Mapping[str, Any]) -> str:
     return next((name for name in wanted if name in COSTS and trained[name].notna().any()), "params")
 
 
+def knee_row(table: pd.DataFrame, environment: Mapping[str, Any]) -> Row | None:
+    """The trained row at the knee of accuracy against the main cost; None where that front has no knee."""
+    scored = complete(table)
+    cost = main_cost(table, environment)
+    index = pareto.knee(numbers(scored, [cost])[:, 0], numbers(scored, ["accuracy"])[:, 0])
+    return None if index is None else scored.iloc[index].to_dict()
+
+
 def _best(table: pd.DataFrame, environment: Mapping[str, Any]) -> Iterator[Finding]:
     scored = complete(table)
     budgets = budget_words(environment)
@@ -128,10 +136,9 @@ def _best(table: pd.DataFrame, environment: Mapping[str, Any]) -> Iterator[Findi
     best = scored.sort_values(["accuracy", cost], ascending=[False, True], kind="stable").iloc[0].to_dict()
     title = f"Best within the budget ({', '.join(budgets)})" if budgets else "Best (no budget was set)"
     yield _finding(title, best, table, environment)
-    index = pareto.knee(numbers(scored, [cost])[:, 0], numbers(scored, ["accuracy"])[:, 0])
-    if index is not None:
-        title = f"Knee of the front (accuracy against {_NOUN[cost]})"
-        yield _finding(title, scored.iloc[index].to_dict(), table, environment)
+    knee = knee_row(table, environment)
+    if knee is not None:
+        yield _finding(f"Knee of the front (accuracy against {_NOUN[cost]})", knee, table, environment)
 
 
 def _finding(title: str, row: Row, table: pd.DataFrame, environment: Mapping[str, Any]) -> Finding:

@@ -73,7 +73,7 @@ def remake_report(directory: Path) -> Path:
     Raises InputError in one line for a file that is missing or broken.
     """
     return _write_page(
-        read_table(directory / "results.csv"), _read_environment(directory / "environment.json"), directory
+        read_table(directory / "results.csv"), read_environment(directory / "environment.json"), directory
     )
 
 
@@ -264,7 +264,8 @@ def _write_page(table: pd.DataFrame, environment: Mapping[str, Any], directory: 
     return path
 
 
-def _read_environment(path: Path) -> dict[str, Any]:
+def read_environment(path: Path) -> dict[str, Any]:
+    """The environment in ``path``. Raises InputError in one line for a file that is missing or broken."""
     try:
         environment = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:

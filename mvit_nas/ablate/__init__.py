@@ -1,0 +1,1 @@
+"""A plan of paired runs from one or two factors."""
