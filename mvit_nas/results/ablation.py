@@ -99,6 +99,8 @@ def summarise(table: pd.DataFrame, environment: Mapping[str, Any]) -> Summary:
     plan = environment["ablation"]
     factors = tuple(plan["factors"])
     planned = plan["variants"]
+    # Before the first run a table has no columns of factors.
+    table = table.reindex(columns=list(dict.fromkeys([*table.columns, MATCHED, *(PARAM + name for name in factors)])))
     rows = [_rows(table, factors, variant) for variant in planned]
     seeds = tuple(sorted({int(seed) for seed in table["seed"].dropna()}))
     accuracies = [_by_seed(part, seeds) for part in rows]
@@ -166,8 +168,8 @@ def _variant(
         words = "not run yet"
     else:
         words = "base" if difference is None else verdict(difference, p_holm)
-    first = rows.iloc[0].to_dict() if len(rows) else {}
-    costs = {name: None if missing(first.get(name)) else first[name] for name in _COSTS}
+    # All runs of a variant are one network; one that failed may have come to no measurement.
+    costs = {name: next(iter(rows[name].dropna().tolist()), None) for name in _COSTS}
     return Variant(
         labels=dict(planned["labels"]),
         matched=planned["matched"],
