@@ -11,26 +11,44 @@ import plotly.offline
 from markupsafe import Markup
 
 from mvit_nas.errors import InputError
-from mvit_nas.results import search_page
-from mvit_nas.results.findings import MAXIMISE
+from mvit_nas.results import ablation_page, search_page
+from mvit_nas.results.ablation import MATCHED
+from mvit_nas.results.findings import COSTS, MAXIMISE
 from mvit_nas.results.page import finite
-from mvit_nas.results.table import read_table, write_atomically, write_table
+from mvit_nas.results.table import PARAM, read_table, write_atomically, write_table
 
-# What the environment must hold, with the types of its values; it may hold more, which the page shows too.
-_ENVIRONMENT: dict[str, Any] = {
+# What an environment must hold, with the types of its values; it may hold more, which the page shows too.
+_COMMON: dict[str, Any] = {
     "study": str,
     "command": str,
     "created": str,
     "mvit_nas": str,
     "hardware": {"processor": str, "gpu": (str, type(None))},
+    "latency": (dict, type(None)),  # checked further where there is one
+    "elapsed_seconds": (int, float),
+}
+_SEARCH = _COMMON | {
     "data": {"name": str},
     "space": dict,
     "experiment": {"budgets": list, "objectives": list},
-    "latency": (dict, type(None)),  # checked further where there is one
     "hypervolume_reference": dict,
     "presets": list,
-    "elapsed_seconds": (int, float),
 }
+_ABLATION = _COMMON | {
+    "data": {"name": str, "images": {"validation": int}},
+    "experiment": dict,
+    "ablation": {
+        "factors": list,
+        "base": str,
+        "variants": list,
+        "left_out": list,
+        "seeds": list,
+        "precision": (int, float, type(None)),
+        "stopped": str,
+    },
+}
+_VARIANT = {"labels": dict, "matched": str, "is_base": bool, "arch_id": str, "notes": list}
+_LEFT_OUT = {"labels": dict, "reason": str}
 _BUDGET = {"metric": str, "low": (int, float), "high": (int, float)}
 _LATENCY = {"runtime": str, "target": str, "threads": int}
 
@@ -51,13 +69,18 @@ def remake_report(directory: Path) -> Path:
 
     Raises InputError in one line for a file that is missing or broken.
     """
-    return _write_page(
-        read_table(directory / "results.csv"), _read_environment(directory / "environment.json"), directory
-    )
+    table = read_table(directory / "results.csv")
+    environment = _read_environment(directory / "environment.json")
+    if _ablates(environment) and len(table):
+        for name in (MATCHED, *(PARAM + factor for factor in environment["ablation"]["factors"])):
+            # A spreadsheet that saves the table drops the quotes, and the label "2" becomes a number.
+            if name not in table or table[name].dtype != "string":
+                raise InputError(f"{directory / 'results.csv'}: the column {name!r} must hold text, in quotes")
+    return _write_page(table, environment, directory)
 
 
 def render(table: pd.DataFrame, environment: Mapping[str, Any]) -> str:
-    """The page as HTML."""
+    """The page as HTML: an ablation's where the environment has one, otherwise a search's."""
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("mvit_nas.results"),
         autoescape=True,
@@ -67,12 +90,17 @@ def render(table: pd.DataFrame, environment: Mapping[str, Any]) -> str:
     )
     templates.policies["json.dumps_kwargs"] = {"allow_nan": False}
     assert templates.loader is not None
-    scripts = [templates.loader.get_source(templates, name)[0] for name in ("base.js", "search.js")]
-    return templates.get_template("search.html").render(
-        **search_page.page_data(table, environment),
+    name, page = ("ablation", ablation_page) if _ablates(environment) else ("search", search_page)
+    scripts = [templates.loader.get_source(templates, file)[0] for file in ("base.js", f"{name}.js")]
+    return templates.get_template(f"{name}.html").render(
+        **page.page_data(table, environment),
         plotly=Markup(plotly.offline.get_plotlyjs()),
         script=Markup("\n".join(scripts)),
     )
+
+
+def _ablates(environment: Mapping[str, Any]) -> bool:
+    return "ablation" in environment
 
 
 def _write_page(table: pd.DataFrame, environment: Mapping[str, Any], directory: Path) -> Path:
@@ -93,14 +121,51 @@ def _read_environment(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: is no JSON document ({error})") from None
     if not isinstance(environment, dict):
         raise InputError(f"{path}: must hold one JSON object")
-    problems = list(_problems(environment, _ENVIRONMENT, "")) or _deeper_problems(environment)
-    for problem in problems:
+    expected, deeper = (_ABLATION, _ablation_problems) if _ablates(environment) else (_SEARCH, _search_problems)
+    for problem in list(_problems(environment, expected, "")) or deeper(environment):
         raise InputError(f"{path}: {problem}")
+    if environment["latency"] is not None:
+        for problem in _problems(environment["latency"], _LATENCY, "latency."):
+            raise InputError(f"{path}: {problem}")
     return environment
 
 
-def _deeper_problems(environment: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong inside values whose types are right."""
+def _ablation_problems(environment: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong inside an ablation's values whose types are right."""
+    plan = environment["ablation"]
+    factors = plan["factors"]
+    if (
+        not all(isinstance(name, str) for name in factors)
+        or len(factors) not in (1, 2)
+        or len(set(factors)) < len(factors)
+    ):
+        yield "'ablation.factors' must be one or two names"
+        return
+    if not all(isinstance(seed, int) for seed in plan["seeds"]):
+        yield "'ablation.seeds' must hold whole numbers"
+    for key, expected in (("variants", _VARIANT), ("left_out", _LEFT_OUT)):
+        for number, one in enumerate(plan[key]):
+            name = f"ablation.{key}.{number}"
+            if not isinstance(one, dict):
+                yield f"{name!r} must be an object"
+                return
+            yield from _problems(one, expected, f"{name}.")
+            # In this order: the page and the interactions read them so.
+            if list(one["labels"]) != factors or not all(isinstance(label, str) for label in one["labels"].values()):
+                yield f"'{name}.labels' must hold one text for each of {', '.join(factors)}, in this order"
+    for number, variant in enumerate(plan["variants"]):
+        if variant["matched"] not in ("", *COSTS):
+            yield f"'ablation.variants.{number}.matched' must be empty or one of {', '.join(COSTS)}"
+        if not all(isinstance(note, str) for note in variant["notes"]):
+            yield f"'ablation.variants.{number}.notes' must hold text"
+    if len({(*v["labels"].values(), v["matched"]) for v in plan["variants"]}) < len(plan["variants"]):
+        yield "'ablation.variants' holds one twice"
+    if sum(variant["is_base"] for variant in plan["variants"]) != 1:
+        yield "'ablation.variants' must hold one base"
+
+
+def _search_problems(environment: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong inside a search's values whose types are right."""
     objectives = environment["experiment"]["objectives"]
     if not objectives or any(name not in MAXIMISE for name in objectives):
         yield f"'experiment.objectives' must be some of {', '.join(MAXIMISE)}"
@@ -110,8 +175,6 @@ def _deeper_problems(environment: Mapping[str, Any]) -> Iterator[str]:
     reference = environment["hypervolume_reference"]
     if not all(name in MAXIMISE and isinstance(value, int | float) for name, value in reference.items()):
         yield "'hypervolume_reference' must hold numbers by objective"
-    if environment["latency"] is not None:
-        yield from _problems(environment["latency"], _LATENCY, "latency.")
 
 
 def _problems(values: Mapping[str, Any], expected: Mapping[str, Any], prefix: str) -> Iterator[str]:
