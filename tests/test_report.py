@@ -11,8 +11,10 @@ from playwright.sync_api import sync_playwright
 
 from mvit_nas.errors import InputError
 from mvit_nas.results.findings import STATE_WORDS, Finding, findings, front_rows, headline
+from mvit_nas.results.page import provenance
 from mvit_nas.results.plots import front_plot
-from mvit_nas.results.report import candidates, page_data, provenance, remake_report, render, write_report
+from mvit_nas.results.report import remake_report, render, write_report
+from mvit_nas.results.search_page import candidates, page_data
 from mvit_nas.results.table import make_table, read_table
 
 PRESETS = [

@@ -20,9 +20,9 @@ _COSTS = ("params", "macs", "latency_ms", "latency_low_ms", "latency_high_ms")
 class Variant:
     """One value of the factor, or one pair of values of two, with what its runs say.
 
-    ``accuracy`` is the mean over the runs that did not fail and ``spread`` their standard deviation, as shares;
-    ``difference`` is the one from the base, None for the base itself. ``runs`` counts the failed ones too. Costs are
-    None where they were not measured.
+    ``accuracies`` holds one share for each of the summary's seeds, None where the run failed or is not there yet;
+    ``accuracy`` is their mean and ``spread`` their standard deviation. ``difference`` is the one from the base, None
+    for the base itself. ``runs`` counts the failed ones too. Costs are None where they were not measured.
     """
 
     labels: Mapping[str, str]
@@ -31,6 +31,7 @@ class Variant:
     arch_id: str
     runs: int
     failed: int
+    accuracies: tuple[float | None, ...]
     accuracy: float | None
     spread: float | None
     difference: Difference | None
@@ -47,6 +48,16 @@ class Variant:
     def value(self) -> str:
         """The variant in words: "4", "4 at equal macs", "patch_size 4, depth 1"."""
         return value_words(self.labels, self.matched)
+
+    @property
+    def words(self) -> str:
+        """The variant in words that stand alone: "patch_size 4 at equal macs", "patch_size 4, depth 1"."""
+        return self.value if len(self.labels) > 1 else f"{next(iter(self.labels))} {self.value}"
+
+    @property
+    def costs(self) -> dict[str, int | float | None]:
+        """Parameters, MACs and latency by the names of their columns."""
+        return {"params": self.params, "macs": self.macs, "latency_ms": self.latency_ms}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +110,8 @@ def summarise(table: pd.DataFrame, environment: Mapping[str, Any]) -> Summary:
     plan = environment["ablation"]
     factors = tuple(plan["factors"])
     planned = plan["variants"]
+    # Before the first run a table has no columns of factors.
+    table = table.reindex(columns=list(dict.fromkeys([*table.columns, MATCHED, *(PARAM + name for name in factors)])))
     rows = [_rows(table, factors, variant) for variant in planned]
     seeds = tuple(sorted({int(seed) for seed in table["seed"].dropna()}))
     accuracies = [_by_seed(part, seeds) for part in rows]
@@ -166,8 +179,8 @@ def _variant(
         words = "not run yet"
     else:
         words = "base" if difference is None else verdict(difference, p_holm)
-    first = rows.iloc[0].to_dict() if len(rows) else {}
-    costs = {name: None if missing(first.get(name)) else first[name] for name in _COSTS}
+    # All runs of a variant are one network; one that failed may have come to no measurement.
+    costs = {name: next(iter(rows[name].dropna().tolist()), None) for name in _COSTS}
     return Variant(
         labels=dict(planned["labels"]),
         matched=planned["matched"],
@@ -175,6 +188,7 @@ def _variant(
         arch_id=planned["arch_id"],
         runs=len(rows),
         failed=failed,
+        accuracies=tuple(None if np.isnan(value) else float(value) for value in accuracies),
         accuracy=float(known.mean()) if len(known) else None,
         spread=float(known.std(ddof=1)) if len(known) > 1 else None,
         difference=difference,

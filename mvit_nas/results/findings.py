@@ -106,6 +106,15 @@ def interval_words(row: Row, metric: str) -> str:
     return f"{scale * row[low]:{digits}} to {scale * row[high]:{digits}} {unit}"
 
 
+def change_words(cost: str, ratio: float) -> str:
+    """How a cost differs from another, ``ratio`` times as high: "50 % more MACs", "the same latency"."""
+    percent = 100 * (ratio - 1)
+    more, fewer = _MORE[cost]
+    if abs(percent) < 0.5:
+        return f"the same {_NOUN[cost]}"
+    return f"{abs(percent):.0f} % {more if percent > 0 else fewer} {_NOUN[cost]}"
+
+
 def main_cost(table: pd.DataFrame, environment: Mapping[str, Any]) -> str:
     """The cost that matters first: a budget's, then an objective's, of those that were measured."""
     experiment = environment["experiment"]
@@ -168,12 +177,7 @@ def _difference(row: Row, preset: Row) -> str:
         parts.append(sign + (" (the intervals overlap)" if _overlap(row, preset) else ""))
     for cost in COSTS:
         if not missing(row[cost]) and not missing(preset[cost]):
-            percent = 100 * (row[cost] / preset[cost] - 1)
-            more, fewer = _MORE[cost]
-            if abs(percent) < 0.5:
-                parts.append(f"the same {_NOUN[cost]}")
-            else:
-                parts.append(f"{abs(percent):.0f} % {more if percent > 0 else fewer} {_NOUN[cost]}")
+            parts.append(change_words(cost, row[cost] / preset[cost]))
     return ", ".join(parts)
 
 

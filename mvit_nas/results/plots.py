@@ -1,4 +1,4 @@
-"""What the plots of the review page show, as plain data; ``templates/report.js`` draws it."""
+"""What the plots of a search's page show, as plain data; ``templates/search.js`` draws it."""
 
 import html
 from collections.abc import Mapping

@@ -74,6 +74,12 @@ def paired_difference(values: ArrayLike, base: ArrayLike, *, comparisons: int = 
     )
 
 
+def mean_interval(values: ArrayLike) -> tuple[float, float] | None:
+    """Student's 95 % interval of the mean of ``values``, NaN left out; None where a paired difference has none."""
+    alone = paired_difference(values, 0.0)
+    return None if alone.low is None or alone.high is None else (alone.low, alone.high)
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """p values corrected for all that are there together (Holm 1979); None stays None."""
     present = [p for p in p_values if p is not None]

@@ -1,0 +1,86 @@
+"""What every page shows in the same way: the cells of its tables and where its numbers come from, as plain data."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mvit_nas.results.findings import budget_words
+from mvit_nas.results.table import missing
+from mvit_nas.units import format_seconds
+
+MISSING = "-"
+_TITLES = {
+    "mvit_nas": "mvit-nas version",
+    "python": "Python",
+    "memory_gib": "memory (GiB)",
+    "gpu": "GPU",
+    "reference_ms": "reference (ms)",
+    "elapsed_seconds": "elapsed",
+    "text": "search space file",
+    "latency_ms": "latency (ms)",
+}
+
+
+def provenance(environment: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """All of the environment in words: sections of (name, value)."""
+    single = {key: value for key, value in environment.items() if not isinstance(value, Mapping)}
+    sections = [("Run", list(_entries(single)))]
+    for key, value in environment.items():
+        if isinstance(value, Mapping):
+            budgets = {"budgets": budget_words(environment)} if "budgets" in value else {}
+            sections.append((title(key), list(_entries({**value, **budgets}))))
+    return sections
+
+
+def cell(text: str, *, detail: str = "", sort: Any = None) -> dict[str, Any]:
+    """One cell: its text, its small print, and what the page sorts by ("" for missing, which comes last)."""
+    return {"text": text, "detail": detail, "sort": text if sort is None else sort}
+
+
+def number(value: Any, text: str, detail: str = "") -> dict[str, Any]:
+    """The cell of a number that sorts by its value; a dash where it is missing."""
+    return cell(MISSING, sort="") if missing(value) else cell(text, detail=detail, sort=value)
+
+
+def to_float(value: Any) -> float:
+    """The number in a table's cell, NaN where it is missing."""
+    return math.nan if missing(value) else float(value)
+
+
+def _entries(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            for inner, text in _entries(value):
+                yield f"{title(key)}: {inner}", text
+        elif key == "elapsed_seconds":
+            yield title(key), format_seconds(value)
+        else:
+            yield title(key), _words(value)
+
+
+def _words(value: Any) -> str:
+    if value is None or value in ([], {}, ""):
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{title(key)} {_words(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_words(item) for item in value)
+    if isinstance(value, int | float) and abs(value) >= 10_000:
+        return f"{value:,.10g}".replace(",", "\u202f")  # narrow no-break space between thousands
+    return str(value)
+
+
+def title(key: str) -> str:
+    """A key of the environment, or the name of a factor, as a heading."""
+    return _TITLES.get(key, key.replace("_", " "))
+
+
+def finite(value: Any) -> Any:
+    """``value`` for JSON: None for numbers that are not finite, which JSON does not know."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,99 @@
+// The plots of an ablation's page: the differences from the base, and accuracy against cost.
+const tones = { base: "preset", free: "front", matched: "budget" };
+const symbols = { base: "diamond", free: "circle", matched: "square" };
+
+function drawForest() {
+  if (!data.forest) return;
+  const { rows, kinds, range, base, factor } = data.forest;
+  const traces = Object.keys(kinds).filter(kind => kind !== "base").flatMap(kind => {
+    const tone = colour(tones[kind]);
+    const of = rows.map((row, y) => ({ ...row, y })).filter(row => row.kind === kind);
+    const drawn = of.filter(row => row.mean !== null && row.low !== null);
+    const dots = of.flatMap(row => row.dots.map((x, i) => ({ x, y: row.y + 0.26, text: row.dots_hover[i] })));
+    return [
+      { name: kinds[kind], type: "scatter", mode: "markers", x: drawn.map(row => row.mean), y: drawn.map(row => row.y),
+        text: drawn.map(row => row.hover), hoverinfo: "text", legendgroup: kind, showlegend: true,
+        marker: { size: 11, symbol: symbols[kind], color: tone },
+        error_x: { type: "data", symmetric: false, thickness: 2, width: 0, color: tone,
+          array: drawn.map(row => row.high - row.mean), arrayminus: drawn.map(row => row.mean - row.low) } },
+      { type: "scatter", mode: "markers", x: dots.map(dot => dot.x), y: dots.map(dot => dot.y), text: dots.map(dot => dot.text),
+        hoverinfo: "text", legendgroup: kind, showlegend: false, marker: { size: 6, color: tone, opacity: 0.4 } },
+    ];
+  });
+  const view = layout("Difference in accuracy (points)<br>← worse &nbsp; &nbsp; better →", factor);
+  const zero = -range[0] / (range[1] - range[0]);
+  Object.assign(view.xaxis, { range });
+  Object.assign(view.yaxis, { range: [rows.length - 0.5, -0.5], tickvals: rows.map((_, y) => y), ticktext: rows.map(row => row.label),
+    tickfont: { color: colour("text") }, showgrid: false });
+  view.shapes = [{ type: "line", layer: "below", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, line: { color: colour("preset"), width: 1.5 } }];
+  view.annotations = [{ text: base, x: 0, yref: "paper", y: 1, yanchor: "bottom", showarrow: false, font: { color: colour("preset"), size: 13 },
+    xanchor: zero < 0.3 ? "left" : zero > 0.7 ? "right" : "center", align: "center" }];
+  view.height = 190 + 52 * rows.length;
+  view.margin.t = 86;
+  view.legend = { ...view.legend, yref: "container", y: 1, yanchor: "top" };
+  show("forest", traces, view);
+}
+
+// A side for each label where it covers neither a mark, nor an upright bar, nor another label; "" where there is none.
+function placed(points, box) {
+  const taken = points.flatMap(({ x, y, low, high }) => [[x - 7, y - 7, x + 7, y + 7], [x - 2, high, x + 2, low]]);
+  const free = ([l, t, r, b]) => l >= box[0] && r <= box[2] && t >= box[1] && b <= box[3]
+    && !taken.some(([l2, t2, r2, b2]) => l < r2 && l2 < r && t < b2 && t2 < b);
+  return points.map(({ x, y, width }) => {
+    const sides = { "middle right": [x + 8, y - 8], "top right": [x + 4, y - 23], "bottom right": [x + 4, y + 7],
+      "middle left": [x - 8 - width, y - 8], "top left": [x - 4 - width, y - 23], "bottom left": [x - 4 - width, y + 7] };
+    for (const [side, [left, top]] of Object.entries(sides)) {
+      const rectangle = [left, top, left + width, top + 16];
+      if (free(rectangle)) {
+        taken.push(rectangle);
+        return side;
+      }
+    }
+    return "";
+  });
+}
+
+function drawAccuracy() {
+  if (!data.accuracy) return;
+  const { axes, y: title, points, kinds } = data.accuracy;
+  const x = byId("x").value;
+  const all = points.label.map((_, i) => i).filter(i => points[x][i] !== null);
+  const distance = (end, column, i) => points[end][i] === null ? 0 : Math.abs(points[end][i] - points[column][i]);
+  const bar = (indices, column, low, high, tone) => ({ type: "data", symmetric: false, thickness: 1.5, width: 0, color: tone,
+    arrayminus: indices.map(i => distance(low, column, i)), array: indices.map(i => distance(high, column, i)) });
+  const traces = sides => Object.keys(kinds).map(kind => {
+    const of = all.filter(i => points.kind[i] === kind);
+    const tone = colour(tones[kind]);
+    return { name: kinds[kind], type: "scatter", mode: "markers+text", x: of.map(i => points[x][i]), y: of.map(i => points.accuracy[i]),
+      hovertext: of.map(i => points.hover[i]), hoverinfo: "text", cliponaxis: false, showlegend: true,
+      text: of.map(i => sides[all.indexOf(i)] ? points.label[i] : ""), textposition: of.map(i => sides[all.indexOf(i)] || "middle right"),
+      textfont: { color: tone, size: 13 }, marker: { size: kind === "base" ? 13 : 10, symbol: symbols[kind], color: tone },
+      error_y: bar(of, "accuracy", "accuracy_low", "accuracy_high", tone),
+      error_x: x === "latency_ms" ? bar(of, x, "latency_low_ms", "latency_high_ms", tone) : undefined };
+  });
+  const view = layout(axes[x], title);
+  if (x !== "latency_ms") view.xaxis.tickformat = "~s";
+  show("accuracy", traces(all.map(() => "")), view);
+  // Where there is room is known once the axes are.
+  const { xaxis, yaxis } = byId("accuracy")._fullLayout;
+  const sides = placed(all.map(i => ({
+    x: xaxis.d2p(points[x][i]), y: yaxis.d2p(points.accuracy[i]), low: yaxis.d2p(points.accuracy_low[i] ?? points.accuracy[i]),
+    high: yaxis.d2p(points.accuracy_high[i] ?? points.accuracy[i]), width: 7.5 * points.label[i].length,
+  })), [0, -16, xaxis._length + 16, yaxis._length]);
+  show("accuracy", traces(sides), view);
+}
+
+function draw() {
+  drawForest();
+  drawAccuracy();
+}
+
+if (data.accuracy) {
+  for (const [name, label] of Object.entries(data.accuracy.axes)) {
+    const text = new DOMParser().parseFromString(label, "text/html").body.textContent;
+    byId("x").add(new Option(text, name, false, name === data.accuracy.x));
+  }
+  byId("x").addEventListener("change", drawAccuracy);
+  document.querySelector(".controls").hidden = Object.keys(data.accuracy.axes).length < 2;
+}
+start(draw);
