@@ -167,8 +167,8 @@ def _variant(
         words = "not run yet"
     else:
         words = "base" if difference is None else verdict(difference, p_holm)
-    first = rows.iloc[0].to_dict() if len(rows) else {}
-    costs = {name: None if missing(first.get(name)) else first[name] for name in _COSTS}
+    # A run that failed has no costs, but the next seed's has the same network.
+    costs = {name: next(iter(rows[name].dropna().tolist()), None) for name in _COSTS}
     return Variant(
         labels=dict(planned["labels"]),
         matched=planned["matched"],
