@@ -122,7 +122,8 @@ def summarise(table: pd.DataFrame, environment: Mapping[str, Any]) -> Summary:
         else paired_difference(accuracies[index], accuracies[base], comparisons=max(1, len(planned) - 1))
         for index in range(len(planned))
     ]
-    corrected = holm([None if difference is None else difference.p for difference in differences])
+    others = iter(holm([difference.p for difference in differences if difference is not None]))
+    corrected = [None if difference is None else next(others) for difference in differences]
     variants = tuple(_variant(*parts) for parts in zip(planned, rows, accuracies, differences, corrected, strict=True))
     return Summary(
         factors=factors,

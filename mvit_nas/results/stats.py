@@ -81,10 +81,15 @@ def mean_interval(values: ArrayLike) -> tuple[float, float] | None:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """p values corrected for all that are there together (Holm 1979); None stays None."""
-    present = [p for p in p_values if p is not None]
-    corrected = iter(multipletests(present, alpha=ALPHA, method="holm")[1].tolist() if present else [])
-    return [None if p is None else next(corrected) for p in p_values]
+    """p values corrected for all of them together (Holm 1979).
+
+    None, a comparison without a p value as yet, stays None and counts like one that shows nothing: what the others
+    show does not change by when it is run.
+    """
+    if not p_values:
+        return []
+    corrected = multipletests([1.0 if p is None else p for p in p_values], alpha=ALPHA, method="holm")[1].tolist()
+    return [None if p is None else value for p, value in zip(p_values, corrected, strict=True)]
 
 
 @functools.cache
