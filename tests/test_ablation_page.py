@@ -221,7 +221,7 @@ def test_what_was_not_shown_is_not_called_equal():
     table, document = example()
     headline = page_data(table, document)["cards"][0]
     assert headline.subject == "patch_size 1 is better, patch_size 4 and 4 at equal macs are worse"
-    assert "No difference is shown for patch_size 1 at equal macs. That is not proof" in " ".join(headline.sentences)
+    assert "No difference is shown for patch_size 1 at equal macs. That is no proof" in " ".join(headline.sentences)
     assert "No verdict on patch_size 8 (failed in 1 of 5 runs)." in headline.sentences
     assert "With 4 to 5 seeds" in headline.sentences[-1]
 
@@ -273,6 +273,19 @@ def test_a_run_is_never_dropped():
     assert [row["trained"] for row in page["runs"]].count(False) == 1
 
 
+def test_the_plan_is_in_the_provenance_in_words():
+    plan = dict(dict(page_data(*example())["provenance"])["ablation"])
+    assert plan == {
+        "factors": "patch_size",
+        "base": "mobilevit_xxs",
+        "variants": "2, 1, 1 at equal macs, 4, 4 at equal macs, 8",
+        "left out": "3 (2 x 3 x 3 = 18 tokens do not tile a 7 px map)",
+        "seeds": "0, 1, 2, 3, 4",
+        "precision": "± 0.5 points",
+        "stopped": "precision not reached: the widest interval is ± 1.1 points, asked were ± 0.5",
+    }
+
+
 def test_the_interval_of_a_mean_is_students():
     low, high = mean_interval([0.60, 0.62, 0.64, float("nan")])
     assert (low, high) == pytest.approx((0.62 - 0.0496828, 0.62 + 0.0496828), abs=1e-6)  # 4.3027 * 0.02 / sqrt(3)
@@ -297,7 +310,7 @@ def test_the_forest_holds_each_seed_and_the_interval_in_points():
     (row,) = plot["rows"]
     assert row["dots"] == pytest.approx([3, 2, 4])
     assert (row["mean"], row["low"], row["high"]) == pytest.approx((3, 0.51586, 5.48414), abs=1e-4)
-    assert (row["label"], row["kind"], plot["base"]) == ("4", "free", "mobilevit_xxs<br>2")
+    assert (row["label"], row["kind"], plot["base"]) == ("4", "free", "mobilevit_xxs<br>patch_size 2")
     assert plot["range"] == pytest.approx([-0.06 * 5.48414, 1.06 * 5.48414], abs=1e-4)
     assert list(plot["kinds"]) == ["base", "free"]
 
@@ -386,10 +399,10 @@ def test_a_report_of_any_table_is_made_again_from_its_files(tmp_path, made):
     ("made", "subject"),
     [
         (no_runs, "No run has ended yet"),
-        (all_failed, "No verdict yet"),
-        (two_seeds, "No verdict yet"),
-        (all_equal, "No verdict yet"),
-        (base_missing, "No verdict yet"),
+        (all_failed, "No verdict"),
+        (two_seeds, "No verdict"),
+        (all_equal, "No verdict"),
+        (base_missing, "No verdict"),
     ],
 )
 def test_the_headline_claims_nothing_without_a_verdict(made, subject):
@@ -516,8 +529,16 @@ def test_the_plots_are_drawn(opened):
     assert page.locator("#forest .scatterlayer .trace").count() == 4  # two kinds, each with its seeds
     assert page.evaluate(trace("forest", 0, "y")) == [0, 2, 4]
     assert page.evaluate(trace("forest", 1, "x.length")) == 14
-    assert page.locator("#forest .annotation").text_content() == "mobilevit_xxs2"
+    assert page.locator("#forest .annotation").text_content() == "mobilevit_xxspatch_size 2"
     assert page.locator("#accuracy .scatterlayer .trace").count() == 3
+
+
+def test_kinds_without_intervals_are_in_the_legend_too(opened):
+    page = opened(*two_seeds())
+    assert page.locator("#forest .legendtext").all_text_contents() == [
+        "only patch_size changed",
+        "width rescaled to equal MACs",
+    ]
 
 
 def test_the_forest_grows_with_its_rows(opened):

@@ -126,8 +126,8 @@ def _headline(table: pd.DataFrame, summary: Summary, environment: Mapping[str, A
         sentences.insert(0, "The largest differences; the table has the others:")
     if alike:
         sentences.append(
-            f"No difference is shown for {_some(alike, summary)}. That is not proof that there is none: "
-            "the intervals say how large it could still be."
+            f"No difference is shown for {_some(alike, summary)}. That is no proof that there is none: "
+            "the intervals say how large it can be."
         )
     if unjudged:
         whys = "; ".join(f"{variant.words} ({variant.verdict})" for variant in unjudged[:_NAMED])
@@ -135,7 +135,7 @@ def _headline(table: pd.DataFrame, summary: Summary, environment: Mapping[str, A
         sentences.append(f"No verdict on {whys}{more}.")
     return Card(
         title=title,
-        subject=", ".join(found) or ("No difference shown" if alike else "No verdict yet"),
+        subject=", ".join(found) or ("No difference shown" if alike else "No verdict"),
         sentences=(*sentences, *_detectable(summary)),
     )
 
@@ -310,7 +310,9 @@ def _plan(summary: Summary, environment: Mapping[str, Any]) -> dict[str, Any]:
     """The plan for the provenance, its variants as words: all else about them is in the tables."""
     plan = environment["ablation"]
     left_out = [f"{value_words(one['labels'], '')} ({one['reason']})" for one in plan["left_out"]]
-    return {**plan, "variants": [variant.value for variant in summary.variants], "left_out": left_out}
+    precision = None if plan["precision"] is None else f"± {100 * plan['precision']:g} points"
+    variants = [variant.value for variant in summary.variants]
+    return {**plan, "variants": variants, "left_out": left_out, "precision": precision}
 
 
 def _count(number_of: int, noun: str) -> str:

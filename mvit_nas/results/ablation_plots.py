@@ -49,13 +49,14 @@ def forest_plot(summary: Summary, environment: Mapping[str, Any]) -> dict[str, A
     if not shown:
         return None
     left, right = min(0.0, *shown), max(0.0, *shown)
+    base_words = summary.base.words if len(summary.factors) == 1 else _short(summary.base)
     pad = 0.06 * (right - left) or 1.0
     return {
         "rows": rows,
         "kinds": _kinds(summary, environment),
         "range": [left - pad, right + pad],
-        "factors": html.escape(" / ".join(summary.factors)),
-        "base": f"{_lines(environment['ablation']['base'])}<br>{_lines(_short(summary.base))}",
+        "factors": html.escape(textwrap.shorten(" / ".join(summary.factors), 30, placeholder=" …")),
+        "base": f"{_lines(environment['ablation']['base'])}<br>{_lines(base_words)}",
     }
 
 

@@ -17,7 +17,7 @@ function drawForest() {
         error_x: { type: "data", symmetric: false, thickness: 2, width: 0, color: tone,
           array: drawn.map(row => row.high - row.mean), arrayminus: drawn.map(row => row.mean - row.low) } },
       { type: "scatter", mode: "markers", x: dots.map(dot => dot.x), y: dots.map(dot => dot.y), text: dots.map(dot => dot.text),
-        hoverinfo: "text", legendgroup: kind, showlegend: false, marker: { size: 6, color: tone, opacity: 0.55 } },
+        name: kinds[kind], hoverinfo: "text", legendgroup: kind, showlegend: !drawn.length, marker: { size: 6, color: tone, opacity: 0.55 } },
     ];
   });
   const view = layout("Difference (points)<br>← worse &nbsp; &nbsp; better →", factors);
