@@ -247,6 +247,16 @@ def test_all_that_did_not_go_as_planned_is_said():
     assert len(page_data(*by_hand())["cards"]) == 2
 
 
+def test_seeds_that_were_not_begun_count_as_missing_and_added_ones_as_planned():
+    table, document = by_hand()
+    document["experiment"]["seeds"] = [0, 1]
+    assert page_data(table, document)["summary"][0] == "6 of 6 runs trained"
+    document["experiment"]["seeds"] = [0, 1, 2, 3, 4]
+    page = page_data(table, document)
+    assert [page["summary"][0], page["summary"][2]] == ["6 of 10 runs trained", "5 seeds"]
+    assert page["cards"][2].points == ("4 runs not there yet",)
+
+
 def test_failures_for_the_same_reason_are_named_together():
     base, eight = variant(patch_size="2", base=True), variant(patch_size="8")
     rows = [
@@ -434,7 +444,8 @@ def first_variant(document):
     [
         (lambda d: d.update(ablation=3), "'ablation' must be an object"),
         (lambda d: d["data"].pop("images"), "'data.images' is missing"),
-        (lambda d: d.update(experiment=[]), "'experiment' has the wrong type, list"),
+        (lambda d: d.update(experiment=[]), "'experiment' must be an object"),
+        (lambda d: d["experiment"].update(seeds=[[1]]), "'experiment.seeds' must hold whole numbers"),
         (lambda d: plan_of(d).pop("stopped"), "'ablation.stopped' is missing"),
         (lambda d: plan_of(d).update(precision="0.5"), "'ablation.precision' has the wrong type, str"),
         (lambda d: plan_of(d).update(seeds=["a"]), "'ablation.seeds' must hold whole numbers"),

@@ -91,15 +91,20 @@ def _question(summary: Summary, environment: Mapping[str, Any]) -> str:
 
 
 def _chips(table: pd.DataFrame, summary: Summary, environment: Mapping[str, Any]) -> list[str]:
-    plan, hardware = environment["ablation"], environment["hardware"]
+    seeds, hardware = _planned_seeds(environment), environment["hardware"]
     trained = int((table["state"] == "complete").sum())
     return [
-        f"{trained} of {len(summary.variants) * len(plan['seeds'])} runs trained",
+        f"{trained} of {len(summary.variants) * seeds} runs trained",
         f"data: {environment['data']['name']}",
-        _count(len(plan["seeds"]), "seed"),
+        _count(seeds, "seed"),
         hardware["gpu"] or hardware["processor"],
         environment["created"][:16].replace("T", " "),
     ]
+
+
+def _planned_seeds(environment: Mapping[str, Any]) -> int:
+    """How many seeds were asked for, with those that were added for the precision's sake."""
+    return len({*environment["experiment"]["seeds"], *environment["ablation"]["seeds"]})
 
 
 def _headline(table: pd.DataFrame, summary: Summary, environment: Mapping[str, Any]) -> Card:
@@ -193,7 +198,7 @@ def _deviations(table: pd.DataFrame, summary: Summary, environment: Mapping[str,
     plan = environment["ablation"]
     if plan["stopped"]:
         yield f"{plan['stopped'][0].upper()}{plan['stopped'][1:]}"
-    absent = len(summary.variants) * len(plan["seeds"]) - len(table)
+    absent = len(summary.variants) * _planned_seeds(environment) - len(table)
     if absent > 0:
         yield f"{_count(absent, 'run')} not there yet"
     failures: dict[tuple[str, str], list[str]] = {}
