@@ -20,5 +20,6 @@ bench:  ## speed of the model against others, as ratios in one run, and of count
 	python benchmarks/model_speed.py
 	python benchmarks/count_speed.py
 
-report:  ## the page of a made-up study, to look at while working on it
+report:  ## the pages of a made-up study and of ablations, to look at while working on them
 	python tests/test_report.py reports/example
+	python tests/test_ablation_page.py reports

@@ -1,9 +1,13 @@
-"""Every test has its own cache, so that none finds what another computed."""
+"""Every test has its own cache, so that none finds what another computed; and a browser for those that look at a page."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
+
+from mvit_nas.results.report import write_report
 
 # Threads that spin while they wait starve other processes on a busy machine; torch reads this when it loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -17,3 +21,41 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("MVIT_NAS_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    if path is None:
+        assert not os.environ.get("CI"), f"CI needs a browser: {', '.join(names)}"
+        pytest.skip("no browser")
+    switches = "no-sandbox disable-gpu disable-background-networking disable-component-update disable-sync"
+    arguments = [f"--{switch}" for switch in [*switches.split(), "no-first-run"]]
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Open a report; afterwards, no error was in the console and nothing but the file was asked for."""
+    pages, complaints, requests = [], [], []
+
+    def open_report(table, document, **options):
+        path = write_report(table, document, tmp_path)
+        page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        page.goto(path.as_uri())
+        pages.append(page)
+        return page
+
+    yield open_report
+    for page in pages:
+        page.close()
+    assert complaints == []
+    assert {url for url in requests if not url.startswith("data:")} <= {(tmp_path / "report.html").as_uri()}

@@ -1,13 +1,10 @@
 import json
-import os
 import random
 import re
-import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from playwright.sync_api import sync_playwright
 
 from mvit_nas.errors import InputError
 from mvit_nas.results.findings import STATE_WORDS, Finding, findings, front_rows, headline
@@ -430,44 +427,6 @@ def test_a_page_is_written_when_nothing_is_complete(tmp_path, table):
 
 
 # The page in a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next((found for name in names if (found := shutil.which(name))), None)
-    if path is None:
-        assert not os.environ.get("CI"), f"CI needs a browser: {', '.join(names)}"
-        pytest.skip("no browser")
-    switches = "no-sandbox disable-gpu disable-background-networking disable-component-update disable-sync"
-    arguments = [f"--{switch}" for switch in [*switches.split(), "no-first-run"]]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def opened(browser, tmp_path):
-    """Open a report; afterwards, no error was in the console and nothing but the file was asked for."""
-    pages, complaints, requests = [], [], []
-
-    def open_report(table, document, **options):
-        path = write_report(table, document, tmp_path)
-        page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("dialog", lambda dialog: complaints.append(dialog.message))
-        page.goto(path.as_uri())
-        pages.append(page)
-        return page
-
-    yield open_report
-    for page in pages:
-        page.close()
-    assert complaints == []
-    assert {url for url in requests if not url.startswith("data:")} <= {(tmp_path / "report.html").as_uri()}
 
 
 def shown_front(page):

@@ -91,15 +91,20 @@ def _question(summary: Summary, environment: Mapping[str, Any]) -> str:
 
 
 def _chips(table: pd.DataFrame, summary: Summary, environment: Mapping[str, Any]) -> list[str]:
-    plan, hardware = environment["ablation"], environment["hardware"]
+    seeds, hardware = _planned_seeds(environment), environment["hardware"]
     trained = int((table["state"] == "complete").sum())
     return [
-        f"{trained} of {len(summary.variants) * len(plan['seeds'])} runs trained",
+        f"{trained} of {len(summary.variants) * seeds} runs trained",
         f"data: {environment['data']['name']}",
-        _count(len(plan["seeds"]), "seed"),
+        _count(seeds, "seed"),
         hardware["gpu"] or hardware["processor"],
         environment["created"][:16].replace("T", " "),
     ]
+
+
+def _planned_seeds(environment: Mapping[str, Any]) -> int:
+    """How many seeds were asked for, with those that were added for the precision's sake."""
+    return len({*environment["experiment"]["seeds"], *environment["ablation"]["seeds"]})
 
 
 def _headline(table: pd.DataFrame, summary: Summary, environment: Mapping[str, Any]) -> Card:
@@ -115,12 +120,19 @@ def _headline(table: pd.DataFrame, summary: Summary, environment: Mapping[str, A
     }
     alike = groups["no difference shown"]
     unjudged = [v for v in summary.others if not any(v in group for group in groups.values())]
-    found = [_subject(groups[word], word, summary) for word in ("better", "worse") if groups[word]]
-    sentences = [_sentence(variant, base) for word in ("better", "worse") for variant in groups[word][:_NAMED]]
+    found = [
+        f"{_some(groups[word], summary)} {'is' if len(groups[word]) == 1 else 'are'} {word}"
+        for word in ("better", "worse")
+        if groups[word]
+    ]
+    shown = [variant for word in ("better", "worse") for variant in _largest(groups[word])]
+    sentences = [_sentence(variant, base) for variant in shown]
+    if len(shown) < len(groups["better"]) + len(groups["worse"]):
+        sentences.insert(0, "The largest differences; the table has the others:")
     if alike:
         sentences.append(
-            f"No difference is shown for {_some(alike)}. That is not proof that there is none: "
-            "the intervals say how large it could still be."
+            f"No difference is shown for {_some(alike, summary)}. That is no proof that there is none: "
+            "the intervals say how large it can be."
         )
     if unjudged:
         whys = "; ".join(f"{variant.words} ({variant.verdict})" for variant in unjudged[:_NAMED])
@@ -128,35 +140,39 @@ def _headline(table: pd.DataFrame, summary: Summary, environment: Mapping[str, A
         sentences.append(f"No verdict on {whys}{more}.")
     return Card(
         title=title,
-        subject=", ".join(found) or ("No difference shown" if alike else "No verdict yet"),
+        subject=", ".join(found) or ("No difference shown" if alike else "No verdict"),
         sentences=(*sentences, *_detectable(summary)),
     )
 
 
-def _subject(group: Sequence[Variant], word: str, summary: Summary) -> str:
-    if len(group) > _NAMED:
-        return f"{len(group)} of {len(summary.others)} variants are {word}"
-    return f"{_some(group)} {'is' if len(group) == 1 else 'are'} {word}"
-
-
-def _some(group: Sequence[Variant]) -> str:
-    if len(group) > _NAMED:
-        return f"{len(group)} variants"
-    names = [variant.words for variant in group]
+def _some(group: Sequence[Variant], summary: Summary) -> str:
+    """The variants by name, or how many where that would be long."""
+    if len(group) > _NAMED or (len(group) > 1 and len(summary.factors) > 1):
+        return f"{len(group)} of {len(summary.others)} variants"
+    names = [group[0].words, *(variant.value for variant in group[1:])]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _largest(group: Sequence[Variant]) -> list[Variant]:
+    """All of a few, the two with the largest differences of many."""
+    if len(group) <= _NAMED:
+        return list(group)
+    return sorted(group, key=lambda v: -abs(v.difference.mean))[:2]  # type: ignore[union-attr, arg-type]
 
 
 def _sentence(variant: Variant, base: Variant) -> str:
     difference = variant.difference
     assert difference is not None  # a verdict of better or worse has one
     assert difference.mean is not None
-    prices = [
+    changes = [
         change_words(name, value / reference)
         for name, value in variant.costs.items()
         if value is not None and (reference := base.costs[name])
     ]
-    return f"{variant.words}: {signed(difference.mean)} points (95 % interval {interval_points(difference)})" + (
-        f", at {', '.join(prices)}." if prices else "."
+    price = ", ".join(words for words in changes if not words.startswith("the same")) or "the same cost"
+    return (
+        f"{variant.words}: {signed(difference.mean)} points (95 % interval {interval_points(difference)})"
+        f"{f', at {price}' if changes else ''}."
     )
 
 
@@ -172,14 +188,17 @@ def _detectable(summary: Summary) -> Iterator[str]:
         low, high = f"{sizes[0]:.2f}", f"{sizes[-1]:.2f}"
         size = f"{high} points" if low == high else f"{low} to {high} points, depending on the variant"
         seeds = _count(pairs[-1], "seed") if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]} seeds"
-        yield f"With {seeds}, the smallest difference that could have shown is {size}."
+        yield (
+            f"With {seeds}, the smallest difference that could have shown in 8 of 10 such experiments is {size}. "
+            "Smaller ones can go unseen."
+        )
 
 
 def _deviations(table: pd.DataFrame, summary: Summary, environment: Mapping[str, Any]) -> Iterator[str]:
     plan = environment["ablation"]
     if plan["stopped"]:
         yield f"{plan['stopped'][0].upper()}{plan['stopped'][1:]}"
-    absent = len(summary.variants) * len(plan["seeds"]) - len(table)
+    absent = len(summary.variants) * _planned_seeds(environment) - len(table)
     if absent > 0:
         yield f"{_count(absent, 'run')} not there yet"
     failures: dict[tuple[str, str], list[str]] = {}
@@ -296,7 +315,9 @@ def _plan(summary: Summary, environment: Mapping[str, Any]) -> dict[str, Any]:
     """The plan for the provenance, its variants as words: all else about them is in the tables."""
     plan = environment["ablation"]
     left_out = [f"{value_words(one['labels'], '')} ({one['reason']})" for one in plan["left_out"]]
-    return {**plan, "variants": [variant.value for variant in summary.variants], "left_out": left_out}
+    precision = None if plan["precision"] is None else f"± {100 * plan['precision']:g} points"
+    variants = [variant.value for variant in summary.variants]
+    return {**plan, "variants": variants, "left_out": left_out, "precision": precision}
 
 
 def _count(number_of: int, noun: str) -> str:

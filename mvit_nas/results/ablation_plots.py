@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from mvit_nas.results.ablation import Summary, Variant
+from mvit_nas.results.ablation import Summary, Variant, value_words
 from mvit_nas.results.findings import COSTS
 from mvit_nas.results.plots import axis_label
 from mvit_nas.results.stats import Difference, mean_interval
@@ -35,7 +35,7 @@ def forest_plot(summary: Summary, environment: Mapping[str, Any]) -> dict[str, A
         mean, low, high = (None if value is None else 100 * value for value in ends)
         rows.append(
             {
-                "label": _lines(variant.value),
+                "label": _lines(_short(variant)),
                 "kind": _kind(variant),
                 "mean": mean,
                 "low": low,
@@ -49,13 +49,14 @@ def forest_plot(summary: Summary, environment: Mapping[str, Any]) -> dict[str, A
     if not shown:
         return None
     left, right = min(0.0, *shown), max(0.0, *shown)
+    base_words = summary.base.words if len(summary.factors) == 1 else _short(summary.base)
     pad = 0.06 * (right - left) or 1.0
     return {
         "rows": rows,
         "kinds": _kinds(summary, environment),
         "range": [left - pad, right + pad],
-        "factor": html.escape(summary.factors[0]) if len(summary.factors) == 1 else "",
-        "base": _lines(f"{environment['ablation']['base']}: {summary.base.words}"),
+        "factors": html.escape(textwrap.shorten(" / ".join(summary.factors), 30, placeholder=" …")),
+        "base": f"{_lines(environment['ablation']['base'])}<br>{_lines(base_words)}",
     }
 
 
@@ -71,7 +72,7 @@ def accuracy_plot(summary: Summary, environment: Mapping[str, Any]) -> dict[str,
         return None
     ends = [mean_interval([float("nan") if a is None else a for a in variant.accuracies]) for variant in known]
     points: dict[str, list[Any]] = {
-        "label": [html.escape(textwrap.shorten(variant.value, 40, placeholder="…")) for variant in known],
+        "label": [html.escape(textwrap.shorten(_short(variant), 30, placeholder=" …")) for variant in known],
         "kind": [_kind(variant) for variant in known],
         "accuracy": [100 * variant.accuracy for variant in known if variant.accuracy is not None],
         "accuracy_low": [None if pair is None else 100 * pair[0] for pair in ends],
@@ -101,6 +102,11 @@ def interval_points(difference: Difference) -> str:
     if difference.low is None or difference.high is None:
         return ""
     return f"{signed(difference.low)} to {signed(difference.high)}"
+
+
+def _short(variant: Variant) -> str:
+    """The variant where the factors are named beside it: "4 at equal macs", "4 / 2 4 3"."""
+    return value_words({"": " / ".join(variant.labels.values())}, variant.matched)
 
 
 def _kind(variant: Variant) -> str:

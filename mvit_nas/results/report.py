@@ -36,7 +36,7 @@ _SEARCH = _COMMON | {
 }
 _ABLATION = _COMMON | {
     "data": {"name": str, "images": {"validation": int}},
-    "experiment": dict,
+    "experiment": {"seeds": list},
     "ablation": {
         "factors": list,
         "base": str,
@@ -142,8 +142,9 @@ def _ablation_problems(environment: Mapping[str, Any]) -> Iterator[str]:
     ):
         yield "'ablation.factors' must be one or two names"
         return
-    if not all(isinstance(seed, int) for seed in plan["seeds"]):
-        yield "'ablation.seeds' must hold whole numbers"
+    for key in ("experiment", "ablation"):
+        if not all(isinstance(seed, int) for seed in environment[key]["seeds"]):
+            yield f"'{key}.seeds' must hold whole numbers"
     for key, expected in (("variants", _VARIANT), ("left_out", _LEFT_OUT)):
         for number, one in enumerate(plan[key]):
             name = f"ablation.{key}.{number}"

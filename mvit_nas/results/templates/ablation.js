@@ -4,7 +4,7 @@ const symbols = { base: "diamond", free: "circle", matched: "square" };
 
 function drawForest() {
   if (!data.forest) return;
-  const { rows, kinds, range, base, factor } = data.forest;
+  const { rows, kinds, range, base, factors } = data.forest;
   const traces = Object.keys(kinds).filter(kind => kind !== "base").flatMap(kind => {
     const tone = colour(tones[kind]);
     const of = rows.map((row, y) => ({ ...row, y })).filter(row => row.kind === kind);
@@ -17,10 +17,10 @@ function drawForest() {
         error_x: { type: "data", symmetric: false, thickness: 2, width: 0, color: tone,
           array: drawn.map(row => row.high - row.mean), arrayminus: drawn.map(row => row.mean - row.low) } },
       { type: "scatter", mode: "markers", x: dots.map(dot => dot.x), y: dots.map(dot => dot.y), text: dots.map(dot => dot.text),
-        hoverinfo: "text", legendgroup: kind, showlegend: false, marker: { size: 6, color: tone, opacity: 0.4 } },
+        name: kinds[kind], hoverinfo: "text", legendgroup: kind, showlegend: !drawn.length, marker: { size: 6, color: tone, opacity: 0.55 } },
     ];
   });
-  const view = layout("Difference in accuracy (points)<br>← worse &nbsp; &nbsp; better →", factor);
+  const view = layout("Difference (points)<br>← worse &nbsp; &nbsp; better →", factors);
   const zero = -range[0] / (range[1] - range[0]);
   Object.assign(view.xaxis, { range });
   Object.assign(view.yaxis, { range: [rows.length - 0.5, -0.5], tickvals: rows.map((_, y) => y), ticktext: rows.map(row => row.label),
@@ -28,8 +28,9 @@ function drawForest() {
   view.shapes = [{ type: "line", layer: "below", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, line: { color: colour("preset"), width: 1.5 } }];
   view.annotations = [{ text: base, x: 0, yref: "paper", y: 1, yanchor: "bottom", showarrow: false, font: { color: colour("preset"), size: 13 },
     xanchor: zero < 0.3 ? "left" : zero > 0.7 ? "right" : "center", align: "center" }];
-  view.height = 190 + 52 * rows.length;
-  view.margin.t = 86;
+  const entries = innerWidth > 640 ? 1 : Object.keys(kinds).length;  // lines of the legend
+  view.margin.t = 66 + 20 * entries;
+  view.height = view.margin.t + 100 + 52 * rows.length;
   view.legend = { ...view.legend, yref: "container", y: 1, yanchor: "top" };
   show("forest", traces, view);
 }
