@@ -164,7 +164,8 @@ def _options(
         same = [text for text, change in changes.items() if replace(schedule, **change.schedule) == schedule]
     else:
         changes = _arch_changes(space, base, factor, texts)
-        own = _own_label(space, base, factor)
+        known = [text for text, change in _arch_changes(space, base, factor, None).items() if _is_base(base, change)]
+        own = known[0] if known else _own_label(space, base, factor)
         same = [text for text, change in changes.items() if _is_base(base, change)]
     if texts is not None and len(set(texts)) != len(texts):
         raise InputError(f"--values: a value of {factor} stands twice in {' '.join(texts)}")
@@ -255,7 +256,8 @@ def _by_path(base: ArchConfig, factor: str, text: str, paths: Sequence[str]) -> 
 
 
 def _own_label(space: SearchSpace, base: ArchConfig, factor: str) -> str:
-    paths = dict.fromkeys(path for p in _parameters(space, factor) for path in sorted(p.paths))
+    choices = [choice for parameter in _parameters(space, factor) for choice in parameter.choices.values()]
+    paths = dict.fromkeys(path for choice in choices for path in choice)
     values = [value for path in paths if not isinstance(value := _at(base, path), dict) and value is not _ABSENT]
     if not values or None in values:
         return "base"
