@@ -156,6 +156,11 @@ def test_a_seed_that_one_variant_lacks_is_left_out_of_its_pairs_only():
     assert six.difference == summary_of(DEPTHS).variants[2].difference
 
 
+def test_the_seeds_are_in_order():
+    runs = [run({"depth": depth}, seed, 0.7) for depth in DEPTHS for seed in (10, 33, 3)]
+    assert summarise(make_table(runs), depth_plan()).seeds == (3, 10, 33)
+
+
 def test_a_seed_that_only_a_variant_has_makes_no_pair():
     summary = summarise(make_table([*depth_runs(), run({"depth": "4"}, 3, 0.9)]), depth_plan())
     assert summary.seeds == (3, 10, 11, 12, 13)
