@@ -16,9 +16,10 @@ test:
 slow:  ## minutes to an hour: what CI leaves out
 	pytest -m slow
 
-bench:  ## speed of the model against others, as ratios in one run, and of counting
+bench:  ## speed of the model against others, as ratios in one run, and of counting; whether intervals keep their word
 	python benchmarks/model_speed.py
 	python benchmarks/count_speed.py
+	python benchmarks/ablation_statistics.py
 
 report:  ## the pages of a made-up study and of ablations, to look at while working on them
 	python tests/test_report.py reports/example
