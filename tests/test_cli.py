@@ -395,6 +395,29 @@ def test_the_command_line_stays_what_it_is():
                 "--json",
             ]
         ),
+        "ablate": sorted(
+            [
+                "factors",
+                "--base",
+                "--values",
+                "--seeds",
+                "--precision",
+                "--max-seeds",
+                "--match",
+                "--no-resize",
+                "--data",
+                "--space",
+                "--image-size",
+                "--schedule",
+                "--device",
+                "--threads",
+                "--name",
+                "--out",
+                "--resume",
+                "--dry-run",
+                "--json",
+            ]
+        ),
         "report": ["--out", "name"],
     }
     assert all(parameter.help for command in group.commands.values() for parameter in command.params)

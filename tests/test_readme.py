@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def commands():
-    text = re.findall(r"mvit-nas (?:search|report)[^`\n|]*", README)
+    text = re.findall(r"mvit-nas (?:search|ablate|report)[^`\n|]*", README)
     return sorted({line.split(" && ")[0].strip() for line in text})
 
 
@@ -24,7 +24,7 @@ def test_a_command_in_the_readme_parses(line):
     command = typer.main.get_command(app).commands[name]
     if arguments == ["--help"]:
         return
-    if name == "search" or arguments:
+    if name != "report" or arguments:
         command.make_context(name, arguments)
 
 

@@ -21,9 +21,8 @@ from mvit_nas.errors import (
 )
 from mvit_nas.search import cache as cache_module
 from mvit_nas.search.cache import Cache
-from mvit_nas.search.evaluate import derive_seed
 from mvit_nas.search.feasible import sample_feasible, spread, violation
-from mvit_nas.search.study import Limits, Search, Study, wilson_interval
+from mvit_nas.search.study import Limits, Search, Study, derive_seed
 from mvit_nas.train.loop import Score
 from mvit_nas.units import parse_budget
 
@@ -314,7 +313,7 @@ def test_a_spread_takes_both_ends():
 
 @pytest.mark.parametrize(("correct", "images"), [(0, 10), (10, 10), (7, 10), (812, 1000)])
 def test_the_interval_of_an_accuracy_is_wilsons(correct, images):
-    low, high = wilson_interval(correct, images)
+    low, high = Score(correct=correct, images=images, losses=(), seconds=1.0).interval
     assert 0 <= low <= correct / images <= high <= 1
     # Its ends solve (p - share)^2 = z^2 p (1 - p) / n.
     for end in {low, high} - {0.0, 1.0}:

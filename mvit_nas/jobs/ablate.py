@@ -44,7 +44,6 @@ from mvit_nas.results.findings import knee_row, label
 from mvit_nas.results.report import read_environment, write_report
 from mvit_nas.results.table import PARAM, make_table, missing, read_table
 from mvit_nas.search.evaluate import Evaluator
-from mvit_nas.search.study import wilson_interval
 from mvit_nas.settings import AblationExperiment, check_name, joined_name
 from mvit_nas.units import format_metric
 
@@ -323,7 +322,7 @@ class _Ablation:
                 file.write(f"{words}, seed {seed}\n{traceback.format_exc()}\n")
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             return row | {"state": "failed", "reason": reason, "seconds": time.monotonic() - start}
-        low, high = wilson_interval(score.correct, score.images)
+        low, high = score.interval
         return row | {
             "state": "complete",
             "reason": "",

@@ -197,7 +197,10 @@ def _detectable(summary: Summary) -> Iterator[str]:
 def _deviations(table: pd.DataFrame, summary: Summary, environment: Mapping[str, Any]) -> Iterator[str]:
     plan = environment["ablation"]
     if plan["stopped"]:
-        yield f"{plan['stopped'][0].upper()}{plan['stopped'][1:]}"
+        yield (
+            f"{plan['stopped'][0].upper()}{plan['stopped'][1:]}. Stopping when an interval is narrow makes it a little "
+            "too sure: in simulations it covers 92 to 94 % instead of 95 %."
+        )
     absent = len(summary.variants) * _planned_seeds(environment) - len(table)
     if absent > 0:
         yield f"{_count(absent, 'run')} not there yet"

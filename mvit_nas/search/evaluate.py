@@ -1,8 +1,6 @@
 """One candidate: cheap things first, then training. Everything that was measured is kept in the cache."""
 
 import copy
-import hashlib
-import json
 import os
 import platform
 from collections.abc import Callable, Iterator
@@ -193,12 +191,6 @@ class Evaluator:
 def reference_name() -> str:
     """The latency reference in words."""
     return f"{_REFERENCE} at {_REFERENCE_SIDE} px"
-
-
-def derive_seed(*parts: object) -> int:
-    """A seed of 63 bits from ``parts``, equal on every machine."""
-    digest = hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def processor() -> str:

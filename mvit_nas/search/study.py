@@ -4,6 +4,7 @@ The study is ask-and-tell on SQLite in write-ahead mode. Each finished trial car
 kill loses at most the trial that was running; that one is queued again on resume.
 """
 
+import hashlib
 import json
 import random
 import sqlite3
@@ -18,7 +19,6 @@ from typing import Any, cast
 import optuna
 import sqlalchemy.exc
 from optuna.trial import Trial, TrialState
-from scipy.stats import binomtest
 
 from mvit_nas.arch.config import ArchConfig, arch_id, to_dict, with_values
 from mvit_nas.arch.presets import PRESETS
@@ -30,7 +30,7 @@ from mvit_nas.errors import (
     PartialError,
     TrainingError,
 )
-from mvit_nas.search.evaluate import Evaluator, derive_seed
+from mvit_nas.search.evaluate import Evaluator
 from mvit_nas.search.feasible import Feasible, describe, presets_within, spread, violation
 from mvit_nas.units import Budget, format_metric
 
@@ -293,7 +293,7 @@ class Search:
             trial.set_user_attr("traceback", traceback.format_exc())
             return finish("failed", f"{type(error).__name__}: {error}".splitlines()[0])
         self._seen.add(identity)
-        low, high = wilson_interval(score.correct, score.images)
+        low, high = score.interval
         row.update(accuracy=score.accuracy, accuracy_low=low, accuracy_high=high)
         values["accuracy"] = score.accuracy
         return finish("complete", values=values)
@@ -335,12 +335,10 @@ class Search:
         )
 
 
-def wilson_interval(correct: int, images: int) -> tuple[float, float]:
-    """95 % interval of a share of correct answers (Wilson 1927)."""
-    share = correct / images
-    interval = binomtest(correct, images).proportion_ci(method="wilson")
-    # At 0 and 1 rounding may leave the share itself just outside.
-    return min(float(interval.low), share), max(float(interval.high), share)
+def derive_seed(*parts: object) -> int:
+    """A seed of 63 bits from ``parts``, equal on every machine."""
+    digest = hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def _columns(labels: Mapping[str, Any]) -> Row:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from mvit_nas.errors import InterruptedCleanlyError, TrainingError
@@ -44,6 +45,13 @@ class Score:
     def accuracy(self) -> float:
         """Share of correct answers."""
         return self.correct / self.images
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its 95 % interval, from the number of images alone (Wilson 1927)."""
+        interval = binomtest(self.correct, self.images).proportion_ci(method="wilson")
+        # At 0 and 1 rounding may leave the share itself just outside.
+        return min(float(interval.low), self.accuracy), max(float(interval.high), self.accuracy)
 
 
 def fit(
