@@ -7,8 +7,10 @@ from mvit_nas.arch.config import ArchConfig, arch_id, with_values
 from mvit_nas.errors import InputError, NothingFeasibleError
 
 TOLERANCE = 0.02
-# Widths from a quarter to four times, in steps of 1 %.
-_SCALES = tuple(1.01**step for step in range(-139, 140))
+# Widths from a quarter to four times, in steps of 0.5 %.
+_SCALES = tuple(1.005**step for step in range(-278, 279))
+# From coarse to fine: what widths are multiples of, and whether they are rounded together.
+_ROUNDINGS = ((8, True), (4, True), (2, True), (1, True), (1, False))
 
 
 def rescale(
@@ -18,16 +20,16 @@ def rescale(
 
     The widths are those of stem, stages and transformers but for the paths in ``keep``, which the factor sets. They
     stay multiples of 8 where that is fine enough, else of 4, 2 or 1. ``cost`` must grow with the width; it is asked
-    about 30 times at most. Raises NothingFeasibleError, naming ``what`` and the nearest, where no width will do.
+    about 40 times at most. Raises NothingFeasibleError, naming ``what`` and the nearest, where no width will do.
     """
     widths = {path: value for path, value in _widths(arch).items() if path not in keep}
     if not widths:
         raise InputError(f"{what} sets every width, so there is none left to match its cost with: leave out --match")
     best, nearest, cost_of_nearest = arch, 1.0, cost(arch)
-    for multiple in (8, 4, 2, 1):
+    for multiple, together in _ROUNDINGS:
         ladder: dict[str, tuple[ArchConfig, float]] = {}
         for scale in _SCALES:
-            scaled = _scaled(arch, widths, scale, multiple)
+            scaled = _scaled(arch, widths, scale, multiple=multiple, together=together)
             ladder.setdefault(arch_id(scaled), (scaled, scale))
         rungs = list(ladder.values())
         low, high = 0, len(rungs) - 1
@@ -58,13 +60,16 @@ def _widths(arch: ArchConfig) -> dict[str, int]:
     return widths
 
 
-def _scaled(arch: ArchConfig, widths: dict[str, int], scale: float, multiple: int) -> ArchConfig:
+def _scaled(arch: ArchConfig, widths: dict[str, int], scale: float, *, multiple: int, together: bool) -> ArchConfig:
     values = {}
-    for path, width in widths.items():
+    for index, (path, width) in enumerate(widths.items()):
         step = multiple
         if path.endswith(".dim"):
             block = arch.stages[int(path.split(".")[1])].mobilevit
             assert block is not None
             step = math.lcm(multiple, block.heads)
-        values[path] = max(step, round(width * scale / step) * step)
+        # Widths that are alike would all grow at the same scale, and the cost with a jump: rounded each at its own
+        # place between two steps, they grow one after the other.
+        offset = 0.5 if together else (index + 0.5) / len(widths)
+        values[path] = max(step, math.floor(width * scale / step + offset) * step)
     return with_values(arch, values)
