@@ -925,3 +925,13 @@ def test_a_truncated_phone_photo_is_skipped_and_named(tmp_path: Path) -> None:
     skipped = [text for part in PARTS for text in load_part(data, part, side=32, cache=tmp_path / "cache").skipped]
     assert len(skipped) == 1
     assert skipped[0].startswith(f"hat/{photo.name}: image file is truncated")
+
+
+def test_the_source_is_shown_as_it_was_given(tmp_path, monkeypatch):
+    for index in range(4):
+        for name in ("a", "b"):
+            (tmp_path / "photos" / name).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (40, 40), (index * 9, 0, 0)).save(tmp_path / "photos" / name / f"{index}.png")
+    monkeypatch.chdir(tmp_path)
+    assert find_data("photos").source == "image folder photos"
+    assert find_data(tmp_path / "photos").source == f"image folder {tmp_path / 'photos'}"

@@ -115,6 +115,8 @@ def find_data(path: str | Path | None) -> ImageData:
         raise DataError(f"{root} is a file; give the folder that holds the data ({_FORMS})")
     files = _parquet_files(root)
     listing = _list_parquet(root, files) if files else _list_folder(root)
+    # Reports are sent to others: they show the path as it was given, not where it leads on this machine.
+    listing = replace(listing, source=listing.source.replace(str(root), str(path)))
     return _image_data(listing, name=root.name or "data", flips=True)
 
 
