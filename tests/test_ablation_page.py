@@ -214,7 +214,7 @@ def test_the_answer_is_in_words_with_its_price():
             f"{detectable_deviations(3, 1):.2f} points. Smaller ones can go unseen."
         ),
     )
-    assert "the same 341 validation images after a short schedule" in " ".join(reach.sentences)
+    assert "the same 341 validation images after the schedule 'short'" in " ".join(reach.sentences)
 
 
 def test_what_was_not_shown_is_not_called_equal():
@@ -239,7 +239,8 @@ def test_many_variants_are_counted_and_the_largest_differences_named():
 def test_all_that_did_not_go_as_planned_is_said():
     table, document = example()
     assert card_points(document, table.iloc[:-1]) == (
-        "Precision not reached: the widest interval is ± 1.1 points, asked were ± 0.5",
+        "Precision not reached: the widest interval is ± 1.1 points, asked were ± 0.5. Stopping when an interval is "
+        "narrow makes it a little too sure: in simulations it covers 92 to 94 % instead of 95 %.",
         "1 run not there yet",
         "Failed: patch_size 8, seed 3: the loss is not finite at step 112",
         "Left out: patch_size 3: 2 x 3 x 3 = 18 tokens do not tile a 7 px map",

@@ -55,13 +55,14 @@ def page_data(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str, 
 def cards(table: pd.DataFrame, summary: Summary, environment: Mapping[str, Any]) -> list[Card]:
     """The answer, what its numbers are about and, where something did not go as planned, what."""
     images = environment["data"]["images"]["validation"]
+    schedule = environment["experiment"]["schedule"]["name"]
     reach = Card(
         title="How far this reaches",
         subject="Other seeds, not other images",
         sentences=(
             "Intervals are over seeds: the initial weights, the order of the images and the crops.",
-            f"Every run is scored on the same {images} validation images after a short schedule.",
-            "So the intervals say nothing about other images or a long schedule.",
+            f"Every run is scored on the same {images} validation images after the schedule {schedule!r}.",
+            "So the intervals say nothing about other images or another schedule.",
         ),
     )
     deviations = tuple(_deviations(table, summary, environment))

@@ -28,7 +28,9 @@ def provenance(environment: Mapping[str, Any]) -> list[tuple[str, list[tuple[str
     for key, value in environment.items():
         if isinstance(value, Mapping):
             budgets = {"budgets": budget_words(environment)} if "budgets" in value else {}
-            sections.append((title(key), list(_entries({**value, **budgets}))))
+            # The text of the space has a section of its own.
+            shown = {name: part for name, part in value.items() if (key, name) != ("experiment", "space")}
+            sections.append((title(key), list(_entries({**shown, **budgets}))))
     return sections
 
 

@@ -36,7 +36,7 @@ _SEARCH = _COMMON | {
 }
 _ABLATION = _COMMON | {
     "data": {"name": str, "images": {"validation": int}},
-    "experiment": {"seeds": list},
+    "experiment": {"seeds": list, "schedule": {"name": str}},
     "ablation": {
         "factors": list,
         "base": str,
