@@ -125,7 +125,7 @@ def test_values_end_at_the_next_flag_wherever_they_stand(work):
 @pytest.mark.parametrize(
     ("more", "code", "message"),
     [
-        (("patch",), 2, "no factor 'patch' in mobilevit_small: unknown 'patch', did you mean"),
+        (("patch",), 2, "no factor 'patch' in mobilevit_small, did you mean 'patch_size'? known are"),
         (("patch_size", "--values", "3", "--no-resize"), 2, "patch_size 3 is no variant: patch_size 3 does not tile every map (at 32 px: stage 3: a 8 px map is resized to 9 px"),
         (("patch_size", "--values"), 2, "patch_size"),
         (("patch_size", "--seeds", "1,2,1"), 2, "--seeds 1,2,1: the seed 1 stands twice, and a run would count twice"),

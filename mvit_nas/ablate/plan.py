@@ -1,5 +1,6 @@
 """From factors to variants: the base, and the base with one choice changed and everything else as it was."""
 
+import difflib
 import itertools
 import math
 import typing
@@ -90,8 +91,11 @@ def make_plan(
     if values and len(values) != len(factors):
         raise InputError(f"--values must stand once for each of {', '.join(factors)}, in their order, or not at all")
     for factor in factors:
-        if factor not in known_factors(space):
-            raise InputError(f"no factor {factor!r} in {space.name}: {unknown(factor, known_factors(space))}")
+        known = known_factors(space)
+        if factor not in known:
+            near = difflib.get_close_matches(factor, known, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else ":"
+            raise InputError(f"no factor {factor!r} in {space.name}{hint} known are {', '.join(known)}")
     options = [
         _options(space, base, schedule, factor, values[index] if values else None)
         for index, factor in enumerate(factors)
