@@ -1,6 +1,7 @@
 """The runs of an ablation: which, in which order, on which seeds, and what is kept. Training is stood in for."""
 
 import json
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from mvit_nas.arch.presets import PRESETS
 from mvit_nas.cost.latency import Latency
 from mvit_nas.errors import InputError, InterruptedCleanlyError, NothingFeasibleError, TrainingError
 from mvit_nas.jobs import ablate as job
+from mvit_nas.jobs.setup import commit_of
 from mvit_nas.results.table import make_table, read_table
 from mvit_nas.search import evaluate
 from mvit_nas.train.loop import Score
@@ -361,3 +363,18 @@ def test_the_plan_counts_what_is_known(options, trainer):
     run(options)
     made = job.plan(options, say=lambda text: None)
     assert (made.runs, made.known) == (9, 9)
+
+
+def test_the_commit_is_that_of_the_checkout_that_tracks_the_code(tmp_path):
+    def git(*arguments):
+        return subprocess.run(
+            ["git", "-c", "user.name=n", "-c", "user.email=e", *arguments], cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout  # fmt: skip
+
+    git("init")
+    for name in ("tracked.py", "other.py"):
+        (tmp_path / name).write_text("")
+    git("add", "tracked.py")
+    git("commit", "-m", "m")
+    assert commit_of(tmp_path / "tracked.py") == git("rev-parse", "HEAD").strip()
+    assert commit_of(tmp_path / "other.py") is None

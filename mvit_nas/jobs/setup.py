@@ -227,7 +227,7 @@ def provenance(setup: Setup, experiment: Experiment | AblationExperiment) -> dic
         "mvit_nas": __version__,
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in _PACKAGES},
-        "commit": _commit(),
+        "commit": commit_of(Path(__file__)),
         "hardware": {
             "processor": processor(),
             "cores": training_threads(),
@@ -269,12 +269,15 @@ def latency_conditions(evaluator: Evaluator) -> dict[str, Any]:
     }
 
 
-def _commit() -> str | None:
-    """The commit of the code that runs, where it runs from a checkout of its own."""
-    package = Path(__file__).parent
+def commit_of(file: Path) -> str | None:
+    """The commit of the checkout that tracks ``file``; None where none does."""
     try:
-        subprocess.run(["git", "ls-files", "--error-unmatch", "jobs.py"], cwd=package, check=True, capture_output=True)
-        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=package, check=True, capture_output=True, text=True)
+        subprocess.run(
+            ["git", "ls-files", "--error-unmatch", file.name], cwd=file.parent, check=True, capture_output=True
+        )
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=file.parent, check=True, capture_output=True, text=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return found.stdout.strip()
