@@ -121,14 +121,14 @@ def test_notes_say_where_a_map_is_resized_and_where_attention_has_nothing_to_do(
     # Trained at 128 px, meant for 256 px: maps of 16, 8, 4 and of 32, 16, 8 px.
     assert made.variants[0].notes == ()
     assert made.variants[1].notes == (
-        "at 128 px: stage 3: a 16 px map is resized to 18 px",
-        "at 128 px: stage 4: a 8 px map is resized to 9 px",
-        "at 128 px: stage 5: a 4 px map is resized to 6 px",
-        "at 256 px: stage 3: a 32 px map is resized to 33 px",
-        "at 256 px: stage 4: a 16 px map is resized to 18 px",
-        "at 256 px: stage 5: a 8 px map is resized to 9 px",
+        "at 128 px maps are resized: 16 to 18 px in stage 3, 8 to 9 px in stage 4, 4 to 6 px in stage 5",
+        "at 256 px maps are resized: 32 to 33 px in stage 3, 16 to 18 px in stage 4, 8 to 9 px in stage 5",
     )
-    assert "at 128 px: stage 4: one patch covers the 8 px map, so attention sees one token" in made.variants[2].notes
+    assert made.variants[2].notes == (
+        "at 128 px maps are resized: 4 to 8 px in stage 5",
+        "at 128 px one patch covers the map, so attention sees one token: stage 4, 5",
+        "at 256 px one patch covers the map, so attention sees one token: stage 5",
+    )
 
 
 def test_values_of_the_space_that_cannot_be_built_are_left_out_with_the_reason():
@@ -183,7 +183,9 @@ def test_what_is_no_ablation_is_one_line(factors, values, message):
 
 
 def test_without_resizing_a_patch_size_that_does_not_tile_is_refused():
-    with pytest.raises(InputError, match=r"patch_size 3 is no variant: .*a 8 px map is resized to 9 px.*--no-resize"):
+    with pytest.raises(
+        InputError, match=r"patch_size 3 is no variant: .*maps are resized: 8 to 9 px in stage 3.*--no-resize"
+    ):
         plan("patch_size", values=[["3"]], resize=False)
     assert labels(plan("patch_size", values=[["3"]])) == ["2", "3"]
     with pytest.raises(InputError, match=r"the base, .*leave out --no-resize"):

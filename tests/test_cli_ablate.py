@@ -126,7 +126,7 @@ def test_values_end_at_the_next_flag_wherever_they_stand(work):
     ("more", "code", "message"),
     [
         (("patch",), 2, "no factor 'patch' in mobilevit_small, did you mean 'patch_size'? known are"),
-        (("patch_size", "--values", "3", "--no-resize"), 2, "patch_size 3 is no variant: patch_size 3 does not tile every map (at 32 px: stage 3: a 8 px map is resized to 9 px"),
+        (("patch_size", "--values", "3", "--no-resize"), 2, "patch_size 3 is no variant: patch_size 3 does not tile every map (at 32 px maps are resized: 8 to 9 px in stage 3"),
         (("patch_size", "--values"), 2, "patch_size"),
         (("patch_size", "--seeds", "1,2,1"), 2, "--seeds 1,2,1: the seed 1 stands twice, and a run would count twice"),
         (("patch_size", "--seeds", "many"), 2, "cannot read --seeds 'many': write how many (5), or the seeds with commas (0,1,2)"),

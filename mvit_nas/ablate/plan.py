@@ -298,14 +298,19 @@ def _notes(arch: ArchConfig, schedule: Schedule) -> tuple[str, ...]:
     """Where patches do not tile a map, or leave attention a single token, at the sides that matter."""
     notes = []
     for side in dict.fromkeys((schedule.side(arch.image_size), arch.image_size)):
+        resized, covered = [], []
         for number, (stage, map_side) in enumerate(zip(arch.stages, arch.map_sides(side), strict=True), start=1):
             if stage.mobilevit is None:
                 continue
             patches = math.ceil(map_side / stage.mobilevit.patch_size)
-            where = f"at {side} px: stage {number}"
             if map_side % stage.mobilevit.patch_size:
-                tiled = patches * stage.mobilevit.patch_size
-                notes.append(f"{where}: a {map_side} px map is resized to {tiled} px")
+                resized.append(f"{map_side} to {patches * stage.mobilevit.patch_size} px in stage {number}")
             if patches == 1:
-                notes.append(f"{where}: one patch covers the {map_side} px map, so attention sees one token")
+                covered.append(str(number))
+        if resized:
+            notes.append(f"at {side} px maps are resized: {', '.join(resized)}")
+        if covered:
+            notes.append(
+                f"at {side} px one patch covers the map, so attention sees one token: stage {', '.join(covered)}"
+            )
     return tuple(notes)
