@@ -1,5 +1,6 @@
 """Every test has its own cache, so that none finds what another computed; and a browser for those that look at a page."""
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -13,6 +14,14 @@ from mvit_nas.results.report import write_report
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # The tests shall not look at what the user keeps.
 os.environ.pop("MVIT_NAS_CACHE", None)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def little_garbage():
+    """statsmodels' multipletests collects garbage at every call, which takes long among all that is imported."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

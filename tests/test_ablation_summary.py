@@ -1,4 +1,3 @@
-import gc
 import math
 
 import pytest
@@ -22,14 +21,6 @@ TWO = {
     ("2", "3"): [0.65, 0.66, 0.75],
     ("4", "3"): [0.66, 0.69, 0.70],
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def little_garbage():
-    """statsmodels' multipletests collects garbage at every call, which takes long among all that is imported."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def run(labels, seed, accuracy, *, matched="", **cells):

@@ -1,4 +1,3 @@
-import gc
 import math
 
 import numpy as np
@@ -20,14 +19,6 @@ relaxed = settings(deadline=None)  # the machine may be busy
 
 # Of 1000 images: two differences of pairs are the same or clearly not.
 _accuracies = st.integers(0, 1000).map(lambda right: right / 1000)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def little_garbage():
-    """statsmodels' multipletests collects garbage at every call, which takes long among all that is imported."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @st.composite
