@@ -10,8 +10,8 @@ from playwright.sync_api import sync_playwright
 
 from mvit_nas.results.report import write_report
 
-# Threads that spin while they wait starve other processes on a busy machine; torch reads this when it loads.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# As the command line sets it; torch reads it when it loads.
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 # The tests shall not look at what the user keeps.
 os.environ.pop("MVIT_NAS_CACHE", None)
 
