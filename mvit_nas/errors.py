@@ -47,6 +47,10 @@ class DeviceError(MvitNasError):
     exit_code = 5
 
 
+class MeasurementError(MvitNasError):
+    """One measurement that could not be made: a model that the runtime refuses, an answer that does not parse."""
+
+
 class CostError(MvitNasError):
     """A cost that would have come out wrong."""
 

@@ -1,0 +1,26 @@
+"""PyTorch without a compiler: an exported program, run operator by operator. There without any extra."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mvit_nas.cost.runtimes.runtime import Runtime
+
+
+def export(model: nn.Module, images: torch.Tensor, path: Path) -> None:
+    """Write ``model`` as an exported program (.pt2)."""
+    torch.export.save(torch.export.export(model, (images,)), path)
+
+
+RUNTIME = Runtime(
+    name="torch",
+    title="PyTorch",
+    extra="",
+    modules=(),
+    suffix=".pt2",
+    fused_attention=True,
+    export=export,
+    quantise=None,
+    delegated=lambda path: None,
+)

@@ -1,0 +1,31 @@
+"""What every runtime is: how a module becomes its artefact, and what that artefact says of itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """One way to execute a network.
+
+    ``name`` is what people type; ``extra`` the optional dependencies that it needs ("" for none) and ``modules`` what
+    must be importable then. ``export`` writes the artefact of a module in evaluation mode with batch norm folded, for
+    images [1, 3, H, W] as the example. ``quantise`` writes an int8 artefact, calibrated on images [N, 3, H, W]; None
+    where the runtime has none. ``delegated`` is the share of an artefact's operators that run in the runtime's fast
+    path, None where there is no such distinction. Each raises MeasurementError where the runtime refuses the model.
+    Loading is ``bench.LOADERS[name]``, which needs nothing but the runtime.
+    """
+
+    name: str
+    title: str
+    extra: str
+    modules: tuple[str, ...]
+    suffix: str
+    fused_attention: bool
+    export: Callable[[nn.Module, torch.Tensor, Path], None]
+    quantise: Callable[[nn.Module, torch.Tensor, Path], None] | None
+    delegated: Callable[[Path], float | None]
