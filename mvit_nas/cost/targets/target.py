@@ -1,0 +1,45 @@
+"""What every target is: a machine that measures an artefact beside a reference."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mvit_nas.cost.targets.machine import Machine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Two artefacts of one runtime to be run in turns. ``shapes`` are those of their images [1, 3, H, W].
+
+    Rounds go on until the interval of the ratio is within ``precision`` (a share) on both sides or ``seconds`` have
+    passed.
+    """
+
+    runtime: str
+    threads: int
+    candidate: Path
+    reference: Path
+    candidate_shape: tuple[int, ...]
+    reference_shape: tuple[int, ...]
+    precision: float
+    seconds: float
+
+
+# One round: nanoseconds of neighbouring runs by "reference_cpu", "reference_wall", "candidate_cpu", "candidate_wall",
+# with both artefacts loaded afresh. Where CPU time cannot be read, as on a phone, only the wall times are there.
+Round = Mapping[str, Sequence[int]]
+
+
+class Target(Protocol):
+    """Where artefacts are measured. ``name`` is what people type."""
+
+    name: str
+
+    def machine(self, runtime: str) -> Machine:
+        """The machine as it is now. Raises DeviceError where it cannot be reached, or lacks the runtime."""
+
+    def measure(self, job: Job) -> list[Round]:
+        """The rounds of one measurement; at least 3. Raises DeviceError where the machine is gone or refuses, and
+        MeasurementError where this one artefact could not be measured.
+        """
