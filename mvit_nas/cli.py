@@ -20,7 +20,7 @@ from typer.core import TyperCommand
 
 from mvit_nas import __version__
 from mvit_nas.errors import InputError, InterruptedCleanlyError, MvitNasError
-from mvit_nas.settings import parse_cost, parse_objectives, parse_precision, parse_seeds
+from mvit_nas.settings import LatencySettings, parse_cost, parse_objectives, parse_precision, parse_seeds
 from mvit_nas.units import format_count, format_metric, format_seconds, parse_budget, parse_seconds
 
 if TYPE_CHECKING:
@@ -33,6 +33,23 @@ if TYPE_CHECKING:
 
 # With --precision and without --max-seeds.
 _MAX_SEEDS = 20
+
+_RuntimeOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="What executes the network when it is timed: torch, onnxruntime, litert or executorch. Without it: "
+        "onnxruntime where it is installed, else torch.",
+    ),
+]
+_TargetOption = Annotated[
+    str, typer.Option(metavar="TARGET", help="Where it is timed: host, ssh://user@host or adb:SERIAL.")
+]
+_ThreadsOption = Annotated[int, typer.Option(help="CPU threads for the latency measurement.")]
+_BenchmarkOption = Annotated[
+    Path | None,
+    typer.Option("--adb-benchmark", metavar="FILE", help="LiteRT's benchmark_model for the phone, for adb."),
+]
 
 app = typer.Typer(
     name="mvit-nas",
@@ -114,7 +131,14 @@ def search(
     schedule: Annotated[str, typer.Option(metavar="NAME", help="smoke, short or paper.")] = "short",
     seed: Annotated[int, typer.Option(help="Decides proposals, weights and data order.")] = 0,
     device: Annotated[str, typer.Option(help="Training device: auto, cpu, cuda or cuda:N.")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads for the latency measurement.")] = 1,
+    runtime: _RuntimeOption = "",
+    target: _TargetOption = "host",
+    threads: _ThreadsOption = 1,
+    adb_benchmark: _BenchmarkOption = None,
+    measure_front: Annotated[
+        str,
+        typer.Option(metavar="LIST", help="Further runtimes on which the front is timed: litert,executorch."),
+    ] = "",
     name: Annotated[str | None, typer.Option(help="Name of the study. Without it: from data and budget.")] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where experiments/ and reports/ are written.")] = Path(),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of this name.")] = False,
@@ -127,6 +151,8 @@ def search(
     limits = tuple(parse_budget(text) for text in budget or [])
     goals = parse_objectives(objectives)
     seconds = None if timeout is None else parse_seconds(timeout)
+    timing = LatencySettings(runtime=runtime, target=target, threads=threads, adb_benchmark=adb_benchmark)
+    further = tuple(dict.fromkeys(name.strip() for name in measure_front.split(",") if name.strip()))
     # torch and optuna load here: a misspelt flag is answered at once.
     from mvit_nas.jobs import search as job
 
@@ -141,7 +167,8 @@ def search(
         schedule=schedule,
         seed=seed,
         device=device,
-        threads=threads,
+        latency=timing,
+        measure_front=further,
         name=name,
         out=out,
         resume=resume,
@@ -232,7 +259,10 @@ def ablate(
     ] = None,
     schedule: Annotated[str, typer.Option(metavar="NAME", help="smoke, short or paper.")] = "short",
     device: Annotated[str, typer.Option(help="Training device: auto, cpu, cuda or cuda:N.")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads for the latency measurement.")] = 1,
+    runtime: _RuntimeOption = "",
+    target: _TargetOption = "host",
+    threads: _ThreadsOption = 1,
+    adb_benchmark: _BenchmarkOption = None,
     name: Annotated[str | None, typer.Option(help="Name of the ablation. Without it: from factor, base, data.")] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where experiments/ and reports/ are written.")] = Path(),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the ablation of this name.")] = False,
@@ -245,6 +275,7 @@ def ablate(
     cost = None if match is None else parse_cost(match)
     if max_seeds is None:
         max_seeds = len(chosen) if narrow is None else max(_MAX_SEEDS, len(chosen))
+    timing = LatencySettings(runtime=runtime, target=target, threads=threads, adb_benchmark=adb_benchmark)
     from mvit_nas.jobs import ablate as job
 
     settings = job.AblateOptions(
@@ -261,7 +292,7 @@ def ablate(
         image_size=image_size,
         schedule=schedule,
         device=device,
-        threads=threads,
+        latency=timing,
         name=name,
         out=out,
         resume=resume,

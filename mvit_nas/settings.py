@@ -17,11 +17,32 @@ _ALIASES = {"latency": "latency_ms"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LatencySettings:
+    """How latency is measured. ``runtime`` "" leaves the choice to what is installed.
+
+    ``adb_benchmark`` is LiteRT's benchmark_model for the phone's processor, where the target is a phone.
+    """
+
+    runtime: str = ""
+    target: str = "host"
+    threads: int = 1
+    adb_benchmark: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise InputError(f"--threads must be at least 1, got {self.threads}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """What decides a latency, as plain values."""
+        return {"runtime": self.runtime, "target": self.target, "threads": self.threads}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
     """What one search is about. ``schedule`` and ``data`` hold everything that decides a result, spelt out.
 
-    ``trials`` and ``timeout_seconds`` say when to stop and may change from one run to the next; all else is what the
-    study means, and stays.
+    ``trials`` and ``timeout_seconds`` say when to stop, ``measure_front`` on which further runtimes the front is
+    measured; they may change from one run to the next. All else is what the study means, and stays.
     """
 
     name: str
@@ -32,17 +53,16 @@ class Experiment:
     objectives: tuple[str, ...]
     schedule: Mapping[str, Any]
     seed: int
-    threads: int
+    latency: LatencySettings
+    measure_front: tuple[str, ...]
     trials: int
     timeout_seconds: float | None
 
-    may_change: ClassVar = frozenset({"trials", "timeout_seconds"})
+    may_change: ClassVar = frozenset({"trials", "timeout_seconds", "measure_front"})
 
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise InputError(f"--trials must be at least 1, got {self.trials}")
-        if self.threads < 1:
-            raise InputError(f"--threads must be at least 1, got {self.threads}")
         if self.seed < 0:
             raise InputError(f"--seed must be 0 or more, got {self.seed}")
 
@@ -52,6 +72,7 @@ class Experiment:
         plain["budgets"] = [asdict(budget) for budget in self.budgets]
         plain["objectives"] = list(self.objectives)
         plain["data"], plain["schedule"] = dict(self.data), dict(self.schedule)
+        plain["latency"], plain["measure_front"] = self.latency.to_dict(), list(self.measure_front)
         return plain
 
     def to_yaml(self) -> str:
@@ -77,7 +98,7 @@ class AblationExperiment:
     match: str | None
     resize: bool
     schedule: Mapping[str, Any]
-    threads: int
+    latency: LatencySettings
     seeds: tuple[int, ...]
     max_seeds: int
     precision: float | None
@@ -85,8 +106,6 @@ class AblationExperiment:
     may_change: ClassVar = frozenset({"seeds", "max_seeds", "precision"})
 
     def __post_init__(self) -> None:
-        if self.threads < 1:
-            raise InputError(f"--threads must be at least 1, got {self.threads}")
         if self.precision is None and self.max_seeds != len(self.seeds):
             raise InputError("--max-seeds adds seeds until --precision is reached: give both, or neither")
         if self.max_seeds < len(self.seeds):
@@ -96,7 +115,7 @@ class AblationExperiment:
         """Plain values, for YAML and JSON."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
         plain["data"], plain["schedule"] = dict(self.data), dict(self.schedule)
-        plain["base_arch"] = dict(self.base_arch)
+        plain["base_arch"], plain["latency"] = dict(self.base_arch), self.latency.to_dict()
         return plain | {"factors": list(self.factors), "values": [list(v) for v in self.values], "seeds": [*self.seeds]}
 
     def to_yaml(self) -> str:

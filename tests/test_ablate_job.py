@@ -14,7 +14,8 @@ from mvit_nas.errors import InputError, InterruptedCleanlyError, NothingFeasible
 from mvit_nas.jobs import ablate as job
 from mvit_nas.jobs.setup import commit_of
 from mvit_nas.results.table import make_table, read_table
-from mvit_nas.search import evaluate
+from mvit_nas.search import evaluate, meter
+from mvit_nas.settings import LatencySettings
 from mvit_nas.train.loop import Score
 
 TINY = with_values(
@@ -47,9 +48,15 @@ def trainer(monkeypatch):
     stand_in = Trainer()
     monkeypatch.setattr(evaluate, "fit", stand_in)
     monkeypatch.setattr(evaluate.Evaluator, "latency", lambda self, arch: latency(count_ms(arch)))
-    monkeypatch.setattr(evaluate.Evaluator, "reference_ms", lambda self: 7.0)
+    monkeypatch.setattr(meter.Meter, "conditions", lambda self: CONDITIONS)
     monkeypatch.setattr(evaluate.Evaluator, "check_static_cost", lambda self, arch: None)
     return stand_in
+
+
+CONDITIONS = {
+    "runtime": "PyTorch 2", "target": "this host", "machine": "m", "threads": 1, "precision": 0.01, "reference": "r",
+    "reference_ms": 7.0, "reference_low_ms": 6.0, "reference_high_ms": 8.0, "reference_measurements": 3,
+}  # fmt: skip
 
 
 def count_ms(arch):
@@ -58,7 +65,19 @@ def count_ms(arch):
 
 def latency(ms):
     return Latency(
-        median_ms=ms, low_ms=0.9 * ms, high_ms=1.1 * ms, runs=20, threads=1, wall_ms=ms, contended=False, drifted=False
+        median_ms=ms,
+        low_ms=0.9 * ms,
+        high_ms=1.1 * ms,
+        runs=20,
+        threads=1,
+        wall_ms=ms,
+        contended=False,
+        drifted=False,
+        rounds=6,
+        clock="cpu",
+        p90_ms=9.0,
+        reference_ms=4.0,
+        agreed=True,
     )
 
 
@@ -68,7 +87,7 @@ def options(tmp_path):
     return job.AblateOptions(
         factors=("patch_size",), base=str(tmp_path / "tiny.yaml"), values=(("2", "1", "4"),), seeds=(0, 1, 2), max_seeds=3,
         precision=None, match=None, resize=True, data=None, space=None, image_size=None, schedule="smoke", device="cpu",
-        threads=1, name="a", out=tmp_path, resume=False,
+        latency=LatencySettings(runtime="torch"), name="a", out=tmp_path, resume=False,
     )  # fmt: skip
 
 

@@ -8,10 +8,12 @@ import torch
 from mvit_nas.arch.config import with_values
 from mvit_nas.arch.count import StaticCost
 from mvit_nas.arch.presets import PRESETS
-from mvit_nas.cost.latency import Latency
+from mvit_nas.cost.runtimes.known import find_runtime
+from mvit_nas.cost.targets.python import this_host
 from mvit_nas.errors import CostError, TrainingError
 from mvit_nas.search import evaluate
 from mvit_nas.search.evaluate import Evaluator
+from mvit_nas.search.meter import Meter
 from mvit_nas.train.data import find_data
 from mvit_nas.train.loop import Score
 from mvit_nas.train.schedule import SCHEDULES
@@ -38,8 +40,9 @@ def trained(monkeypatch):
     return runs
 
 
-def make(digits, *, schedule=SCHEDULES["smoke"], threads=1):
-    return Evaluator(digits, schedule, device=torch.device("cpu"), threads=threads)
+def make(digits, *, schedule=SCHEDULES["smoke"]):
+    meter = Meter(find_runtime("torch"), this_host(), threads=1, precision=0.02, seconds=1.0)
+    return Evaluator(digits, schedule, device=torch.device("cpu"), meter=meter)
 
 
 def test_a_score_is_trained_once_and_known_ever_after(digits, trained):
@@ -107,26 +110,6 @@ def test_images_are_kept_an_eighth_larger_than_they_are_trained_and_never_the_te
     assert trained[0]["train"].pixels_NHWC.shape[1:] == (36, 36, 3)
     folders = sorted(path.name for path in (cache / "images").iterdir() if path.is_dir())
     assert folders == [f"{digits.fingerprint}-train-36", f"{digits.fingerprint}-validation-36"]
-
-
-def test_a_latency_is_measured_once_for_each_number_of_threads(digits, monkeypatch):
-    measured = []
-
-    def measure(call, reference, *, reference_ms, threads):
-        call()
-        measured.append((threads, torch.get_num_threads(), reference_ms))
-        return Latency(
-            median_ms=3.0, low_ms=2.9, high_ms=3.1, runs=20, threads=threads, wall_ms=3.2, contended=False, drifted=False
-        )  # fmt: skip
-
-    monkeypatch.setattr(evaluate, "measure", measure)
-    monkeypatch.setattr(evaluate, "own_time", lambda call, *, threads: 7.0 + threads)
-    before = torch.get_num_threads()
-    assert make(digits).latency(ARCH) == make(digits).latency(ARCH)
-    make(digits, threads=2).latency(ARCH)
-    make(digits).latency(OTHER)
-    assert measured == [(1, 1, 8.0), (2, 2, 9.0), (1, 1, 8.0)]
-    assert torch.get_num_threads() == before
 
 
 def test_a_closed_form_that_fvcore_does_not_confirm_is_an_error(digits, monkeypatch):

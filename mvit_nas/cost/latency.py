@@ -1,142 +1,122 @@
-"""How long a call takes, in a way that comes back tomorrow and on a loaded machine.
+"""How long an artefact takes, in a way that comes back tomorrow and on a loaded machine.
 
 The candidate alternates with a fixed reference; what counts is the median of the ratios of neighbouring runs, in CPU
-time of the thread where there is one thread. Times the reference's own time on this machine it is the latency.
+time of the process where there is one thread. Times the reference's own time on that machine it is the latency.
 Background load then shows up as a wider interval and not as another ranking.
 """
 
+import math
 import statistics
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-_LEAST_PAIRS = 20
-_MOST_PAIRS = 2000
-_LEAST_WARMUPS = 3
-# A wall time this far above the CPU time means that the thread had to wait for the core.
+from scipy import stats
+
+from mvit_nas.cost.bench import Round, median_ratio
+from mvit_nas.cost.targets.target import Job, Target
+
+# A wall time this far above the CPU time means that the process had to wait for the core.
 _CONTENTION = 1.15
 # A reference this far from its own time means that the machine runs at another speed than then.
 _DRIFT = 0.10
-
-Call = Callable[[], object]
-Clock = Callable[[], int]
+# Two measurements whose ratios are this many precisions apart do not agree.
+_FAR_APART = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Milliseconds of one call: the median with its 95 % interval over ``runs`` pairs on ``threads`` threads.
+    """Milliseconds of one run with their 95 % interval, from ``runs`` pairs in ``rounds`` on ``threads`` threads.
 
-    ``wall_ms`` is the median wall time as it was, waiting included. ``contended``: others held the core at times.
-    ``drifted``: the reference ran more than 10 % off its own time, so that the machine was slower or faster.
+    By the "cpu" or the "wall" ``clock``, on the scale of the reference's own time. ``wall_ms`` and ``p90_ms`` are the
+    median and the 90th percentile of the wall time as it was, waiting included, and ``reference_ms`` what the reference
+    took meanwhile. ``contended``: others held the core at times. ``drifted``: the reference ran more than 10 % off its
+    own time, or changed by as much on the way, so that the machine was slower or faster. ``agreed``: measurements made
+    one after the other gave the same.
     """
 
     median_ms: float
     low_ms: float
     high_ms: float
     runs: int
+    rounds: int
     threads: int
+    clock: str
     wall_ms: float
+    p90_ms: float
+    reference_ms: float
     contended: bool
     drifted: bool
+    agreed: bool
 
 
-def cpu_clock(threads: int) -> Clock:
-    """Nanoseconds of this thread's CPU time for one thread, else of wall time."""
-    return time.thread_time_ns if threads == 1 else time.perf_counter_ns
+def measure(target: Target, job: Job) -> tuple[list[Round], bool]:
+    """Rounds of at least two measurements of ``job``, and whether they agree; where they do not, of three.
 
-
-def own_time(
-    call: Call,
-    *,
-    threads: int,
-    seconds: float = 1.0,
-    clock: Clock | None = None,
-    wall: Clock = time.perf_counter_ns,
-) -> float:
-    """Median milliseconds of ``call`` over about ``seconds``: the scale that ratios to it are read on."""
-    clock = clock or cpu_clock(threads)
-    _warm_up(call, wall)
-    times: list[int] = []
-    end = wall() + seconds * 1e9
-    while len(times) < _LEAST_PAIRS or wall() < end:
-        start = clock()
-        call()
-        times.append(clock() - start)
-    return statistics.median(times) / 1e6
-
-
-def measure(
-    call: Call,
-    reference: Call,
-    *,
-    reference_ms: float,
-    threads: int,
-    precision: float = 0.02,
-    seconds: float = 3.0,
-    clock: Clock | None = None,
-    wall: Clock = time.perf_counter_ns,
-) -> Latency:
-    """The latency of ``call`` on the scale of ``reference``, whose own time is ``reference_ms``.
-
-    Warm-up, then at least 20 pairs, until the interval of the median ratio is within ``precision`` on both sides or
-    ``seconds`` have passed.
+    Each is given half of the job's time. Raises DeviceError and MeasurementError as the target does.
     """
-    clock = clock or cpu_clock(threads)
-    _warm_up(reference, wall)
-    _warm_up(call, wall)
-    ratios: list[float] = []
-    walls: list[float] = []
-    references: list[float] = []
-    waited = ran = 0
-    end = wall() + seconds * 1e9
-    while True:
-        reference_ns, _ = _time(reference, clock, wall)
-        call_ns, wall_ns = _time(call, clock, wall)
-        ratios.append(call_ns / max(reference_ns, 1))
-        references.append(reference_ns / 1e6)
-        walls.append(wall_ns / 1e6)
-        waited, ran = waited + wall_ns, ran + call_ns
-        if len(ratios) < _LEAST_PAIRS:
-            continue
-        low, median, high = median_interval(ratios)
-        narrow = high - median <= precision * median and median - low <= precision * median
-        if narrow or wall() >= end or len(ratios) >= _MOST_PAIRS:
-            break
+    half = replace(job, seconds=job.seconds / 2)
+    first, second = target.measure(half), target.measure(half)
+    found = [*first, *second]
+    apart = abs(_centre(first) / _centre(second) - 1)
+    if apart <= _FAR_APART * job.precision:
+        return found, True
+    third = target.measure(half)
+    centres = sorted(map(_centre, (first, second, third)))
+    near = min(centres[1] / centres[0], centres[2] / centres[1]) - 1
+    return [*found, *third], near <= _FAR_APART * job.precision
+
+
+def latency_of(rounds: Sequence[Round], *, reference_ms: float, threads: int, agreed: bool) -> Latency:
+    """The latency that ``rounds`` say, where the reference's own time is ``reference_ms``."""
+    clock = clock_of(rounds)
+    low, centre, high = interval_of_mean([median_ratio(one, clock) for one in rounds])
+    walls = [ns / 1e6 for one in rounds for ns in one["candidate_wall"]]
+    references = [ns / 1e6 for one in rounds for ns in one[f"reference_{clock}"]]
+    waited = sum(sum(one["candidate_wall"]) for one in rounds)
+    ran = sum(sum(one[f"candidate_{clock}"]) for one in rounds)
+    begun, ended = references[: len(references) // 3 or 1], references[-(len(references) // 3 or 1) :]
+    speeds = (
+        statistics.median(references) / reference_ms,
+        statistics.median(ended) / statistics.median(begun),
+    )
     return Latency(
-        median_ms=median * reference_ms,
+        median_ms=centre * reference_ms,
         low_ms=low * reference_ms,
         high_ms=high * reference_ms,
-        runs=len(ratios),
+        runs=len(walls),
+        rounds=len(rounds),
         threads=threads,
+        clock=clock,
         wall_ms=statistics.median(walls),
+        p90_ms=statistics.quantiles(walls, n=10, method="inclusive")[-1] if len(walls) > 1 else walls[0],
+        reference_ms=statistics.median(references),
         contended=waited > _CONTENTION * ran,
-        drifted=abs(statistics.median(references) / reference_ms - 1) > _DRIFT,
+        drifted=any(abs(speed - 1) > _DRIFT for speed in speeds),
+        agreed=agreed,
     )
 
 
-def median_interval(values: list[float]) -> tuple[float, float, float]:
-    """(low, median, high): the median with its 95 % interval from the order statistics, free of any distribution.
+def clock_of(rounds: Sequence[Round]) -> str:
+    """ "cpu" where CPU times were read, else "wall"."""
+    return "cpu" if "candidate_cpu" in rounds[0] else "wall"
 
-    Uses the normal approximation of the binomial ranks, for 20 values or more (Conover, "Practical Nonparametric
-    Statistics", 3rd edition, section 3.2).
+
+def interval_of_mean(values: Sequence[float]) -> tuple[float, float, float]:
+    """(low, mean, high): the mean with Student's 95 % interval, for 2 values or more."""
+    mean = statistics.mean(values)
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+    return mean - half, mean, mean + half
+
+
+def ratio_interval(one: Latency, other: Latency) -> tuple[float, float, float]:
+    """(low, ratio, high): how many times as long as ``other`` the ``one`` takes, both on one scale.
+
+    The relative half widths of two independent measurements add as their squares.
     """
-    ordered = sorted(values)
-    n = len(ordered)
-    reach = 1.96 * n**0.5 / 2
-    low = max(0, int(n / 2 - reach) - 1)  # the formula's ranks count from 1
-    return ordered[low], statistics.median(ordered), ordered[n - 1 - low]
+    half = math.hypot(*((latency.high_ms - latency.low_ms) / 2 / latency.median_ms for latency in (one, other)))
+    ratio = one.median_ms / other.median_ms
+    return ratio * math.exp(-half), ratio, ratio * math.exp(half)
 
 
-def _warm_up(call: Call, wall: Clock) -> None:
-    end = wall() + 1e8
-    runs = 0
-    while runs < _LEAST_WARMUPS or wall() < end:
-        call()
-        runs += 1
-
-
-def _time(call: Call, clock: Clock, wall: Clock) -> tuple[int, int]:
-    wall_start, start = wall(), clock()
-    call()
-    elapsed = clock() - start
-    return elapsed, wall() - wall_start
+def _centre(rounds: Sequence[Round]) -> float:
+    return statistics.mean(median_ratio(one, clock_of(rounds)) for one in rounds)

@@ -26,13 +26,13 @@ from mvit_nas.errors import (
     TrainingError,
 )
 from mvit_nas.jobs.setup import (
+    FINE,
     MEASURING_SECONDS,
     Setup,
     StepCost,
     by_macs,
     claimed,
     keep_settings,
-    latency_conditions,
     make_folders,
     provenance,
     set_up,
@@ -44,7 +44,7 @@ from mvit_nas.results.findings import knee_row, label
 from mvit_nas.results.report import read_environment, write_report
 from mvit_nas.results.table import PARAM, make_table, missing, read_table
 from mvit_nas.search.evaluate import Evaluator
-from mvit_nas.settings import AblationExperiment, check_name, joined_name
+from mvit_nas.settings import AblationExperiment, LatencySettings, check_name, joined_name
 from mvit_nas.units import format_metric
 
 Row = dict[str, Any]
@@ -67,7 +67,7 @@ class AblateOptions:
     image_size: int | None
     schedule: str
     device: str
-    threads: int
+    latency: LatencySettings
     name: str | None
     out: Path
     resume: bool
@@ -128,7 +128,8 @@ def prepare(options: AblateOptions, *, say: Callable[[str], None]) -> Prepared:
         image_size=options.image_size,
         schedule=options.schedule,
         device=options.device,
-        threads=options.threads,
+        latency=options.latency,
+        precision=FINE,
         say=say,
     )
     if base.data is not None and base.data["fingerprint"] != setup.data.fingerprint:
@@ -166,7 +167,7 @@ def prepare(options: AblateOptions, *, say: Callable[[str], None]) -> Prepared:
         match=options.match,
         resize=options.resize,
         schedule=setup.schedule.to_dict(),
-        threads=options.threads,
+        latency=replace(options.latency, runtime=setup.evaluator.meter.runtime.name),
         seeds=options.seeds,
         max_seeds=options.max_seeds,
         precision=options.precision,
@@ -225,7 +226,7 @@ class _Ablation:
         error: MvitNasError | None = None
         stopped = ""
         try:
-            self._environment["latency"] = latency_conditions(self._evaluator)
+            self._environment["latency"] = self._evaluator.meter.conditions()
             for variant in self._plan.variants:
                 if self._should_stop():
                     raise InterruptedCleanlyError("stopped before the first run")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from mvit_nas.errors import InputError, MvitNasError, PartialError
 from mvit_nas.jobs.setup import (
+    COARSE,
     MEASURING_SECONDS,
     Setup,
     StepCost,
     by_macs,
     claimed,
     keep_settings,
-    latency_conditions,
     make_folders,
     plain_row,
     provenance,
@@ -30,7 +30,7 @@ from mvit_nas.results.report import write_report
 from mvit_nas.results.table import complete, make_table
 from mvit_nas.search.feasible import Design, Feasible, presets_within, sample_feasible
 from mvit_nas.search.study import Limits, Row, Search, Study
-from mvit_nas.settings import Experiment, check_name, default_name
+from mvit_nas.settings import Experiment, LatencySettings, check_name, default_name
 from mvit_nas.units import Budget
 
 # The dearest candidate's latency times this is where the hypervolume's axis of latency begins.
@@ -51,7 +51,8 @@ class SearchOptions:
     schedule: str
     seed: int
     device: str
-    threads: int
+    latency: LatencySettings
+    measure_front: tuple[str, ...]
     name: str | None
     out: Path
     resume: bool
@@ -123,7 +124,8 @@ def prepare(options: SearchOptions, *, say: Callable[[str], None]) -> Prepared:
         image_size=options.image_size,
         schedule=options.schedule,
         device=options.device,
-        threads=options.threads,
+        latency=options.latency,
+        precision=COARSE,
         say=say,
     )
     data, space, evaluator = setup.data, setup.space, setup.evaluator
@@ -140,7 +142,8 @@ def prepare(options: SearchOptions, *, say: Callable[[str], None]) -> Prepared:
         objectives=options.objectives,
         schedule=setup.schedule.to_dict(),
         seed=options.seed,
-        threads=options.threads,
+        latency=replace(options.latency, runtime=evaluator.meter.runtime.name),
+        measure_front=options.measure_front,
         trials=options.trials,
         timeout_seconds=options.timeout_seconds,
     )
@@ -186,7 +189,7 @@ def _search(
     evaluator = prepared.setup.evaluator
     environment = provenance(prepared.setup, experiment) | {"hypervolume_reference": reference}
     if "latency_ms" in experiment.objectives:
-        environment["latency"] = latency_conditions(evaluator)
+        environment["latency"] = evaluator.meter.conditions()
 
     def write(rows: list[Row]) -> Path:
         environment["elapsed_seconds"] = spent_before + time.monotonic() - start

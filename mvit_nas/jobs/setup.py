@@ -21,17 +21,22 @@ from mvit_nas import __version__
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import SearchSpace, fix_image_size, load_space
+from mvit_nas.cost.runtimes.known import default_runtime, find_runtime
+from mvit_nas.cost.targets.known import find_target
 from mvit_nas.errors import DeviceError, InputError
 from mvit_nas.nn.mobilevit import build
 from mvit_nas.search.cache import write_text
-from mvit_nas.search.evaluate import LATENCY_RUNTIME, Evaluator, processor, reference_name, training_threads
-from mvit_nas.settings import AblationExperiment, Experiment, check_same
+from mvit_nas.search.evaluate import Evaluator, processor, training_threads
+from mvit_nas.search.meter import Meter
+from mvit_nas.settings import AblationExperiment, Experiment, LatencySettings, check_same
 from mvit_nas.train.data import ImageData, find_data
 from mvit_nas.train.loop import fit
 from mvit_nas.train.schedule import Schedule, find_schedule
 
-# What one latency takes, about.
-MEASURING_SECONDS = 4.0
+# What one latency may take, beside exporting it and warming up.
+MEASURING_SECONDS = 8.0
+# Shares to which the medians are measured: of many candidates far apart, and of a few that shall be told apart.
+COARSE, FINE = 0.02, 0.01
 # Images of up to this side get the space for small images.
 _SMALL_SIDE = 96
 _PACKAGES = ("torch", "optuna", "fvcore", "numpy", "pandas", "plotly", "pillow", "scikit-learn", "scipy", "statsmodels")
@@ -62,7 +67,8 @@ def set_up(
     image_size: int | None,
     schedule: str,
     device: str,
-    threads: int,
+    latency: LatencySettings,
+    precision: float,
     say: Callable[[str], None],
 ) -> Setup:
     """Read data and space, and choose what was left open. Says what it chose."""
@@ -88,8 +94,16 @@ def set_up(
     elif space is None and 48 <= images.median_side <= _SMALL_SIDE:
         found = fix_image_size(found, 64)
     say(f"space: {found.name}, {found.networks():,} networks at {found.base.image_size} px{because}")
-    evaluator = Evaluator(images, plan, device=chosen_device, threads=threads, on_decode=_sayer(say))
+    meter = make_meter(latency, precision=precision, say=say)
+    evaluator = Evaluator(images, plan, device=chosen_device, meter=meter, on_decode=_sayer(say))
     return Setup(data=images, space=found, schedule=plan, evaluator=evaluator)
+
+
+def make_meter(settings: LatencySettings, *, precision: float, say: Callable[[str], None]) -> Meter:
+    """What measures latency by ``settings``, each to ``precision``. Raises InputError and DeviceError."""
+    runtime = find_runtime(settings.runtime) if settings.runtime else default_runtime()
+    target = find_target(settings.target, adb_benchmark=settings.adb_benchmark)
+    return Meter(runtime, target, threads=settings.threads, precision=precision, seconds=MEASURING_SECONDS, say=say)
 
 
 def choose_device(name: str) -> torch.device:
@@ -255,17 +269,6 @@ def provenance(setup: Setup, experiment: Experiment | AblationExperiment) -> dic
         "latency": None,
         "presets": list(PRESETS),
         "elapsed_seconds": 0.0,
-    }
-
-
-def latency_conditions(evaluator: Evaluator) -> dict[str, Any]:
-    """What a latency of this evaluator hangs on."""
-    return {
-        "runtime": LATENCY_RUNTIME,
-        "target": "this host",
-        "threads": evaluator.threads,
-        "reference": reference_name(),
-        "reference_ms": evaluator.reference_ms(),
     }
 
 

@@ -3,8 +3,7 @@
 import copy
 import os
 import platform
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -13,20 +12,16 @@ import torch
 
 from mvit_nas.arch.config import ArchConfig, arch_id
 from mvit_nas.arch.count import StaticCost, count
-from mvit_nas.arch.presets import PRESETS
-from mvit_nas.cost.latency import Call, Latency, measure, own_time
+from mvit_nas.cost.latency import Latency
 from mvit_nas.cost.static import count_macs, count_params
 from mvit_nas.errors import CostError, TrainingError
-from mvit_nas.nn.inference import for_inference
 from mvit_nas.nn.mobilevit import build
 from mvit_nas.search.cache import Cache, cache_folder
+from mvit_nas.search.meter import Meter
 from mvit_nas.train.data import ImageData, Images, load_part
 from mvit_nas.train.loop import Score, fit
 from mvit_nas.train.schedule import Schedule
 
-LATENCY_RUNTIME = "PyTorch"
-_REFERENCE = "mobilevit_xxs"
-_REFERENCE_SIDE = 128
 # What the numbers of a training run depend on beside its key; a change of the loop that changes them raises it.
 _TRAINING_VERSION = 2
 
@@ -40,7 +35,7 @@ class Evaluator:
         schedule: Schedule,
         *,
         device: torch.device,
-        threads: int,
+        meter: Meter,
         folder: Path | None = None,
         on_decode: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
@@ -48,12 +43,11 @@ class Evaluator:
         self.data = data
         self.schedule = schedule
         self.device = device
-        self.threads = threads
+        self.meter = meter
         self._images = folder / "images"
         self._cache = Cache(folder / "evaluations")
         self._on_decode = on_decode
         self._parts: dict[tuple[str, int], Images] = {}
-        self._reference: Call | None = None
 
     @property
     def classes(self) -> int:
@@ -73,30 +67,8 @@ class Evaluator:
             raise CostError(f"{arch_id(arch)}: fvcore counts {by_fvcore}, the closed form {self.static_cost(arch)}")
 
     def latency(self, arch: ArchConfig) -> Latency:
-        """Measured latency of the inference form on this host's CPU, batch 1; from the cache where it is known."""
-        key = self._latency_key(arch_id(arch))
-        known = self._cache.get(key)
-        if known is not None:
-            return Latency(**known)
-        with _threads(self.threads), torch.inference_mode():
-            latency = measure(
-                _inference(arch, arch.image_size, self.classes),
-                self._reference_call(),
-                reference_ms=self.reference_ms(),
-                threads=self.threads,
-            )
-        self._cache.put(key, asdict(latency))
-        return latency
-
-    def reference_ms(self) -> float:
-        """The reference network's own milliseconds on this machine, measured once and then kept."""
-        key = self._latency_key("reference")
-        known = self._cache.get(key)
-        if known is None:
-            with _threads(self.threads), torch.inference_mode():
-                known = {"ms": own_time(self._reference_call(), threads=self.threads)}
-            self._cache.put(key, known)
-        return float(known["ms"])
+        """Measured latency of the artefact, batch 1; from the cache where it is known."""
+        return self.meter.latency(arch, classes=self.classes).latency
 
     def score(
         self, arch: ArchConfig, *, seed: int, should_stop: Callable[[], bool] = lambda: False
@@ -171,27 +143,6 @@ class Evaluator:
             "version": _TRAINING_VERSION,
         }
 
-    def _latency_key(self, what: str) -> dict[str, Any]:
-        return {
-            "kind": "latency",
-            "what": what,
-            "classes": self.classes,
-            "runtime": f"{LATENCY_RUNTIME} {torch.__version__}",
-            "threads": self.threads,
-            "processor": processor(),
-            "host": platform.node(),
-        }
-
-    def _reference_call(self) -> Call:
-        if self._reference is None:
-            self._reference = _inference(PRESETS[_REFERENCE], _REFERENCE_SIDE, 1000)
-        return self._reference
-
-
-def reference_name() -> str:
-    """The latency reference in words."""
-    return f"{_REFERENCE} at {_REFERENCE_SIDE} px"
-
 
 def processor() -> str:
     """The processor's name."""
@@ -200,25 +151,6 @@ def processor() -> str:
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-def _inference(arch: ArchConfig, side: int, classes: int) -> Call:
-    # The weights do not decide the time, but subnormal activations would: a fixed seed and one image in [0, 1].
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = for_inference(build(arch, classes=classes), packed_for=(1, 3, side, side))
-        image = torch.rand(1, 3, side, side).to(memory_format=torch.channels_last)
-    return lambda: model(image)
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def training_threads() -> int:

@@ -1,10 +1,10 @@
 """What every target is: a machine that measures an artefact beside a reference."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mvit_nas.cost.bench import Round
 from mvit_nas.cost.targets.machine import Machine
 
 
@@ -26,20 +26,19 @@ class Job:
     seconds: float
 
 
-# One round: nanoseconds of neighbouring runs by "reference_cpu", "reference_wall", "candidate_cpu", "candidate_wall",
-# with both artefacts loaded afresh. Where CPU time cannot be read, as on a phone, only the wall times are there.
-Round = Mapping[str, Sequence[int]]
-
-
 class Target(Protocol):
-    """Where artefacts are measured. ``name`` is what people type."""
+    """Where artefacts are measured."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What people type."""
 
     def machine(self, runtime: str) -> Machine:
         """The machine as it is now. Raises DeviceError where it cannot be reached, or lacks the runtime."""
 
     def measure(self, job: Job) -> list[Round]:
-        """The rounds of one measurement; at least 3. Raises DeviceError where the machine is gone or refuses, and
-        MeasurementError where this one artefact could not be measured.
+        """The rounds of one measurement, both artefacts loaded afresh in each; at least 3.
+
+        Raises DeviceError where the machine is gone or refuses, and MeasurementError where this one artefact could not
+        be measured.
         """

@@ -1,0 +1,172 @@
+"""This host, and machines over ssh: the measuring program goes over standard input to a Python there."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+from urllib.parse import urlsplit
+
+from mvit_nas.cost import bench
+from mvit_nas.cost.bench import Round
+from mvit_nas.cost.targets.machine import FILES, Machine, read_machine
+from mvit_nas.cost.targets.target import Job
+from mvit_nas.errors import DeviceError, InputError, MeasurementError
+
+_CONNECTING_SECONDS = 15
+# Beyond the measurement itself: to send, to load the runtime and to warm up.
+_GRACE_SECONDS = 120.0
+_SSH = ("-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={_CONNECTING_SECONDS}")
+_ALIVE = ("-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3")
+# What OpenSSH says, and what to do about it.
+_SSH_PROBLEMS = {
+    r"REMOTE HOST IDENTIFICATION HAS CHANGED": "its host key changed: make sure that it is the same machine, then "
+    "forget the old key with `ssh-keygen -R {host}`",
+    r"Host key verification failed": "its host key is not known yet: connect once by hand with `ssh {host}`",
+    r"Permission denied": "it refuses the login: `ssh {host}` must work without a password",
+    r"Could not resolve hostname": "there is no such host: check the name",
+    r"Connection refused": "nothing listens for ssh there",
+    r"timed out|No route to host|unreachable": "it does not answer",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonTarget:
+    """A machine on which ``command`` starts a Python. ``host`` is what ssh connects to, "" for this host."""
+
+    name: str
+    command: tuple[str, ...]
+    host: str = ""
+
+    def machine(self, runtime: str) -> Machine:
+        """The machine as it is now. Raises DeviceError where it cannot be reached, or lacks the runtime."""
+        answer = self._ask({"runtime": runtime, "threads": 1}, {}, seconds=0.0)
+        return read_machine(
+            **{key: answer["machine"][key] for key in ("files", "name", "system", "processor", "cores")},
+            runtime_version=answer["version"],
+        )
+
+    def measure(self, job: Job) -> list[Round]:
+        """The rounds of one measurement. Raises DeviceError where the machine is gone or lacks the runtime, and
+        MeasurementError where this one artefact could not be measured.
+        """
+        request = {
+            "runtime": job.runtime,
+            "threads": job.threads,
+            "precision": job.precision,
+            "seconds": job.seconds,
+            "shapes": {"candidate": job.candidate_shape, "reference": job.reference_shape},
+        }
+        blobs = {"candidate": job.candidate.read_bytes(), "reference": job.reference.read_bytes()}
+        rounds: list[Round] = self._ask(request, blobs, seconds=job.seconds)["rounds"]
+        return rounds
+
+    def _ask(self, request: Mapping[str, Any], blobs: Mapping[str, bytes], *, seconds: float) -> dict[str, Any]:
+        """The measuring program's answer to ``request``."""
+        program = Path(bench.__file__).read_bytes()
+        sizes = {name: len(blob) for name, blob in blobs.items()}
+        head = json.dumps({**request, "files": FILES, "sizes": sizes}).encode() + b"\n"
+        start = f"import sys;exec(compile(sys.stdin.buffer.read({len(program)}),'bench.py','exec'))"
+        argv = [*self.command, "-c", shlex.quote(start) if self.host else start]
+        try:
+            with tempfile.TemporaryFile() as complaints:
+                # In a session of its own: Ctrl-C is this process's to handle.
+                process = subprocess.Popen(
+                    argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, start_new_session=True
+                )
+                lines, late = _converse(process, [program, head, *blobs.values()], seconds + _GRACE_SECONDS)
+                complaints.seek(0)
+                said = complaints.read().decode(errors="replace")
+        except FileNotFoundError:
+            raise DeviceError(f"{self.name}: there is no command {self.command[0]!r}: install OpenSSH") from None
+        if late:
+            raise MeasurementError(f"{self.name}: no answer within {seconds + _GRACE_SECONDS:.0f} s")
+        if len(lines) < 2:
+            raise self._failure(process.returncode, said, started=bool(lines))
+        answer: dict[str, Any] = json.loads(lines[1])
+        if "error" in answer:
+            if answer["error"] == "missing":
+                package = bench.LOADERS[request["runtime"]][0]
+                raise DeviceError(
+                    f"{self.name}: its Python lacks {request['runtime']} ({answer['reason']}): "
+                    f"pip install {package} there"
+                )
+            raise MeasurementError(f"{self.name}: {request['runtime']} refuses the model: {answer['reason']}")
+        return answer
+
+    def _failure(self, code: int, said: str, *, started: bool) -> DeviceError | MeasurementError:
+        """Why there was no answer: ``code`` and what was ``said`` on standard error."""
+        last = " ".join(said.strip().splitlines()[-1:])
+        if self.host and code == 255:
+            if started:
+                return DeviceError(f"{self.name}: the connection was lost during the measurement ({last})")
+            for pattern, words in _SSH_PROBLEMS.items():
+                if re.search(pattern, said):
+                    return DeviceError(f"{self.name}: {words.format(host=self.host)}")
+            return DeviceError(f"{self.name}: ssh failed: {last or 'it said nothing'}")
+        if self.host and code in (126, 127):
+            return DeviceError(
+                f"{self.name}: there is no {self.command[-1]!r}: name a Python, as in ssh://{self.host}/usr/bin/python3"
+            )
+        died = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
+        memory = "; perhaps it ran out of memory" if code in (-9, 137) else ""
+        return MeasurementError(f"{self.name}: the measuring program {died}{memory}: {last or 'it said nothing'}")
+
+
+def _converse(process: "subprocess.Popen[bytes]", parts: list[bytes], seconds: float) -> tuple[list[bytes], bool]:
+    """Send ``parts``; what comes back, line by line, and whether the process was killed for being late."""
+    late = threading.Event()
+
+    def kill() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(seconds, kill)
+    timer.start()
+    with process:  # closes standard input, at which the program ends, and waits for it
+        try:
+            _send(cast(IO[bytes], process.stdin), parts)
+            stdout = cast(IO[bytes], process.stdout)
+            lines = [line for line in (stdout.readline(), stdout.readline()) if line.endswith(b"\n")]
+        finally:
+            timer.cancel()
+    return lines, late.is_set()
+
+
+def _send(stdin: IO[bytes], parts: list[bytes]) -> None:
+    try:
+        for part in parts:
+            stdin.write(part)
+        stdin.flush()
+    except BrokenPipeError:  # it ended early; what it said tells why
+        pass
+
+
+def this_host() -> PythonTarget:
+    """The machine that this process runs on."""
+    # -P: a file in the working folder must not stand in for a module.
+    return PythonTarget(name="host", command=(sys.executable, "-P"))
+
+
+def over_ssh(url: str) -> PythonTarget:
+    """The target of "ssh://user@host:port/path/to/python"; user, port and path are optional, the Python is python3.
+
+    OpenSSH connects by the person's own configuration, so ``host`` may be an alias of it.
+    """
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    host = parts.netloc.rpartition(":")[0] if parts.port is not None else parts.netloc
+    if not parts.hostname or port == -1 or host.startswith("-") or parts.query or parts.fragment:
+        raise InputError(f"--target {url}: write ssh://user@host, ssh://host:2222 or ssh://host/path/to/python")
+    ports = () if port is None else ("-p", str(port))
+    python = shlex.quote(parts.path) if parts.path.strip("/") else "python3"
+    return PythonTarget(name=url, command=("ssh", *_SSH, *_ALIVE, *ports, "--", host, python), host=host)
