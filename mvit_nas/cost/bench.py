@@ -5,9 +5,9 @@ order; standard output gets a line that says ready and a line of JSON, the answe
 is left behind. When standard input closes whoever asked is gone, and the program ends. It needs Python 3.10 or newer
 and the runtime's own package.
 
-The request has ``runtime`` and, with a "candidate" and a "reference" among ``sizes``, ``shapes`` of their images by the
-same names, ``threads``, ``precision`` and ``seconds``. The answer has ``machine``, ``version`` and ``rounds``, or
-``error``.
+The request has ``runtime``, ``threads`` and, with a "candidate" among ``sizes``, ``shapes`` of the images by the same
+names. With a "reference" beside it and ``precision`` and ``seconds``, the answer has ``rounds``; without one,
+``stages``; without either it tells of the ``machine`` alone. It has the runtime's ``version``, or an ``error``.
 """
 
 import collections
@@ -19,10 +19,13 @@ import json
 import math
 import os
 import platform
+import re
 import statistics
 import sys
+import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -38,6 +41,7 @@ _LEAST_WARMUP_SECONDS = 0.5
 _MOST_WARMUP_SECONDS = 3.0
 # Times have levelled off when two neighbouring blocks of runs differ by less than this.
 _LEVEL = 0.02
+_STAGE_RUNS = 20
 
 Call = Callable[[], object]
 Clock = Callable[[], int]
@@ -194,7 +198,7 @@ def _load_torch(artefact: bytes, threads: int) -> Fresh:
     import torch
 
     torch.set_num_threads(threads)
-    module = torch.export.load(io.BytesIO(artefact)).module()
+    module = _program(artefact)
 
     def fresh() -> Network:
         copied = copy.deepcopy(module)
@@ -208,14 +212,18 @@ def _load_torch(artefact: bytes, threads: int) -> Fresh:
     return fresh
 
 
+def _program(artefact: bytes) -> Any:
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch about itself
+        return torch.export.load(io.BytesIO(artefact)).module()
+
+
 def _load_onnxruntime(artefact: bytes, threads: int) -> Fresh:
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Threads that spin while they wait take the core from whatever else is measured.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options = _session_options(threads)
 
     def fresh() -> Network:
         session = onnxruntime.InferenceSession(artefact, options, providers=["CPUExecutionProvider"])
@@ -225,11 +233,81 @@ def _load_onnxruntime(artefact: bytes, threads: int) -> Fresh:
     return fresh
 
 
+def _session_options(threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Threads that spin while they wait take the core from whatever else is measured.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
 # By the runtime's name: the package whose version counts, and what makes networks of an artefact's bytes.
 LOADERS: dict[str, tuple[str, Callable[[bytes, int], Fresh]]] = {
     "torch": ("torch", _load_torch),
     "onnxruntime": ("onnxruntime", _load_onnxruntime),
 }
+
+
+def _stages_torch(artefact: bytes, threads: int, images: Any) -> dict[str, list[int]]:
+    import torch
+
+    torch.set_num_threads(threads)
+    module = _program(artefact)
+    found: dict[str, list[int]] = {}
+
+    class Timed(torch.fx.Interpreter):
+        def run_node(self, n: Any) -> Any:
+            start = time.perf_counter_ns()
+            result = super().run_node(n)
+            # (path, class) of the modules that the node came from, the innermost last.
+            within = list(n.meta.get("nn_module_stack", {}).values())
+            name = f"{within[-1][0] if within else ''}#{n.name}"
+            found.setdefault(name, []).append(time.perf_counter_ns() - start)
+            return result
+
+    inputs = torch.from_numpy(images)
+    with torch.inference_mode():
+        for _ in range(_STAGE_RUNS):
+            Timed(module).run(inputs)
+    return found
+
+
+def _stages_onnxruntime(artefact: bytes, threads: int, images: Any) -> dict[str, list[int]]:
+    import onnxruntime
+
+    found: dict[str, list[int]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        options = _session_options(threads)
+        options.enable_profiling = True
+        options.profile_file_prefix = os.path.join(folder, "profile")  # noqa: PTH118
+        session = onnxruntime.InferenceSession(artefact, options, providers=["CPUExecutionProvider"])
+        for _ in range(_STAGE_RUNS):
+            session.run(None, {session.get_inputs()[0].name: images})
+        events = json.loads(_text(session.end_profiling()))
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            found.setdefault(event["name"], []).append(event["dur"] * 1000)
+    return found
+
+
+# By the runtime's name: nanoseconds of each operator in each run, by a name that holds the path of its module.
+_STAGES: dict[str, Callable[[bytes, int, Any], dict[str, list[int]]]] = {
+    "torch": _stages_torch,
+    "onnxruntime": _stages_onnxruntime,
+}
+
+
+def shares_by_stage(operators: Mapping[str, Sequence[int]]) -> dict[str, float]:
+    """The share of the time by stage, of each operator's median; "other" is what no stage can be told of."""
+    totals: dict[str, float] = {}
+    for name, times in operators.items():
+        found = re.search(r"\b(stem|stages\.\d+|head|classifier)\b", name)
+        stage = found[1] if found else "other"
+        totals[stage] = totals.get(stage, 0.0) + statistics.median(times)
+    return {stage: total / sum(totals.values()) for stage, total in totals.items()}
 
 
 def main() -> None:
@@ -268,25 +346,35 @@ def _answer(request: dict[str, Any], blobs: dict[str, bytes]) -> dict[str, Any]:
         answer["version"] = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         raise ModuleNotFoundError(package) from None
-    if "candidate" in blobs:
+    if "reference" in blobs:
         calls = [_caller(load(blobs[name], threads), request["shapes"][name]) for name in ("candidate", "reference")]
         answer["rounds"] = measure(
             *calls, precision=request["precision"], seconds=request["seconds"], by_cpu=threads == 1
         )
+    elif "candidate" in blobs:
+        if request["runtime"] not in _STAGES:
+            raise ValueError(f"no stages can be told apart; they can with {' and '.join(_STAGES)}")
+        images = _images(request["shapes"]["candidate"])
+        answer["stages"] = shares_by_stage(_STAGES[request["runtime"]](blobs["candidate"], threads, images))
     return answer
 
 
 def _caller(fresh: Fresh, shape: list[int]) -> Callable[[], Call]:
-    """Gives a fresh network's call on one image in [0, 1]: constant ones could make subnormal, slow activations."""
-    import numpy
-
-    images = numpy.random.default_rng(0).random(shape, numpy.float32)
+    """Gives a fresh network's call on one image."""
+    images = _images(shape)
 
     def make() -> Call:
         network = fresh()
         return lambda: network(images)
 
     return make
+
+
+def _images(shape: list[int]) -> Any:
+    """Noise in [0, 1]: constant images could make subnormal activations, which are slow."""
+    import numpy
+
+    return numpy.random.default_rng(0).random(shape, numpy.float32)
 
 
 if __name__ == "__main__":

@@ -4,20 +4,17 @@ import itertools
 import json
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mvit_nas.ablate.match import TOLERANCE, rescale
 from mvit_nas.ablate.plan import LeftOut, Plan, Variant, make_plan
-from mvit_nas.arch.config import ArchConfig, arch_id, from_dict, to_dict, unknown, with_values
+from mvit_nas.arch.config import ArchConfig, arch_id, to_dict, with_values
 from mvit_nas.arch.presets import PRESETS
-from mvit_nas.arch.space import SearchSpace, adapt_preset, parse_space
+from mvit_nas.arch.space import adapt_preset
 from mvit_nas.errors import (
-    ArchError,
     InputError,
     InterruptedCleanlyError,
     MvitNasError,
@@ -25,6 +22,7 @@ from mvit_nas.errors import (
     PartialError,
     TrainingError,
 )
+from mvit_nas.jobs.choices import Choice, find_choice
 from mvit_nas.jobs.setup import (
     FINE,
     MEASURING_SECONDS,
@@ -40,9 +38,8 @@ from mvit_nas.jobs.setup import (
     try_step,
 )
 from mvit_nas.results.ablation import MATCHED, Summary, summarise, value_words
-from mvit_nas.results.findings import knee_row, label
-from mvit_nas.results.report import read_environment, write_report
-from mvit_nas.results.table import PARAM, make_table, missing, read_table
+from mvit_nas.results.report import write_report
+from mvit_nas.results.table import PARAM, make_table
 from mvit_nas.search.evaluate import Evaluator
 from mvit_nas.settings import AblationExperiment, LatencySettings, check_name, joined_name
 from mvit_nas.units import format_metric
@@ -121,7 +118,7 @@ class AblationPlan:
 
 def prepare(options: AblateOptions, *, say: Callable[[str], None]) -> Prepared:
     """Read base, data and space, and plan the variants. Says what it chose."""
-    base = _find_base(options.base, options.out)
+    base = find_choice(options.base, options.out, where="--base")
     setup = set_up(
         data=_check_data(options, base),
         space=options.space or base.space,
@@ -134,7 +131,7 @@ def prepare(options: AblateOptions, *, say: Callable[[str], None]) -> Prepared:
     )
     if base.data is not None and base.data["fingerprint"] != setup.data.fingerprint:
         say(f"note: these are not the images of the study that {options.base} is from")
-    arch = base.arch or adapt_preset(PRESETS[options.base], setup.space)
+    arch = adapt_preset(base.arch, setup.space) if options.base in PRESETS else base.arch
     if arch is None:
         raise InputError(f"the space {setup.space.name} has other stages than {options.base}: give another --base")
     if options.image_size is not None:
@@ -407,69 +404,7 @@ def plan(options: AblateOptions, *, say: Callable[[str], None]) -> AblationPlan:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Base:
-    """What ``--base`` stands for: a network, or a preset (None); with the space and data of the study it is from."""
-
-    arch: ArchConfig | None = None
-    space: SearchSpace | None = None
-    data: Mapping[str, Any] | None = None
-
-
-def _find_base(text: str, out: Path) -> _Base:
-    if text in PRESETS:
-        return _Base()
-    study, colon, trial = text.rpartition(":")
-    if colon and (out / "reports" / study / "results.csv").is_file():
-        return _base_of_study(out / "reports" / study, study, trial)
-    path = Path(text)
-    if path.is_file():
-        try:
-            values = yaml.safe_load(path.read_text())
-            if not isinstance(values, dict):
-                raise ArchError("must hold one mapping")
-            return _Base(arch=from_dict(values))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, ArchError) as error:
-            raise InputError(f"--base {text}: {' '.join(str(error).split())}") from None
-    if colon:
-        known = sorted(path.parent.name for path in (out / "reports").glob("*/results.csv"))
-        raise InputError(
-            f"--base {text}: no study {study!r} in {out / 'reports'}: known are {', '.join(known) or 'none'}"
-        )
-    raise InputError(
-        f"--base: {unknown(text, PRESETS)}; a trial of a study is written NAME:37 or NAME:knee, and a file must exist"
-    )
-
-
-def _base_of_study(folder: Path, study: str, trial: str) -> _Base:
-    table = read_table(folder / "results.csv")
-    environment = read_environment(folder / "environment.json")
-    rows: list[Mapping[Any, Any]] = list(table.to_dict("records"))
-    if trial == "knee":
-        knee = None if "ablation" in environment else knee_row(table, environment)
-        if knee is None:
-            raise InputError(f"--base {study}:knee: the front of {study} has no knee; name a trial, as in {study}:0")
-        rows = [knee]
-    else:
-        rows = [row for row in rows if trial in (str(row["trial"]), label(row))]
-    if not rows:
-        raise InputError(
-            f"--base {study}:{trial}: {study} has no such trial; it has the trials 0 to {table['trial'].max()}"
-        )
-    if missing(rows[0]["arch"]) or not rows[0]["arch"]:
-        raise InputError(f"--base {study}:{trial}: that trial is no network ({rows[0]['reason']})")
-    space = environment["space"]
-    try:
-        return _Base(
-            arch=from_dict(json.loads(rows[0]["arch"])),
-            space=parse_space(space["text"], name=space["name"], where=f"the space of {study}"),
-            data=environment["data"],
-        )
-    except (ValueError, KeyError, TypeError, ArchError) as error:
-        raise InputError(f"--base {study}:{trial}: {folder} holds no network that can be read ({error})") from None
-
-
-def _check_data(options: AblateOptions, base: _Base) -> str | None:
+def _check_data(options: AblateOptions, base: Choice) -> str | None:
     """``--data``; where it is missing and the base is from a study on other images than the digits, an error."""
     if options.data is None and base.data is not None and base.data["name"] != "digits":
         raise InputError(f"--base {options.base} was searched on {base.data['name']!r}: give its images with --data")

@@ -99,11 +99,18 @@ def set_up(
     return Setup(data=images, space=found, schedule=plan, evaluator=evaluator)
 
 
-def make_meter(settings: LatencySettings, *, precision: float, say: Callable[[str], None]) -> Meter:
+def make_meter(
+    settings: LatencySettings,
+    *,
+    precision: float,
+    seconds: float = MEASURING_SECONDS,
+    int8: bool = False,
+    say: Callable[[str], None],
+) -> Meter:
     """What measures latency by ``settings``, each to ``precision``. Raises InputError and DeviceError."""
     runtime = find_runtime(settings.runtime) if settings.runtime else default_runtime()
     target = find_target(settings.target, adb_benchmark=settings.adb_benchmark)
-    return Meter(runtime, target, threads=settings.threads, precision=precision, seconds=MEASURING_SECONDS, say=say)
+    return Meter(runtime, target, threads=settings.threads, precision=precision, seconds=seconds, int8=int8, say=say)
 
 
 def choose_device(name: str) -> torch.device:

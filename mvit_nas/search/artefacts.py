@@ -3,7 +3,7 @@
 import copy
 import functools
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +28,13 @@ class Artefact:
     """What is known of an exported file. ``delegated`` is the share of its operators that run in the fast path.
 
     ``difference`` is the largest difference of a logit from PyTorch's, relative to the largest logit where that is
-    above 1.
+    above 1; None for a file of unknown origin.
     """
 
     digest: str
     size_bytes: int
     delegated: float | None
-    difference: float
+    difference: float | None
 
 
 def export(runtime: Runtime, arch: ArchConfig, path: Path, *, classes: int, int8: bool = False) -> Artefact:
@@ -53,7 +53,7 @@ def export_model(runtime: Runtime, model: nn.Module, images: Tensor, path: Path,
     with torch.no_grad():
         expected = model(images).numpy()
         if not int8:
-            runtime.export(copy.deepcopy(model), images[:1], path)
+            runtime.export(copy.deepcopy(model), images[:1].clone(), path)
         elif runtime.quantise is not None:
             runtime.quantise(copy.deepcopy(model), images, path)
         else:
@@ -63,12 +63,17 @@ def export_model(runtime: Runtime, model: nn.Module, images: Tensor, path: Path,
         raise MeasurementError(
             f"{runtime.title} computes something else than PyTorch: a logit differs by {difference:.2g} of the largest"
         )
+    return replace(artefact_of(runtime, path), difference=difference)
+
+
+def artefact_of(runtime: Runtime, path: Path) -> Artefact:
+    """What the file at ``path`` says of itself."""
     blob = path.read_bytes()
     return Artefact(
         digest=hashlib.sha256(blob).hexdigest()[:32],
         size_bytes=len(blob),
         delegated=runtime.delegated(path),
-        difference=difference,
+        difference=None,
     )
 
 

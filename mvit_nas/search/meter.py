@@ -16,7 +16,9 @@ from mvit_nas.cost.latency import Latency, latency_of, measure
 from mvit_nas.cost.runtimes.known import require
 from mvit_nas.cost.runtimes.runtime import Runtime
 from mvit_nas.cost.targets.machine import Machine
+from mvit_nas.cost.targets.python import PythonTarget
 from mvit_nas.cost.targets.target import Job, Target
+from mvit_nas.errors import MeasurementError
 from mvit_nas.search.artefacts import Artefact, export
 from mvit_nas.search.cache import Cache, cache_folder
 
@@ -96,6 +98,20 @@ class Meter:
         self._cache.put(self._latency_key(artefact), {"latency": asdict(latency), "samples": samples})
         self._keep_anchor(latency.reference_ms)
         return Measured(latency=latency, artefact=artefact)
+
+    def stages(self, arch: ArchConfig, *, classes: int) -> dict[str, float]:
+        """Milliseconds of each stage of ``arch``: its share of a profiled run, of the latency.
+
+        Raises MeasurementError where runtime or target cannot tell stages apart.
+        """
+        if not isinstance(self.target, PythonTarget):
+            raise MeasurementError(f"{self.target.name} tells no stages apart: measure them on a host or over ssh")
+        milliseconds = self.latency(arch, classes=classes).latency.median_ms
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"candidate{self.runtime.suffix}"
+            export(self.runtime, arch, path, classes=classes, int8=self.int8)
+            shares = self.target.stages(self._job(path, arch.image_size))
+        return {stage: share * milliseconds for stage, share in sorted(shares.items(), key=_stage_order)}
 
     def reference_ms(self) -> float:
         """The reference network's own milliseconds on the target, as they were when it was first measured."""
@@ -199,6 +215,10 @@ class Meter:
             "exporters": {"torch": torch.__version__} | {name: _version(name) for name in self.runtime.modules},
             "version": _EXPORT_VERSION,
         }
+
+
+def _stage_order(item: tuple[str, float]) -> tuple[int, str]:
+    return ["stem", "stages", "head", "classifier", "other"].index(item[0].partition(".")[0]), item[0]
 
 
 def _version(module: str) -> str:

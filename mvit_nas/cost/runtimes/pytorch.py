@@ -5,12 +5,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from mvit_nas.cost.runtimes.quiet import refusals
 from mvit_nas.cost.runtimes.runtime import Runtime
 
 
 def export(model: nn.Module, images: torch.Tensor, path: Path) -> None:
     """Write ``model`` as an exported program (.pt2)."""
-    torch.export.save(torch.export.export(model, (images,)), path)
+    with refusals("PyTorch", "export"):
+        torch.export.save(torch.export.export(model, (images,)), path)
 
 
 RUNTIME = Runtime(

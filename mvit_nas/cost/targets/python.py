@@ -67,6 +67,13 @@ class PythonTarget:
         rounds: list[Round] = self._ask(request, blobs, seconds=job.seconds)["rounds"]
         return rounds
 
+    def stages(self, job: Job) -> dict[str, float]:
+        """The share of the candidate's time that each stage takes; raises as ``measure``."""
+        request = {"runtime": job.runtime, "threads": job.threads, "shapes": {"candidate": job.candidate_shape}}
+        answer = self._ask(request, {"candidate": job.candidate.read_bytes()}, seconds=job.seconds)
+        shares: dict[str, float] = answer["stages"]
+        return shares
+
     def _ask(self, request: Mapping[str, Any], blobs: Mapping[str, bytes], *, seconds: float) -> dict[str, Any]:
         """The measuring program's answer to ``request``."""
         program = Path(bench.__file__).read_bytes()

@@ -1,0 +1,203 @@
+"""``mvit-nas latency``: chosen networks on chosen runtimes, side by side; and ``mvit-nas devices``."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mvit_nas.arch.config import ArchConfig, with_values
+from mvit_nas.cost.latency import ratio_interval
+from mvit_nas.cost.runtimes.known import RUNTIMES, find_runtime
+from mvit_nas.errors import DeviceError, InputError, MvitNasError, PartialError
+from mvit_nas.jobs.choices import find_choices
+from mvit_nas.jobs.setup import make_meter
+from mvit_nas.search.artefacts import artefact_of
+from mvit_nas.search.meter import Measured, Meter
+from mvit_nas.settings import LatencySettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyOptions:
+    """The flags of ``mvit-nas latency``, parsed. ``precision`` is a share."""
+
+    choices: tuple[str, ...]
+    runtimes: tuple[str, ...]
+    latency: LatencySettings
+    precision: float
+    seconds: float
+    image_size: int | None
+    int8: bool
+    by_stage: bool
+    out: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is measured: an architecture with a classifier for ``classes``, or the artefact in ``file``."""
+
+    name: str
+    arch: ArchConfig | None
+    classes: int
+    file: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One network on one runtime. ``measured`` is None where ``error`` says why it is not.
+
+    ``runtime`` is the name that people type, ``conditions`` what the number hangs on, ``stages`` milliseconds by
+    stage where they were asked for.
+    """
+
+    model: str
+    runtime: str
+    int8: bool
+    conditions: dict[str, object]
+    measured: Measured | None
+    stages: dict[str, float] | None
+    error: MvitNasError | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How many times as long as ``other`` the ``one`` takes on a runtime, with the 95 % interval of that ratio."""
+
+    runtime: str
+    int8: bool
+    one: str
+    other: str
+    ratio: float
+    low: float
+    high: float
+
+    @property
+    def words(self) -> str:
+        """ "A is faster than B" only where the interval says so."""
+        if self.high < 1:
+            return f"{self.one} is faster than {self.other}"
+        if self.low > 1:
+            return f"{self.other} is faster than {self.one}"
+        return f"{self.one} and {self.other} cannot be told apart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """All measurements, and the verdicts between each two of the same runtime, the faster first."""
+
+    measurements: tuple[Measurement, ...]
+    verdicts: tuple[Verdict, ...]
+    error: MvitNasError | None
+
+
+def measure(options: LatencyOptions, *, say: Callable[[str], None], should_stop: Callable[[], bool]) -> Outcome:
+    """Measure every choice on every runtime. One that cannot be measured does not keep the others from it.
+
+    Raises InputError and DeviceError before the first measurement, and the first error where none could be made.
+    """
+    subjects = _subjects(options)
+    meters = _meters(options, subjects, say=say)
+    found: list[Measurement] = []
+    stopped = ""
+    for subject, meter in itertools.product(subjects, meters):
+        if subject.file is not None and subject.file.suffix != meter.runtime.suffix:
+            continue
+        if should_stop():
+            stopped = "stopped between two measurements; "
+            break
+        say(f"measuring {subject.name} on {meter.runtime.title}{' int8' * meter.int8}")
+        found.append(_measure(subject, meter, by_stage=options.by_stage))
+        if isinstance(found[-1].error, DeviceError):
+            stopped = f"{found[-1].error}; "
+            break
+    failed = [one for one in found if one.error is not None]
+    if failed and len(failed) == len(found):
+        raise failed[0].error or AssertionError
+    error = None
+    if failed or stopped:
+        reasons = "; ".join(f"{one.model} on {one.runtime}: {one.error}" for one in failed)
+        error = PartialError(f"{stopped}{len(found) - len(failed)} measurements are kept. {reasons}".strip())
+    return Outcome(measurements=tuple(found), verdicts=tuple(_verdicts(found)), error=error)
+
+
+def _subjects(options: LatencyOptions) -> list[Subject]:
+    suffixes = {runtime.suffix for runtime in RUNTIMES.values()}
+    found = []
+    for text in options.choices:
+        path = Path(text)
+        if path.suffix in suffixes:
+            if not path.is_file():
+                raise InputError(f"{text}: there is no such file")
+            found.append(Subject(name=path.name, arch=None, classes=0, file=path))
+            continue
+        for choice in find_choices(text, options.out, where="CHOICE"):
+            arch = choice.arch
+            if options.image_size is not None:
+                arch = with_values(arch, {"image_size": options.image_size})
+            found.append(Subject(name=choice.name, arch=arch, classes=choice.classes, file=None))
+    return list({(subject.name, subject.file, subject.arch): subject for subject in found}.values())
+
+
+def _meters(options: LatencyOptions, subjects: list[Subject], *, say: Callable[[str], None]) -> list[Meter]:
+    """One for each runtime that was named, or that a file needs; and one for its int8 where that was asked for."""
+    names = list(options.runtimes)
+    files = [subject.file for subject in subjects if subject.file is not None]
+    if not names and len(files) < len(subjects):
+        names = [""]
+    for file in files:
+        needed = next(runtime.name for runtime in RUNTIMES.values() if runtime.suffix == file.suffix)
+        names += [needed] if needed not in names and not options.runtimes else []
+    for name in filter(None, names):
+        find_runtime(name)
+    meters = []
+    for name in names:
+        settings = replace(options.latency, runtime=name)
+        for int8 in (False, True) if options.int8 else (False,):
+            meter = make_meter(settings, precision=options.precision, seconds=options.seconds, int8=int8, say=say)
+            if not int8 or meter.runtime.quantise is not None:
+                meters.append(meter)
+            else:
+                say(f"{meter.runtime.title} has no int8 here")
+    for meter in meters:
+        machine = meter.machine  # a device that is not there is said before anything is exported
+        for doubt in machine.doubts:
+            say(f"note: {meter.target.name}: {doubt}")
+    unused = [file for file in files if all(file.suffix != meter.runtime.suffix for meter in meters)]
+    if unused:
+        raise InputError(f"{unused[0]}: no runtime of {', '.join(names)} executes a {unused[0].suffix} file")
+    return meters
+
+
+def _measure(subject: Subject, meter: Meter, *, by_stage: bool) -> Measurement:
+    measured, stages, error = None, None, None
+    try:
+        if subject.arch is not None:
+            measured = meter.latency(subject.arch, classes=subject.classes)
+            stages = meter.stages(subject.arch, classes=subject.classes) if by_stage else None
+        elif subject.file is not None:
+            side = meter.runtime.side(subject.file)
+            measured = meter.measure(artefact_of(meter.runtime, subject.file), subject.file, side=side)
+    except MvitNasError as raised:
+        error = raised
+    return Measurement(
+        model=subject.name,
+        runtime=meter.runtime.name,
+        int8=meter.int8,
+        conditions={} if measured is None else meter.conditions(),
+        measured=measured,
+        stages=stages,
+        error=error,
+    )
+
+
+def _verdicts(found: list[Measurement]) -> list[Verdict]:
+    verdicts = []
+    measured = [(one, one.measured.latency) for one in found if one.measured is not None]
+    for (one, one_latency), (other, other_latency) in itertools.combinations(
+        sorted(measured, key=lambda pair: pair[1].median_ms), 2
+    ):
+        if (one.runtime, one.int8) == (other.runtime, other.int8):
+            low, ratio, high = ratio_interval(one_latency, other_latency)
+            shared: Any = {"runtime": one.runtime, "int8": one.int8}
+            verdicts.append(Verdict(**shared, one=one.model, other=other.model, ratio=ratio, low=low, high=high))
+    return verdicts
