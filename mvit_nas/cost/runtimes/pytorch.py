@@ -23,4 +23,5 @@ RUNTIME = Runtime(
     export=export,
     quantise=None,
     delegated=lambda path: None,
+    quantised=lambda path: None,
 )
