@@ -50,7 +50,9 @@ def exported(monkeypatch):
         done.append((runtime.name, arch.image_size, classes, int8))
         text = f"{runtime.name} {json.dumps(arch.image_size)} {arch.stages[2].mobilevit.depth} {classes} {int8}"
         path.write_text(text)
-        return Artefact(digest=text.replace(" ", "-"), size_bytes=len(text), delegated=0.75, difference=1e-6)
+        return Artefact(
+            digest=text.replace(" ", "-"), size_bytes=len(text), delegated=0.75, quantised=None, difference=1e-6
+        )
 
     monkeypatch.setattr(meter_module, "export", export)
     return done

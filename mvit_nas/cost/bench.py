@@ -244,10 +244,54 @@ def _session_options(threads: int) -> Any:
     return options
 
 
+def _load_litert(artefact: bytes, threads: int) -> Fresh:
+    from ai_edge_litert.interpreter import Interpreter
+
+    def fresh() -> Network:
+        # The interpreter reads weights where they lie, so each gets its own.
+        interpreter = Interpreter(model_content=bytes(bytearray(artefact)), num_threads=threads)
+        interpreter.allocate_tensors()
+        (images_index,) = (detail["index"] for detail in interpreter.get_input_details())
+        (logits_index,) = (detail["index"] for detail in interpreter.get_output_details())
+
+        def network(images: Any) -> Any:
+            interpreter.set_tensor(images_index, images)
+            interpreter.invoke()
+            return interpreter.get_tensor(logits_index)
+
+        return network
+
+    return fresh
+
+
+def _load_executorch(artefact: bytes, threads: int) -> Fresh:
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "This API is experimental and subject to change"
+        from executorch.extension.pybindings import portable_lib
+
+    portable_lib._unsafe_reset_threadpool(threads)
+
+    def fresh() -> Network:
+        # The program reads constants where they lie, so each gets its own.
+        own = bytes(bytearray(artefact))
+        module = portable_lib._load_for_executorch_from_buffer(own)
+
+        def network(images: Any, keep: bytes = own) -> Any:
+            return module.forward((torch.from_numpy(images),))[0].numpy()
+
+        return network
+
+    return fresh
+
+
 # By the runtime's name: the package whose version counts, and what makes networks of an artefact's bytes.
 LOADERS: dict[str, tuple[str, Callable[[bytes, int], Fresh]]] = {
     "torch": ("torch", _load_torch),
     "onnxruntime": ("onnxruntime", _load_onnxruntime),
+    "litert": ("ai-edge-litert", _load_litert),
+    "executorch": ("executorch", _load_executorch),
 }
 
 

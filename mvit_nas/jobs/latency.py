@@ -9,6 +9,7 @@ from typing import Any
 from mvit_nas.arch.config import ArchConfig, with_values
 from mvit_nas.cost.latency import ratio_interval
 from mvit_nas.cost.runtimes.known import RUNTIMES, find_runtime
+from mvit_nas.cost.runtimes.runtime import Runtime
 from mvit_nas.errors import DeviceError, InputError, MvitNasError, PartialError
 from mvit_nas.jobs.choices import find_choices
 from mvit_nas.jobs.setup import make_meter
@@ -121,7 +122,7 @@ def measure(options: LatencyOptions, *, say: Callable[[str], None], should_stop:
 
 
 def _subjects(options: LatencyOptions) -> list[Subject]:
-    suffixes = {runtime.suffix for runtime in RUNTIMES.values()}
+    suffixes = {runtime.suffix for runtime in RUNTIMES.values() if runtime.shape is not None}
     found = []
     for text in options.choices:
         path = Path(text)
@@ -175,8 +176,9 @@ def _measure(subject: Subject, meter: Meter, *, by_stage: bool) -> Measurement:
             measured = meter.latency(subject.arch, classes=subject.classes)
             stages = meter.stages(subject.arch, classes=subject.classes) if by_stage else None
         elif subject.file is not None:
-            side = meter.runtime.side(subject.file)
-            measured = meter.measure(artefact_of(meter.runtime, subject.file), subject.file, side=side)
+            measured = meter.measure(
+                artefact_of(meter.runtime, subject.file), subject.file, side=_side(meter.runtime, subject.file)
+            )
     except MvitNasError as raised:
         error = raised
     return Measurement(
@@ -188,6 +190,14 @@ def _measure(subject: Subject, meter: Meter, *, by_stage: bool) -> Measurement:
         stages=stages,
         error=error,
     )
+
+
+def _side(runtime: Runtime, file: Path) -> int:
+    assert runtime.shape is not None, "only files whose shape can be read are subjects"
+    shape = runtime.shape(file)
+    if len(shape) != 4 or shape[:2] != (1, 3) or shape[2] != shape[3]:
+        raise InputError(f"{file}: takes images of the shape {list(shape)}; only [1, 3, side, side] is measured")
+    return shape[2]
 
 
 def _verdicts(found: list[Measurement]) -> list[Verdict]:

@@ -25,7 +25,8 @@ _TOLERANCE = 1e-4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artefact:
-    """What is known of an exported file. ``delegated`` is the share of its operators that run in the fast path.
+    """What is known of an exported file. ``delegated`` is the share of its operators that the runtime's delegate takes,
+    ``quantised`` that of its convolutions and matrix products in integers; None where there is no such thing.
 
     ``difference`` is the largest difference of a logit from PyTorch's, relative to the largest logit where that is
     above 1; None for a file of unknown origin.
@@ -34,6 +35,7 @@ class Artefact:
     digest: str
     size_bytes: int
     delegated: float | None
+    quantised: float | None
     difference: float | None
 
 
@@ -73,6 +75,7 @@ def artefact_of(runtime: Runtime, path: Path) -> Artefact:
         digest=hashlib.sha256(blob).hexdigest()[:32],
         size_bytes=len(blob),
         delegated=runtime.delegated(path),
+        quantised=runtime.quantised(path),
         difference=None,
     )
 

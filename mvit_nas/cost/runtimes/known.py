@@ -2,11 +2,13 @@
 
 import importlib.util
 
-from mvit_nas.cost.runtimes import onnx, pytorch
+from mvit_nas.cost.runtimes import executorch, litert, onnx, pytorch
 from mvit_nas.cost.runtimes.runtime import Runtime
 from mvit_nas.errors import DeviceError, InputError
 
-RUNTIMES: dict[str, Runtime] = {one.name: one for one in (pytorch.RUNTIME, onnx.RUNTIME)}
+RUNTIMES: dict[str, Runtime] = {
+    one.name: one for one in (pytorch.RUNTIME, onnx.RUNTIME, litert.RUNTIME, executorch.RUNTIME)
+}
 
 
 def find_runtime(name: str) -> Runtime:
@@ -22,7 +24,7 @@ def is_installed(runtime: Runtime) -> bool:
 
 
 def require(runtime: Runtime) -> None:
-    """Raise DeviceError that says what to install where ``runtime`` is not."""
+    """Raise DeviceError that says what to install where ``runtime`` is not installed."""
     if not is_installed(runtime):
         raise DeviceError(f"the runtime {runtime.title} is not installed: pip install 'mvit-nas[{runtime.extra}]'")
 

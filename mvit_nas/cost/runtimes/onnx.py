@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mvit_nas.cost.runtimes.quiet import refusals, silence
+from mvit_nas.cost.runtimes.quiet import refusals, silence, unreadable
 from mvit_nas.cost.runtimes.runtime import Runtime
 
 _TITLE = "ONNX Runtime"
@@ -77,6 +77,15 @@ def quantised(path: Path) -> float:
     return len(integer) / len(products)
 
 
+def shape(path: Path) -> tuple[int, ...]:
+    """The shape of the images of the file at ``path``."""
+    with unreadable(path, "ONNX"):
+        import onnx
+
+        (images,) = onnx.load(path, load_external_data=False).graph.input
+        return tuple(size.dim_value for size in images.type.tensor_type.shape.dim)
+
+
 RUNTIME = Runtime(
     name="onnxruntime",
     title=_TITLE,
@@ -87,4 +96,6 @@ RUNTIME = Runtime(
     export=export,
     quantise=quantise,
     delegated=lambda path: None,
+    quantised=quantised,
+    shape=shape,
 )

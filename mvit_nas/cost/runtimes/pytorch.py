@@ -25,4 +25,6 @@ RUNTIME = Runtime(
     export=export,
     quantise=None,
     delegated=lambda path: None,
+    quantised=lambda path: None,
+    shape=None,  # torch unpickles parts of an exported program
 )

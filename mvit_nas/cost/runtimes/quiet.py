@@ -6,8 +6,9 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
-from mvit_nas.errors import MeasurementError
+from mvit_nas.errors import InputError, MeasurementError, MvitNasError
 
 
 @contextlib.contextmanager
@@ -16,9 +17,28 @@ def refusals(title: str, doing: str) -> Iterator[None]:
     try:
         with silence():
             yield
+    except MvitNasError:
+        raise
     except Exception as error:  # exporters raise anything, RuntimeError and their own exceptions alike
-        cause = next((line.strip() for line in str(error).splitlines() if line.strip()), "without a message")
-        raise MeasurementError(f"{title} cannot {doing} this network: {type(error).__name__}: {cause}") from error
+        raise MeasurementError(f"{title} cannot {doing} this network: {_cause(error)}") from error
+
+
+@contextlib.contextmanager
+def unreadable(path: Path, title: str) -> Iterator[None]:
+    """Silence, and an InputError that names the file for whatever fails inside."""
+    try:
+        with silence():
+            yield
+    except Exception as error:  # each library raises its own for a file that it cannot read
+        raise InputError(f"{path}: is no {title} file for one batch of images ({_cause(error)})") from error
+
+
+def _cause(error: BaseException) -> str:
+    """One line of the innermost error: what wraps it only says which step failed."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "without a message")
+    return f"{type(error).__name__}: {line}"
 
 
 @contextlib.contextmanager

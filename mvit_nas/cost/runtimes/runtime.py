@@ -15,8 +15,12 @@ class Runtime:
     ``name`` is what people type; ``extra`` the optional dependencies that it needs ("" for none) and ``modules`` what
     must be importable then. ``export`` writes the artefact of a module in evaluation mode with batch norm folded, for
     images [1, 3, H, W] as the example. ``quantise`` writes an int8 artefact, calibrated on images [N, 3, H, W]; None
-    where the runtime has none. ``delegated`` is the share of an artefact's operators that run in the runtime's fast
-    path, None where there is no such distinction. Each raises MeasurementError where the runtime refuses the model.
+    where the runtime has none. ``delegated`` is the share of an artefact's operators that the runtime hands to its
+    delegate, None where it has none. ``quantised`` is the share of an artefact's convolutions and matrix products that
+    run in integers: 0 for float32, 1 for an int8 artefact that fell back nowhere; None where there is no ``quantise``.
+    ``shape`` is that of the images of an artefact from elsewhere, and raises InputError for a file that is none; None
+    where such a file could do harm. Exporting and quantising raise MeasurementError where the runtime refuses
+    the model.
     Loading is ``bench.LOADERS[name]``, which needs nothing but the runtime.
     """
 
@@ -29,3 +33,5 @@ class Runtime:
     export: Callable[[nn.Module, torch.Tensor, Path], None]
     quantise: Callable[[nn.Module, torch.Tensor, Path], None] | None
     delegated: Callable[[Path], float | None]
+    quantised: Callable[[Path], float | None]
+    shape: Callable[[Path], tuple[int, ...]] | None
