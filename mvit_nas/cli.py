@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mvit_nas.jobs.ablate import AblationPlan
     from mvit_nas.jobs.ablate import Outcome as AblationOutcome
     from mvit_nas.jobs.ablate import Progress as RunProgress
+    from mvit_nas.jobs.latency import Measurement
+    from mvit_nas.jobs.latency import Outcome as LatencyOutcome
     from mvit_nas.jobs.search import Outcome, Plan, Progress, TriedDesign
     from mvit_nas.results.ablation import Variant
     from mvit_nas.results.stats import Difference
@@ -315,6 +317,101 @@ def ablate(
 
 
 @app.command()
+def latency(
+    choices: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CHOICE...",
+            help="A preset, a trial of a study (NAME:37, NAME:knee), its whole front (NAME:front), an architecture "
+            "file (.yaml) or an artefact (.onnx, .tflite, .pte).",
+            show_default=False,
+        ),
+    ],
+    runtime: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="What executes them: torch, onnxruntime, litert, executorch, several with commas. Without it: "
+            "onnxruntime where it is installed, else torch.",
+        ),
+    ] = "",
+    target: _TargetOption = "host",
+    threads: _ThreadsOption = 1,
+    adb_benchmark: _BenchmarkOption = None,
+    precision: Annotated[
+        str, typer.Option(metavar="PERCENT", help="Measure until the latency is known to plus or minus this.")
+    ] = "1%",
+    cap: Annotated[str, typer.Option(metavar="TIME", help="But no longer than this for each.")] = "8s",
+    image_size: Annotated[
+        int | None, typer.Option(metavar="PIXELS", min=8, help="Another image size than the network's own.")
+    ] = None,
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8", help="Also with int8 weights and activations: trains first, to say what accuracy it costs."
+        ),
+    ] = False,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER|NAME", help="Images for --int8, as for search. Without it: the digits."),
+    ] = None,
+    schedule: Annotated[str, typer.Option(metavar="NAME", help="How --int8 trains: smoke, short or paper.")] = "short",
+    by_stage: Annotated[
+        bool, typer.Option("--by-stage", help="Also where the time goes (torch and onnxruntime).")
+    ] = False,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where reports/ lies.")] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> None:
+    """Measure how long networks take on the CPU or the phone, and which are faster than which."""
+    timing = LatencySettings(target=target, threads=threads, adb_benchmark=adb_benchmark)
+    share, seconds = parse_precision(precision), parse_seconds(cap)
+    from mvit_nas.jobs import latency as job
+
+    settings = job.LatencyOptions(
+        choices=tuple(choices),
+        runtimes=tuple(dict.fromkeys(name.strip() for name in runtime.split(",") if name.strip())),
+        latency=timing,
+        precision=share,
+        seconds=seconds,
+        image_size=image_size,
+        int8=int8,
+        data=data,
+        schedule=schedule,
+        by_stage=by_stage,
+        out=out,
+    )
+    with _watch() as watch, _interrupts() as should_stop:
+        outcome = job.measure(settings, say=watch.say, should_stop=should_stop)
+    if as_json:
+        print(json.dumps(_latency_document(outcome), indent=2, allow_nan=False))
+    else:
+        _print_latencies(outcome)
+    if outcome.error is not None:
+        _fail(outcome.error)
+
+
+@app.command()
+def devices(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TARGET...]", help="Machines to ask as well: ssh://user@host.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> None:
+    """List this host, the phones that adb sees and the machines you name, and whether to trust them now."""
+    from mvit_nas.jobs import devices as job
+
+    found = job.devices(tuple(targets or []))
+    if as_json:
+        print(json.dumps({"devices": [device.to_dict() for device in found]}, indent=2, allow_nan=False))
+        return
+    for device in found:
+        print(device.target)
+        for line in device.lines():
+            print(f"  {line}")
+
+
+@app.command()
 def report(
     name: Annotated[str, typer.Argument(help="Name of the study, or the folder of its report.")],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where reports/ lies.")] = Path(),
@@ -532,6 +629,107 @@ def _p_words(p: float | None) -> str:
     if p is None:
         return "-"
     return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _print_latencies(outcome: "LatencyOutcome") -> None:
+    """The measured latencies as a table, what to know of them, and the verdicts, on stdout."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("network")
+    table.add_column("runtime", no_wrap=True)
+    for title in ("ms (95 % interval)", "p90", "size", "delegated"):
+        table.add_column(title, justify="right", no_wrap=True)
+    with_accuracy = any(one.accuracy is not None for one in outcome.measurements)
+    if with_accuracy:
+        table.add_column("accuracy", justify="right", no_wrap=True)
+    for one in outcome.measurements:
+        table.add_row(*(Text(cell) for cell in _latency_cells(one)[: 6 + with_accuracy]))
+    for line in _condition_lines(outcome):
+        console.print(Text(line))
+    console.print(table)
+    for one in outcome.measurements:
+        if one.stages is not None:
+            parts = ", ".join(f"{stage} {ms:#.3g}" for stage, ms in one.stages.items())
+            console.print(Text(f"{one.model} on {one.runtime}, ms by stage: {parts}"))
+    for verdict in outcome.verdicts:
+        times = f"{verdict.ratio:.2f} of its time ({verdict.low:.2f} to {verdict.high:.2f})"
+        console.print(Text(f"{verdict.runtime}{' int8' * verdict.int8}: {verdict.words}: {times}"))
+
+
+def _latency_cells(one: "Measurement") -> list[str]:
+    """A row of the table."""
+    runtime = one.runtime + " int8" * one.int8
+    if one.measured is None:
+        return [one.model, runtime, "not measured", "-", "-", "-", "-"]
+    latency, artefact = one.measured.latency, one.measured.artefact
+    marks = "*" * (latency.contended or latency.drifted or not latency.agreed)
+    share = artefact.quantised if one.int8 else artefact.delegated
+    return [
+        one.model,
+        runtime,
+        f"{latency.median_ms:#.3g}{marks} ({latency.low_ms:#.3g} to {latency.high_ms:#.3g})",
+        f"{latency.p90_ms:#.3g}",
+        f"{artefact.size_bytes / 1e6:.1f} MB",
+        "-" if share is None else f"{100 * share:.0f} %",
+        "-" if one.accuracy is None else f"{100 * one.accuracy:.1f} %",
+    ]
+
+
+def _condition_lines(outcome: "LatencyOutcome") -> Iterator[str]:
+    """What the numbers of the table hang on."""
+    measured = [one for one in outcome.measurements if one.measured is not None]
+    first = measured[0].conditions
+    clocks = {one.measured.latency.clock for one in measured if one.measured is not None}
+    runtimes = ", ".join(dict.fromkeys(str(one.conditions["runtime"]) for one in measured))
+    threads = first["threads"]
+    yield f"{runtimes} on {first['target']} ({first['machine'].partition(';')[2].strip()})"
+    yield (
+        f"{threads} thread{'s' * (threads != 1)}, {' and '.join(sorted(clocks))} time, measured to ±"
+        f"{100 * first['precision']:g} %; p90 is of the wall time"
+    )
+    for name in dict.fromkeys(one.runtime for one in measured):
+        scale = next(one.conditions for one in measured if one.runtime == name)
+        yield (
+            f"scale of {name}: {scale['reference']} took {scale['reference_low_ms']:#.3g} to "
+            f"{scale['reference_high_ms']:#.3g} ms here; {scale['reference_ms']:#.3g} is taken"
+        )
+    latencies = [one.measured.latency for one in measured if one.measured is not None]
+    flags = {
+        "others held the core at times": any(latency.contended for latency in latencies),
+        "the machine ran at another speed than before": any(latency.drifted for latency in latencies),
+        "repetitions did not agree": not all(latency.agreed for latency in latencies),
+    }
+    if any(flags.values()):
+        yield f"* {'; '.join(words for words, holds in flags.items() if holds)}"
+    if any(one.int8 for one in measured):
+        yield "delegated, of int8: the share of the products that run in integers"
+
+
+def _latency_document(outcome: "LatencyOutcome") -> dict[str, Any]:
+    """What ``latency --json`` prints; the keys are documented in docs/json.md and kept."""
+
+    def plain(one: "Measurement") -> dict[str, Any]:
+        document: dict[str, Any] = {"model": one.model, "runtime": one.runtime, "int8": one.int8, "target": one.target}
+        document |= {"accuracy": one.accuracy, "stages_ms": one.stages, "error": str(one.error) if one.error else None}
+        keys = ("median_ms", "interval_ms", "runs", "rounds", "clock", "wall_ms", "p90_ms", "threads")
+        flags = ("contended", "drifted", "agreed")
+        sizes = ("size_bytes", "delegated", "quantised", "difference")
+        if one.measured is None:
+            return document | dict.fromkeys((*keys, *flags, *sizes, "conditions"))
+        latency, artefact = one.measured.latency, one.measured.artefact
+        document |= {key: getattr(latency, key) for key in (*keys, *flags) if key != "interval_ms"}
+        document |= {key: getattr(artefact, key) for key in sizes}
+        return document | {"interval_ms": [latency.low_ms, latency.high_ms], "conditions": one.conditions}
+
+    return {
+        "measurements": [plain(one) for one in outcome.measurements],
+        "verdicts": [
+            {"runtime": one.runtime, "int8": one.int8, "one": one.one, "other": one.other, "ratio": one.ratio}
+            | {"interval": [one.low, one.high], "verdict": one.words}
+            for one in outcome.verdicts
+        ],
+        "error": None if outcome.error is None else str(outcome.error),
+    }
 
 
 def _ablation_document(outcome: "AblationOutcome") -> dict[str, Any]:

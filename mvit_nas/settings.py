@@ -167,10 +167,10 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 def parse_precision(text: str) -> float:
-    """A share from accuracy points: "0.5%" is 0.005."""
+    """A share from percent, or from accuracy points: "0.5%" is 0.005."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text.strip())
     if match is None or not 0 < float(match[1]) < 100:
-        raise InputError(f"cannot read --precision {text!r}: write accuracy points such as 0.5%")
+        raise InputError(f"cannot read --precision {text!r}: write it in percent, such as 0.5%")
     return float(match[1]) / 100
 
 

@@ -7,10 +7,11 @@ and the runtime's own package.
 
 The request has ``runtime``, ``threads`` and, with a "candidate" among ``sizes``, ``shapes`` of the images by the same
 names. With a "reference" beside it and ``precision`` and ``seconds``, the answer has ``rounds``; without one,
-``stages``; without either it tells of the ``machine`` alone. It has the runtime's ``version``, or an ``error``.
+``stages``; without either it tells of the ``machine`` and its runtimes' ``versions`` alone. Or it has an ``error``.
 """
 
 import collections
+import contextlib
 import copy
 import glob
 import importlib.metadata
@@ -385,11 +386,9 @@ def _answer(request: dict[str, Any], blobs: dict[str, bytes]) -> dict[str, Any]:
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if "candidate" in blobs:
         answer["pinned"] = pin(threads)
-    package, load = LOADERS[request["runtime"]]
-    try:
-        answer["version"] = importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        raise ModuleNotFoundError(package) from None
+    answer["versions"] = _versions()
+    if blobs:
+        load = LOADERS[request["runtime"]][1]
     if "reference" in blobs:
         calls = [_caller(load(blobs[name], threads), request["shapes"][name]) for name in ("candidate", "reference")]
         answer["rounds"] = measure(
@@ -401,6 +400,15 @@ def _answer(request: dict[str, Any], blobs: dict[str, bytes]) -> dict[str, Any]:
         images = _images(request["shapes"]["candidate"])
         answer["stages"] = shares_by_stage(_STAGES[request["runtime"]](blobs["candidate"], threads, images))
     return answer
+
+
+def _versions() -> dict[str, str]:
+    """The runtimes that are installed here, with their versions."""
+    found = {}
+    for name, (package, _) in LOADERS.items():
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(package)
+    return found
 
 
 def _caller(fresh: Fresh, shape: list[int]) -> Callable[[], Call]:

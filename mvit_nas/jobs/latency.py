@@ -29,6 +29,8 @@ class LatencyOptions:
     seconds: float
     image_size: int | None
     int8: bool
+    data: str | None
+    schedule: str
     by_stage: bool
     out: Path
 
@@ -47,15 +49,17 @@ class Subject:
 class Measurement:
     """One network on one runtime. ``measured`` is None where ``error`` says why it is not.
 
-    ``runtime`` is the name that people type, ``conditions`` what the number hangs on, ``stages`` milliseconds by
-    stage where they were asked for.
+    ``runtime`` and ``target`` are what people type, ``conditions`` what the number hangs on, ``accuracy`` that of the
+    artefact on the validation images where int8 was asked for, ``stages`` milliseconds by stage where they were.
     """
 
     model: str
     runtime: str
     int8: bool
-    conditions: dict[str, object]
+    target: str
+    conditions: dict[str, Any]
     measured: Measured | None
+    accuracy: float | None
     stages: dict[str, float] | None
     error: MvitNasError | None
 
@@ -159,10 +163,9 @@ def _meters(options: LatencyOptions, subjects: list[Subject], *, say: Callable[[
                 meters.append(meter)
             else:
                 say(f"{meter.runtime.title} has no int8 here")
-    for meter in meters:
-        machine = meter.machine  # a device that is not there is said before anything is exported
-        for doubt in machine.doubts:
-            say(f"note: {meter.target.name}: {doubt}")
+    # A device that is not there is said before anything is exported.
+    for doubt in dict.fromkeys(doubt for meter in meters for doubt in meter.machine.doubts):
+        say(f"note: {options.latency.target}: {doubt}")
     unused = [file for file in files if all(file.suffix != meter.runtime.suffix for meter in meters)]
     if unused:
         raise InputError(f"{unused[0]}: no runtime of {', '.join(names)} executes a {unused[0].suffix} file")
@@ -185,6 +188,8 @@ def _measure(subject: Subject, meter: Meter, *, by_stage: bool) -> Measurement:
         model=subject.name,
         runtime=meter.runtime.name,
         int8=meter.int8,
+        target=meter.target.name,
+        accuracy=None,
         conditions={} if measured is None else meter.conditions(),
         measured=measured,
         stages=stages,

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import urlsplit
@@ -46,11 +46,17 @@ class PythonTarget:
 
     def machine(self, runtime: str) -> Machine:
         """The machine as it is now. Raises DeviceError where it cannot be reached, or lacks the runtime."""
-        answer = self._ask({"runtime": runtime, "threads": 1}, {}, seconds=0.0)
-        return read_machine(
-            **{key: answer["machine"][key] for key in ("files", "name", "system", "processor", "cores")},
-            runtime_version=answer["version"],
-        )
+        machine, versions = self.survey()
+        if runtime not in versions:
+            package = bench.LOADERS[runtime][0]
+            raise DeviceError(f"{self.name}: its Python has no {package}: pip install {package} there")
+        return replace(machine, runtime_version=versions[runtime])
+
+    def survey(self) -> tuple[Machine, dict[str, str]]:
+        """The machine as it is now, and its runtimes' versions by name. Raises DeviceError where it is out of reach."""
+        answer = self._ask({"runtime": "", "threads": 1}, {}, seconds=0.0)
+        facts = {key: answer["machine"][key] for key in ("files", "name", "system", "processor", "cores")}
+        return read_machine(**facts), answer["versions"]
 
     def measure(self, job: Job) -> list[Round]:
         """The rounds of one measurement. Raises DeviceError where the machine is gone or lacks the runtime, and
@@ -101,8 +107,7 @@ class PythonTarget:
             if answer["error"] == "missing":
                 package = bench.LOADERS[request["runtime"]][0]
                 raise DeviceError(
-                    f"{self.name}: its Python lacks {request['runtime']} ({answer['reason']}): "
-                    f"pip install {package} there"
+                    f"{self.name}: its Python cannot load {package} ({answer['reason']}): pip install it there"
                 )
             raise MeasurementError(f"{self.name}: {request['runtime']} refuses the model: {answer['reason']}")
         return answer
