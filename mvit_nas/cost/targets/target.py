@@ -32,9 +32,11 @@ Round = Mapping[str, Sequence[int]]
 
 
 class Target(Protocol):
-    """Where artefacts are measured. ``name`` is what people type."""
+    """Where artefacts are measured."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What people type."""
 
     def machine(self, runtime: str) -> Machine:
         """The machine as it is now. Raises DeviceError where it cannot be reached, or lacks the runtime."""
