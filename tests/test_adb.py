@@ -431,10 +431,12 @@ def real(tmp_path, phone, monkeypatch):
         done = subprocess.run(["adb", "connect", serial], capture_output=True, text=True, check=False)
         return "connected to" in done.stdout and "failed" not in done.stdout
 
-    # Keep the namespace: nsenter needs a process in it even after adbd was ended.
     keeper = None
     try:
+        # Before that, a server would be started outside, and stay.
+        wait_for(lambda: Path(f"/proc/{daemon.pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink())
         wait_for(connected)
+        # nsenter needs a process in the namespace even after adbd has ended.
         keeper = subprocess.Popen(["nsenter", "-t", str(daemon.pid), "-n", "sleep", "300"])
         client.write_text(client.read_text().replace(str(daemon.pid), str(keeper.pid)))
         yield serial, daemon
