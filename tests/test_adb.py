@@ -109,11 +109,19 @@ def test_rounds_go_on_until_the_interval_is_narrow(fake, target, job, monkeypatc
     monkeypatch.setattr(AdbTarget, "_run", lambda *_: next(times))
     rounds = target().measure(job(precision=0.02, seconds=1e9))
     ratios = [one["candidate_wall"][0] / one["reference_wall"][0] for one in rounds]
-    # 1.04, 1 / 0.96, ...: by hand, t(0.975, n - 1) * s / sqrt(n) falls below 0.02 of the mean here.
     assert 5 < len(rounds) < 30
     assert adb._narrow(rounds, 0.02)
     assert not adb._narrow(rounds[:-1], 0.02)
     assert max(ratios) > 1.03
+
+
+def test_rounds_end_when_the_time_is_over(fake, target, job, monkeypatch):
+    times = iter([100, 200, 300, 400, 500, 700] * 100)
+    monkeypatch.setattr(AdbTarget, "_run", lambda *_: next(times))
+    assert len(target().measure(job(precision=1e-9, seconds=0.0))) == 5
+    began = time.monotonic()
+    assert len(target().measure(job(precision=1e-9, seconds=0.05))) > 5
+    assert 0.05 <= time.monotonic() - began < 5
 
 
 def test_the_interval_is_students():
@@ -274,12 +282,31 @@ def test_a_folder_that_is_not_there_is_said(fake, target, job, phone):
         target().measure(job())
 
 
-def test_a_binary_for_another_processor_is_the_devices_error(fake, target, job, tmp_path, phone):
-    # A 64-bit ELF header for the machine 0xffff.
-    binary = tmp_path / "wrong"
+def wrong_binary(folder):
+    """A 64-bit ELF header for the machine 0xffff."""
+    binary = folder / "wrong"
     binary.write_bytes(b"\x7fELF\x02\x01\x01" + b"\0" * 9 + b"\x02\0\xff\xff\x01\0\0\0" + b"\0" * 100)
-    with pytest.raises(DeviceError, match=r"cannot run .*/wrong: .*; give --adb-benchmark a build for its processor"):
-        target(benchmark=binary).measure(job())
+    return binary
+
+
+def test_a_binary_for_another_processor_is_the_devices_error(fake, target, job, tmp_path, phone):
+    message = r"cannot run .*/wrong: .*Exec format error; give --adb-benchmark a build for its processor"
+    with pytest.raises(DeviceError, match=message):
+        target(benchmark=wrong_binary(tmp_path)).measure(job())
+    assert list(phone.iterdir()) == []
+
+
+def test_androids_own_shell_does_the_same(fake, target, job, phone, tmp_path):
+    mksh = shutil.which("mksh")
+    if mksh is None:
+        pytest.skip("no mksh")
+    (tmp_path / "bin" / "sh").symlink_to(mksh)
+    check_rounds(target().measure(job()))
+    assert target().machine("litert").cores == len(os.sched_getaffinity(0))
+    with pytest.raises(DeviceError, match=r"cannot run .*/wrong: .*not executable: 64-bit ELF file; give"):
+        target(benchmark=wrong_binary(tmp_path)).measure(job())
+    with pytest.raises(MeasurementError, match=r"ended with exit code 1: .*Benchmarking failed"):
+        target().measure(job("refuse"))
     assert list(phone.iterdir()) == []
 
 
@@ -411,43 +438,43 @@ def real(tmp_path, phone, monkeypatch):
     for program in ("adb", "adbd", "unshare", "nsenter", "ip"):
         if shutil.which(program) is None:
             pytest.skip(f"no {program}")
-    if subprocess.run(["unshare", "-nm", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("no right to unshare -nm")
-    # The phone's storage is small and full of nothing, and gone with the namespace.
-    script = 'ip link set lo up && mount -t tmpfs -o size=1m none "$1" && cd / && exec adbd'
-    log = (tmp_path / "adbd.log").open("w")
-    daemon = subprocess.Popen(["unshare", "-nm", "sh", "-c", script, "sh", phone], stdout=log, stderr=log)
-    programs = tmp_path / "real"
-    programs.mkdir()
-    client = programs / "adb"
-    client.write_text(f'#!/bin/sh\nexec nsenter -t {daemon.pid} -n {shutil.which("adb")} "$@"\n')
-    client.chmod(0o755)
-    monkeypatch.setenv("PATH", str(programs), prepend=":")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "5099")
-    serial = "127.0.0.1:5555"
-
-    def connected():
-        done = subprocess.run(["adb", "connect", serial], capture_output=True, text=True, check=False)
-        return "connected to" in done.stdout and "failed" not in done.stdout
-
-    keeper = None
+    unshare = ["unshare", "--net", "--pid", "--mount-proc", "--fork", "--kill-child"]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip(f"no right to {' '.join(unshare)}")
+    # The phone's storage is small; like all that runs on the phone, it ends with the namespace.
+    script = 'ip link set lo up && mount -t tmpfs -o size=1m none "$1" && touch "$2" && cd / && exec adbd'
+    ready, programs = tmp_path / "ready", tmp_path / "real"
+    with (tmp_path / "adbd.log").open("w") as log:
+        daemon = subprocess.Popen([*unshare, "sh", "-c", script, "sh", phone, ready], stdout=log, stderr=log)
     try:
-        # Before that, a server would be started outside, and stay.
-        wait_for(lambda: Path(f"/proc/{daemon.pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink())
-        wait_for(connected)
+        # Before that, adb would start its server outside, where it stays.
+        wait_for(ready.exists)
         # nsenter needs a process in the namespace even after adbd has ended.
-        keeper = subprocess.Popen(["nsenter", "-t", str(daemon.pid), "-n", "sleep", "300"])
-        client.write_text(client.read_text().replace(str(daemon.pid), str(keeper.pid)))
+        keeper = subprocess.Popen(["nsenter", "-t", str(daemon.pid), "--net", "sleep", "300"])
+        programs.mkdir()
+        client = programs / "adb"
+        client.write_text(f'#!/bin/sh\nexec nsenter -t {keeper.pid} --net {shutil.which("adb")} "$@"\n')
+        client.chmod(0o755)
+        monkeypatch.setenv("PATH", str(programs), prepend=":")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "5099")
+        serial = "127.0.0.1:5555"
+        # The keeper is in the namespace when nsenter has become sleep.
+        wait_for(lambda: Path(f"/proc/{keeper.pid}/comm").read_text() == "sleep\n")
+        wait_for(lambda: connect(serial))
         yield serial, daemon
+        subprocess.run(["adb", "kill-server"], capture_output=True, check=False)
+        keeper.kill()
+        keeper.wait()
     finally:
-        if keeper:
-            subprocess.run(["adb", "kill-server"], capture_output=True, check=False)
-            keeper.kill()
-            keeper.wait()
         daemon.kill()
         daemon.wait()
-        log.close()
+
+
+def connect(serial):
+    subprocess.run(["adb", "connect", serial], capture_output=True, check=False)
+    done = subprocess.run(["adb", "-s", serial, "shell", "echo there"], capture_output=True, text=True, check=False)
+    return done.stdout == "there\n"
 
 
 def files_of(serial, folder):
@@ -478,10 +505,8 @@ def test_a_real_adbd_refuses_and_fills_up_as_a_phone_does(real, target, job, pho
     serial, _ = real
     with pytest.raises(MeasurementError, match="Failed to initialize"):
         target(serial).measure(job("refuse"))
-    wrong = tmp_path / "wrong"
-    wrong.write_bytes(b"\x7fELF\x02\x01\x01" + b"\0" * 9 + b"\x02\0\xff\xff\x01\0\0\0" + b"\0" * 100)
     with pytest.raises(DeviceError, match=r"cannot run .*Exec format error"):
-        target(serial, wrong).measure(job())
+        target(serial, wrong_binary(tmp_path)).measure(job())
     big = job()
     big.candidate.write_bytes(b"0" * 2_000_000)
     with pytest.raises(DeviceError, match=r"storage is full: .*No space left on device"):
@@ -490,10 +515,24 @@ def test_a_real_adbd_refuses_and_fills_up_as_a_phone_does(real, target, job, pho
 
 
 @pytest.mark.slow
+def test_a_real_adbd_stops_what_does_not_end(real, target, job, phone, monkeypatch):
+    serial, _ = real
+    monkeypatch.setattr(adb, "_RUN_SECONDS", 2.0)
+    slow = job()
+    slow.reference.write_text("hang\n")
+    with pytest.raises(MeasurementError, match="did not end within 2 s"):
+        target(serial).measure(slow)
+    assert files_of(serial, phone) == []
+    running = subprocess.run(["adb", "-s", serial, "shell", "ps ax"], capture_output=True, text=True, check=True).stdout
+    assert "sleep 60" not in running
+
+
+@pytest.mark.slow
 def test_a_real_adbd_that_ends_in_the_middle_is_gone(real, target, job):
     serial, daemon = real
     slow = job()
     slow.reference.write_text("hang\n")
-    threading.Timer(3, daemon.kill).start()
+    timer = threading.Timer(3, daemon.kill)
+    timer.start()
     with pytest.raises(DeviceError, match=f"the phone {serial} went away"):
         target(serial).measure(slow)

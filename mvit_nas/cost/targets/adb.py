@@ -54,6 +54,8 @@ _DEVICE = re.compile(
     r"|sideload|host|detached|unknown)\b",
     re.MULTILINE,
 )
+# How shells put it: Android's, mksh, ends with exit code 1 where others end with 126.
+_NOT_EXECUTABLE = re.compile(r"benchmark_model: (?:not executable|Exec format error|cannot execute)")
 # Printed by C++ streams, so 1.5 s is 1.5e+06.
 _NUMBER = r"(\d[\d.]*(?:e[+-]?\d+)?)"
 
@@ -165,7 +167,7 @@ class AdbTarget:
         if code == 0 and average:
             return round(average * 1000)
         saved = self._save(output)
-        if code in (126, 127):
+        if code in (126, 127) or _NOT_EXECUTABLE.search(output):
             raise DeviceError(
                 f"{serial} cannot run {self.benchmark}: {_last(output)}; give --adb-benchmark a build for its "
                 f"processor, see docs/latency.md (whole output: {saved})"
