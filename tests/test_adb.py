@@ -91,7 +91,7 @@ def test_a_round_is_one_average_of_each_in_nanoseconds_and_the_phone_is_left_as_
 
 def test_the_two_take_turns_at_going_first(fake, target, job):
     target().measure(job())
-    runs = re.findall(r"/(reference|candidate)'\S* --num_threads", (fake / "calls").read_text())
+    runs = re.findall(r"/(reference|candidate)\.tflite'\S* --num_threads", (fake / "calls").read_text())
     assert runs == ["reference", "candidate", "candidate", "reference"] * 2 + ["reference", "candidate"]
 
 
@@ -329,6 +329,21 @@ def test_a_model_that_the_runtime_refuses_is_this_measurements_error(fake, targe
     with pytest.raises(MeasurementError, match=f"candidate.tflite: benchmark_model ended with exit code 1: .*{words}"):
         target().measure(job("refuse"))
     assert list(phone.iterdir()) == []
+
+
+def test_a_run_that_crashes_after_its_result_counts_for_nothing(fake, target, job):
+    with pytest.raises(MeasurementError, match="benchmark_model ended with exit code 139"):
+        target().measure(job("crash"))
+
+
+def test_a_process_that_has_the_number_of_one_that_ended_is_left_alone(fake, target, job, tmp_path):
+    with subprocess.Popen(["sleep", "60"]) as bystander:
+        binary = tmp_path / "binary"
+        binary.write_text(f"#!/bin/sh\necho {bystander.pid} >pid\nexit 1\n")
+        with pytest.raises(MeasurementError, match="exit code 1"):
+            target(benchmark=binary).measure(job())
+        assert bystander.poll() is None
+        bystander.kill()
 
 
 def test_what_does_not_parse_is_shown_and_kept(fake, target, job):

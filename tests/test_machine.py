@@ -115,6 +115,8 @@ TEMPERATURES = [
     (zones(acpitz="27800", x86_pkg_temp="54000", pch_skylake="60000"), 54.0),
     (zones(acpitz="27800"), 27.8),
     (zones(battery="30000"), None),
+    (zones(soc="87", skin="36500"), 36.5),
+    (zones(**{"cpu-0-0-usr": "-40000", "cpu-0-1-usr": "0"}), None),
     (zones(**{"cpu-0-0-usr": ""}), None),
     ({}, None),
 ]

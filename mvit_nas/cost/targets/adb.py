@@ -121,7 +121,11 @@ class AdbTarget:
             raise InputError(f"only litert runs on a phone over adb, not {job.runtime}")
         benchmark, serial = self._benchmark(), _choose(self.serial)
         with _remote_folder(serial, self.folder) as folder:
-            files = {"benchmark_model": benchmark, "reference": job.reference, "candidate": job.candidate}
+            files = {
+                "benchmark_model": benchmark,
+                "reference.tflite": job.reference,
+                "candidate.tflite": job.candidate,
+            }
             for name, path in files.items():
                 _push(serial, path, f"{folder}/{name}")
             _must(serial, f"chmod 755 {shlex.quote(folder)}/benchmark_model")
@@ -143,10 +147,10 @@ class AdbTarget:
         return self.benchmark
 
     def _run(self, serial: str, folder: str, name: str, job: Job) -> int:
-        """Nanoseconds of an average inference of the artefact pushed as ``name``."""
+        """Nanoseconds of an average inference of the "reference" or the "candidate"."""
         command = [
             "./benchmark_model",
-            f"--graph={folder}/{name}",
+            f"--graph={folder}/{name}.tflite",
             f"--num_threads={job.threads}",
             f"--num_runs={_RUNS}",
             f"--min_secs={_SECONDS}",
