@@ -19,6 +19,41 @@ _LEAST_FREE_GIB = 0.5
 # Runnable tasks beyond this share of the cores leave none free to measure on.
 _BUSY_SHARE = 0.75
 _FIXED_GOVERNORS = {"performance", "userspace"}
+# Most specific first: on a Raspberry Pi, Hardware is BCM2835 whatever it has, and "model name" is "ARMv7 Processor".
+_PROCESSOR_KEYS = ("Model", "Hardware", "model name")
+# Arm's cores by "CPU part" (implementer 0x41), all that 64-bit Arm says of its processor; as lscpu has them.
+_ARM_CORES = {
+    "0xd03": "Cortex-A53",
+    "0xd04": "Cortex-A35",
+    "0xd05": "Cortex-A55",
+    "0xd07": "Cortex-A57",
+    "0xd08": "Cortex-A72",
+    "0xd09": "Cortex-A73",
+    "0xd0a": "Cortex-A75",
+    "0xd0b": "Cortex-A76",
+    "0xd0c": "Neoverse-N1",
+    "0xd0d": "Cortex-A77",
+    "0xd40": "Neoverse-V1",
+    "0xd41": "Cortex-A78",
+    "0xd44": "Cortex-X1",
+    "0xd46": "Cortex-A510",
+    "0xd47": "Cortex-A710",
+    "0xd48": "Cortex-X2",
+    "0xd49": "Neoverse-N2",
+    "0xd4d": "Cortex-A715",
+    "0xd4e": "Cortex-X3",
+    "0xd4f": "Neoverse-V2",
+    "0xd80": "Cortex-A520",
+    "0xd81": "Cortex-A720",
+    "0xd82": "Cortex-X4",
+    "0xd85": "Cortex-X925",
+    "0xd87": "Cortex-A725",
+}
+# Thermal zones of processors: coretemp, x86_pkg_temp, cpu-thermal, soc-thermal, cpuss-0-usr, tsens_tz_sensor1, BIG,
+# mtktscpu. "soc" alone is the battery's state of charge on Qualcomm's phones, in percent.
+_PROCESSOR_ZONE = re.compile(r"cpu|pkg|core|soc.?thermal|tsens|\b(?:big|mid|little)\b")
+# Zones that hold volts, amperes, a charge or the battery's temperature, which says nothing of the processor's.
+_OTHER_ZONE = re.compile(r"bat|bcl|vph|^soc$|charge|chg")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +96,17 @@ class Machine:
 def read_machine(
     files: Mapping[str, str], *, name: str, system: str, processor: str, cores: int, runtime_version: str = ""
 ) -> Machine:
-    """The machine that the texts of FILES describe, by path. ``processor`` is taken where /proc names none."""
+    """The machine that the texts of FILES describe, by path.
+
+    ``processor`` is taken where /proc names none, as on 64-bit Arm; the kinds of cores that it lists are added.
+    """
     meminfo = dict(re.findall(r"^(\w+):\s+(\d+) kB", files.get("/proc/meminfo", ""), re.MULTILINE))
     load = files.get("/proc/loadavg", "").split()
     governors = {text.strip() for path, text in files.items() if path.endswith("/scaling_governor")}
-    named = re.search(r"^(?:model name|Hardware|Model)\s*:\s*(.+)$", files.get("/proc/cpuinfo", ""), re.MULTILINE)
     return Machine(
         name=name,
         system=system,
-        processor=named[1].strip() if named else processor,
+        processor=_processor(files.get("/proc/cpuinfo", ""), processor),
         cores=cores,
         governor=", ".join(sorted(governors)) or None,
         temperature_celsius=_temperature(files),
@@ -79,15 +116,31 @@ def read_machine(
     )
 
 
+def _processor(cpuinfo: str, otherwise: str) -> str:
+    values = {key: re.findall(rf"^{key}\s*:\s*(.*\S)", cpuinfo, re.MULTILINE) for key in _PROCESSOR_KEYS}
+    name = next((found[0] for key in _PROCESSOR_KEYS if (found := values[key])), otherwise)
+    makers, parts = (re.findall(rf"^CPU {key}\s*:\s*(\w+)", cpuinfo, re.MULTILINE) for key in ("implementer", "part"))
+    # Without their numbers: cores that are switched off for now are not listed.
+    cores = sorted({_core(maker, part) for maker, part in zip(makers, parts, strict=False)})
+    return f"{name} ({' + '.join(cores)})" if cores else name
+
+
+def _core(maker: str, part: str) -> str:
+    return _ARM_CORES.get(part, part) if maker == "0x41" else f"{maker}/{part}"
+
+
 def _temperature(files: Mapping[str, str]) -> float | None:
     """The hottest of the processor's sensors, or of all where none is named after it."""
-    degrees: dict[str, float] = {}
+    processor: list[float] = []
+    others: list[float] = []
     for path, text in files.items():
-        if path.endswith("/temp") and re.fullmatch(r"-?\d+", text.strip()):
-            kind = files.get(path.removesuffix("temp") + "type", "").strip().lower()
-            value = int(text)
-            # Thousandths of a degree by the kernel's interface; some vendors' drivers give whole degrees.
-            degrees[f"{path} {kind}"] = value / 1000 if abs(value) > 1000 else float(value)
-    processor = [value for name, value in degrees.items() if re.search(r"cpu|pkg|soc|core", name.partition(" ")[2])]
-    found = processor or list(degrees.values())
-    return max(found, default=None)
+        if not path.endswith("/temp") or not re.fullmatch(r"-?\d+", text.strip()):
+            continue
+        kind = files.get(path.removesuffix("temp") + "type", "").strip().lower()
+        value = int(text)
+        # Thousandths of a degree by the kernel's interface; some vendors' drivers give tenths or whole degrees.
+        degrees = value / 1000 if abs(value) >= 1000 else value / 10 if abs(value) >= 200 else float(value)
+        # A sensor that is switched off says 0, -40 or -273.
+        if 0 < degrees < 150 and not _OTHER_ZONE.search(kind):
+            (processor if _PROCESSOR_ZONE.search(kind) else others).append(degrees)
+    return max(processor or others, default=None)
