@@ -401,14 +401,16 @@ def devices(
     """List this host, the phones that adb sees and the machines you name, and whether to trust them now."""
     from mvit_nas.jobs import devices as job
 
-    found = job.devices(tuple(targets or []))
+    found, hint = job.devices(tuple(targets or []))
     if as_json:
-        print(json.dumps({"devices": [device.to_dict() for device in found]}, indent=2, allow_nan=False))
+        print(json.dumps({"devices": [device.to_dict() for device in found], "hint": hint}, indent=2, allow_nan=False))
         return
     for device in found:
         print(device.target)
         for line in device.lines():
             print(f"  {line}")
+    if hint:
+        print(hint)
 
 
 @app.command()
@@ -637,41 +639,53 @@ def _print_latencies(outcome: "LatencyOutcome") -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("network")
     table.add_column("runtime", no_wrap=True)
-    for title in ("ms (95 % interval)", "p90", "size", "delegated"):
-        table.add_column(title, justify="right", no_wrap=True)
     with_accuracy = any(one.accuracy is not None for one in outcome.measurements)
-    if with_accuracy:
-        table.add_column("accuracy", justify="right", no_wrap=True)
+    for title in ("ms (95 % interval)", "accuracy" if with_accuracy else "p90", "size", "delegated"):
+        table.add_column(title, justify="right", no_wrap=True)
     for one in outcome.measurements:
-        table.add_row(*(Text(cell) for cell in _latency_cells(one)[: 6 + with_accuracy]))
+        table.add_row(*(Text(cell) for cell in _latency_cells(one, with_accuracy=with_accuracy)))
     for line in _condition_lines(outcome):
         console.print(Text(line))
     console.print(table)
-    for one in outcome.measurements:
-        if one.stages is not None:
-            parts = ", ".join(f"{stage} {ms:#.3g}" for stage, ms in one.stages.items())
-            console.print(Text(f"{one.model} on {one.runtime}, ms by stage: {parts}"))
+    if any(one.stages is not None for one in outcome.measurements):
+        console.print(_stages_table(outcome))
     for verdict in outcome.verdicts:
         times = f"{verdict.ratio:.2f} of its time ({verdict.low:.2f} to {verdict.high:.2f})"
-        console.print(Text(f"{verdict.runtime}{' int8' * verdict.int8}: {verdict.words}: {times}"))
+        console.print(Text(f"{verdict.runtime}: {verdict.words}: {times}"))
 
 
-def _latency_cells(one: "Measurement") -> list[str]:
+def _stages_table(outcome: "LatencyOutcome") -> Table:
+    """Milliseconds by stage."""
+    rows = [one for one in outcome.measurements if one.stages is not None]
+    names = list(dict.fromkeys(name for one in rows for name in one.stages or {}))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="ms by stage", title_justify="left")
+    table.add_column("network")
+    table.add_column("runtime", no_wrap=True)
+    for name in names:
+        table.add_column(name.removeprefix("stages."), justify="right", no_wrap=True)
+    for one in rows:
+        stages = one.stages or {}
+        cells = [one.model, one.runtime, *(f"{stages[name]:.2f}" if name in stages else "-" for name in names)]
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _latency_cells(one: "Measurement", *, with_accuracy: bool) -> list[str]:
     """A row of the table."""
     runtime = one.runtime + " int8" * one.int8
     if one.measured is None:
-        return [one.model, runtime, "not measured", "-", "-", "-", "-"]
+        return [one.model, runtime, "not measured", "-", "-", "-"]
     latency, artefact = one.measured.latency, one.measured.artefact
     marks = "*" * (latency.contended or latency.drifted or not latency.agreed)
     share = artefact.quantised if one.int8 else artefact.delegated
+    accuracy = "-" if one.accuracy is None else f"{100 * one.accuracy:.1f} %"
     return [
         one.model,
         runtime,
         f"{latency.median_ms:#.3g}{marks} ({latency.low_ms:#.3g} to {latency.high_ms:#.3g})",
-        f"{latency.p90_ms:#.3g}",
+        accuracy if with_accuracy else f"{latency.p90_ms:#.3g}",
         f"{artefact.size_bytes / 1e6:.1f} MB",
-        "-" if share is None else f"{100 * share:.0f} %",
-        "-" if one.accuracy is None else f"{100 * one.accuracy:.1f} %",
+        "-" if share is None else f"{100 * share:.0f} %" + " int8" * one.int8,
     ]
 
 
@@ -702,7 +716,7 @@ def _condition_lines(outcome: "LatencyOutcome") -> Iterator[str]:
     if any(flags.values()):
         yield f"* {'; '.join(words for words, holds in flags.items() if holds)}"
     if any(one.int8 for one in measured):
-        yield "delegated, of int8: the share of the products that run in integers"
+        yield "int8 under delegated: the share of the convolutions and products that run in integers"
 
 
 def _latency_document(outcome: "LatencyOutcome") -> dict[str, Any]:
@@ -724,7 +738,7 @@ def _latency_document(outcome: "LatencyOutcome") -> dict[str, Any]:
     return {
         "measurements": [plain(one) for one in outcome.measurements],
         "verdicts": [
-            {"runtime": one.runtime, "int8": one.int8, "one": one.one, "other": one.other, "ratio": one.ratio}
+            {"runtime": one.runtime, "one": one.one, "other": one.other, "ratio": one.ratio}
             | {"interval": [one.low, one.high], "verdict": one.words}
             for one in outcome.verdicts
         ],

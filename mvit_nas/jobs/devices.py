@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mvit_nas.cost.targets.adb import phones
 from mvit_nas.cost.targets.known import find_target
 from mvit_nas.cost.targets.machine import Machine
 from mvit_nas.cost.targets.python import PythonTarget
@@ -43,24 +44,29 @@ class Device:
             "load": None if machine.load is None else f"{machine.load:.2f}",
         }
         yield ", ".join(f"{name} {value or 'unknown'}" for name, value in parts.items())
-        yield f"runtimes: {', '.join(f'{name} {version}' for name, version in self.runtimes.items()) or 'none'}"
+        if not self.target.startswith("adb"):
+            yield f"runtimes: {', '.join(f'{name} {version}' for name, version in self.runtimes.items()) or 'none'}"
         doubts = machine.doubts
         yield "a measurement here can be trusted now" if not doubts else f"not to be trusted now: {'; '.join(doubts)}"
 
 
-def devices(targets: tuple[str, ...]) -> list[Device]:
-    """This host, then ``targets``."""
-    return [_device(name) for name in dict.fromkeys(("host", *targets))]
+def devices(targets: tuple[str, ...]) -> tuple[list[Device], str]:
+    """This host, the phones that adb lists, then ``targets``; and a hint where adb is not installed, else ""."""
+    listed, hint = phones()
+    found = [
+        Device(target=f"adb:{phone.serial}", machine=phone.machine, runtimes={}, problem=phone.advice)
+        for phone in listed
+    ]
+    named = [_device(name) for name in dict.fromkeys(targets) if name not in {device.target for device in found}]
+    return [_device("host"), *found, *named], hint
 
 
 def _device(name: str) -> Device:
     target = find_target(name)
     try:
-        if isinstance(target, PythonTarget):
-            machine, runtimes = target.survey()
-        else:
-            machine = target.machine("litert")
-            runtimes = {"litert": machine.runtime_version}
+        if not isinstance(target, PythonTarget):
+            raise DeviceError("adb lists no such phone")
+        machine, runtimes = target.survey()
     except DeviceError as error:
         return Device(target=name, machine=None, runtimes={}, problem=str(error))
     return Device(target=name, machine=machine, runtimes=runtimes, problem="")

@@ -13,6 +13,7 @@ from mvit_nas.cost.runtimes.runtime import Runtime
 from mvit_nas.errors import DeviceError, InputError, MvitNasError, PartialError
 from mvit_nas.jobs.choices import find_choices
 from mvit_nas.jobs.setup import make_meter
+from mvit_nas.jobs.trained import Trainer
 from mvit_nas.search.artefacts import artefact_of
 from mvit_nas.search.meter import Measured, Meter
 from mvit_nas.settings import LatencySettings
@@ -69,7 +70,6 @@ class Verdict:
     """How many times as long as ``other`` the ``one`` takes on a runtime, with the 95 % interval of that ratio."""
 
     runtime: str
-    int8: bool
     one: str
     other: str
     ratio: float
@@ -102,6 +102,7 @@ def measure(options: LatencyOptions, *, say: Callable[[str], None], should_stop:
     """
     subjects = _subjects(options)
     meters = _meters(options, subjects, say=say)
+    trainer = Trainer(options.data, options.schedule, meters[0], say=say, stop=should_stop) if options.int8 else None
     found: list[Measurement] = []
     stopped = ""
     for subject, meter in itertools.product(subjects, meters):
@@ -110,8 +111,9 @@ def measure(options: LatencyOptions, *, say: Callable[[str], None], should_stop:
         if should_stop():
             stopped = "stopped between two measurements; "
             break
-        say(f"measuring {subject.name} on {meter.runtime.title}{' int8' * meter.int8}")
-        found.append(_measure(subject, meter, by_stage=options.by_stage))
+        what = f"{subject.name} on {meter.runtime.title}{' int8' * meter.int8}"
+        say(f"measuring {what}")
+        found.append(_measure(subject, meter, trainer, by_stage=options.by_stage))
         if isinstance(found[-1].error, DeviceError):
             stopped = f"{found[-1].error}; "
             break
@@ -172,11 +174,14 @@ def _meters(options: LatencyOptions, subjects: list[Subject], *, say: Callable[[
     return meters
 
 
-def _measure(subject: Subject, meter: Meter, *, by_stage: bool) -> Measurement:
-    measured, stages, error = None, None, None
+def _measure(subject: Subject, meter: Meter, trainer: Trainer | None, *, by_stage: bool) -> Measurement:
+    measured, stages, accuracy, error = None, None, None, None
     try:
-        if subject.arch is not None:
+        if subject.arch is not None and trainer is not None:
+            measured, accuracy = trainer.trained(subject.name, subject.arch).measure(meter)
+        elif subject.arch is not None:
             measured = meter.latency(subject.arch, classes=subject.classes)
+        if subject.arch is not None:
             stages = meter.stages(subject.arch, classes=subject.classes) if by_stage else None
         elif subject.file is not None:
             measured = meter.measure(
@@ -189,7 +194,7 @@ def _measure(subject: Subject, meter: Meter, *, by_stage: bool) -> Measurement:
         runtime=meter.runtime.name,
         int8=meter.int8,
         target=meter.target.name,
-        accuracy=None,
+        accuracy=accuracy,
         conditions={} if measured is None else meter.conditions(),
         measured=measured,
         stages=stages,
@@ -211,8 +216,8 @@ def _verdicts(found: list[Measurement]) -> list[Verdict]:
     for (one, one_latency), (other, other_latency) in itertools.combinations(
         sorted(measured, key=lambda pair: pair[1].median_ms), 2
     ):
-        if (one.runtime, one.int8) == (other.runtime, other.int8):
+        if one.runtime == other.runtime and (one.int8 == other.int8 or one.model == other.model):
             low, ratio, high = ratio_interval(one_latency, other_latency)
-            shared: Any = {"runtime": one.runtime, "int8": one.int8}
-            verdicts.append(Verdict(**shared, one=one.model, other=other.model, ratio=ratio, low=low, high=high))
+            names = (one.model + " int8" * one.int8, other.model + " int8" * other.int8)
+            verdicts.append(Verdict(runtime=one.runtime, one=names[0], other=names[1], ratio=ratio, low=low, high=high))
     return verdicts

@@ -22,6 +22,7 @@ from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import SearchSpace, fix_image_size, load_space
 from mvit_nas.cost.runtimes.known import default_runtime, find_runtime
+from mvit_nas.cost.targets.adb import AdbTarget
 from mvit_nas.cost.targets.known import find_target
 from mvit_nas.errors import DeviceError, InputError
 from mvit_nas.nn.mobilevit import build
@@ -108,8 +109,10 @@ def make_meter(
     say: Callable[[str], None],
 ) -> Meter:
     """What measures latency by ``settings``, each to ``precision``. Raises InputError and DeviceError."""
-    runtime = find_runtime(settings.runtime) if settings.runtime else default_runtime()
     target = find_target(settings.target, adb_benchmark=settings.adb_benchmark)
+    # A phone over adb runs LiteRT's own program.
+    chosen = settings.runtime or ("litert" if isinstance(target, AdbTarget) else default_runtime().name)
+    runtime = find_runtime(chosen)
     return Meter(runtime, target, threads=settings.threads, precision=precision, seconds=seconds, int8=int8, say=say)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.cost.bench import LOADERS
+from mvit_nas.cost.runtimes.quiet import refusals
 from mvit_nas.cost.runtimes.runtime import Runtime
 from mvit_nas.errors import MeasurementError
 from mvit_nas.nn.inference import for_inference
@@ -82,13 +83,9 @@ def artefact_of(runtime: Runtime, path: Path) -> Artefact:
 
 def outputs(runtime: Runtime, path: Path, images: Tensor) -> np.ndarray:
     """Logits [N, classes] of the artefact at ``path`` on this host for ``images`` [N, 3, H, W], one at a time."""
-    try:
+    with refusals(runtime.title, "run"):
         network = LOADERS[runtime.name][1](path.read_bytes(), 1)()
         return np.concatenate([np.asarray(network(image[None].contiguous().numpy())).copy() for image in images])
-    except Exception as error:
-        raise MeasurementError(
-            f"{runtime.title} refuses the model: {' '.join(f'{type(error).__name__}: {error}'.split())}"
-        ) from error
 
 
 @functools.cache

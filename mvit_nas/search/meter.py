@@ -158,7 +158,7 @@ class Meter:
     def _reference(self) -> tuple[Artefact, Path]:
         """The reference's artefact, kept beside the cache: some runtimes take long to export it."""
         arch = with_values(PRESETS[REFERENCE], {"image_size": _REFERENCE_SIDE})
-        key = self._artefact_key(arch, _REFERENCE_CLASSES)
+        key = self._artefact_key(arch, _REFERENCE_CLASSES) | {"int8": False}  # one scale for float32 and int8
         known = self._cache.get(key)
         folder = self._folder / "artefacts"
         folder.mkdir(parents=True, exist_ok=True)
@@ -169,7 +169,7 @@ class Meter:
         self._say(f"exporting the reference, {REFERENCE} at {_REFERENCE_SIDE} px, for {self.runtime.title}")
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             path = Path(temporary) / f"reference{self.runtime.suffix}"
-            artefact = export(self.runtime, arch, path, classes=_REFERENCE_CLASSES, int8=self.int8)
+            artefact = export(self.runtime, arch, path, classes=_REFERENCE_CLASSES, int8=False)
             kept = path.rename(folder / f"{artefact.digest}{self.runtime.suffix}")
         self._cache.put(key, asdict(artefact))
         return artefact, kept

@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from mvit_nas.cost.bench import Round
 from mvit_nas.cost.targets.machine import FILES, Machine, read_machine
-from mvit_nas.cost.targets.target import Job, Round
+from mvit_nas.cost.targets.target import Job
 from mvit_nas.errors import DeviceError, InputError, MeasurementError
 
 _LEAST_ROUNDS = 5

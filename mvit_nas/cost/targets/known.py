@@ -2,15 +2,19 @@
 
 from pathlib import Path
 
+from mvit_nas.cost.targets.adb import AdbTarget
 from mvit_nas.cost.targets.python import over_ssh, this_host
 from mvit_nas.cost.targets.target import Target
 from mvit_nas.errors import InputError
 
 
 def find_target(text: str, *, adb_benchmark: Path | None = None) -> Target:
-    """The target "host", "ssh://user@host" or "adb:SERIAL"; InputError for anything else."""
+    """The target "host", "ssh://user@host", "adb:SERIAL" or "adb" for the only phone; InputError otherwise."""
     if text == "host":
         return this_host()
     if text.startswith("ssh://"):
         return over_ssh(text)
+    kind, _, serial = text.partition(":")
+    if kind == "adb":
+        return AdbTarget(serial=serial, benchmark=adb_benchmark)
     raise InputError(f"--target {text}: write host, ssh://user@host or adb:SERIAL")
