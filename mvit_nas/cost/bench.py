@@ -112,13 +112,17 @@ Fresh = Callable[[], Network]
 
 
 def _load_torch(artefact: bytes, threads: int) -> Fresh:
+    import warnings
+
     import torch
 
     torch.set_num_threads(threads)
     module = torch.export.load(io.BytesIO(artefact)).module()
 
     def fresh() -> Network:
-        copied = copy.deepcopy(module)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own: what it copies holds a class that it deprecates
+            copied = copy.deepcopy(module)
 
         def network(images: Any) -> Any:
             with torch.inference_mode():

@@ -74,7 +74,7 @@ def delegated(path: Path) -> float:
     program = _program(path)
     inside = sum(len(graph["xnodes"]) for graph in _graphs(program))
     steps = program.execution_plan[0].chains[0].instructions
-    outside = sum(type(step.instr_args).__name__ == "KernelCall" for step in steps)
+    outside: int = sum(type(step.instr_args).__name__ == "KernelCall" for step in steps)
     return inside / (inside + outside)
 
 
