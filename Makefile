@@ -18,6 +18,7 @@ slow:  ## minutes to an hour: what CI leaves out
 
 bench:  ## speed of the model against others, as ratios in one run, and of counting; whether intervals keep their word
 	python benchmarks/model_speed.py
+	python benchmarks/runtime_speed.py
 	python benchmarks/count_speed.py
 	python benchmarks/ablation_statistics.py
 

@@ -33,6 +33,13 @@ OWNERS = {
     "rich": {"cli.py"},
     "jinja2": {"results/report.py"},
     "statsmodels": {"results/stats.py"},
+    "onnx": {"cost/runtimes/onnx.py"},
+    "onnxruntime": {"cost/runtimes/onnx.py", "cost/bench.py"},
+    "litert_torch": {"cost/runtimes/litert.py"},
+    "ai_edge_quantizer": {"cost/runtimes/litert.py"},
+    "ai_edge_litert": {"cost/runtimes/litert.py", "cost/bench.py"},
+    "executorch": {"cost/runtimes/executorch.py", "cost/bench.py"},
+    "torchao": {"cost/runtimes/executorch.py"},
 }
 FOLDERS = {"pandas": "results/", "plotly": "results/"}
 
@@ -75,6 +82,12 @@ def run(code):
 def test_importing_the_package_and_the_command_line_loads_nothing_heavy():
     heavy = "{'torch', 'optuna', 'pandas', 'plotly', 'numpy', 'fvcore', 'sklearn', 'pyarrow'}"
     assert run(f"import sys, mvit_nas, mvit_nas.cli; print(sorted({heavy} & set(sys.modules)))") == "[]\n"
+
+
+def test_knowing_the_runtimes_loads_none():
+    heavy = "{'onnx', 'onnxruntime', 'litert_torch', 'ai_edge_litert', 'executorch', 'torchao', 'jax'}"
+    code = f"import sys, mvit_nas.cost.runtimes.known as k; [k.is_installed(r) for r in k.RUNTIMES.values()]; print(sorted({heavy} & set(sys.modules)))"
+    assert run(code) == "[]\n"
 
 
 def test_the_public_names_are_there_and_others_are_not():

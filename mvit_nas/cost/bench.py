@@ -196,13 +196,17 @@ def about_machine(patterns: list[str]) -> dict[str, Any]:
 
 
 def _load_torch(artefact: bytes, threads: int) -> Fresh:
+    import warnings
+
     import torch
 
     torch.set_num_threads(threads)
     module = _program(artefact)
 
     def fresh() -> Network:
-        copied = copy.deepcopy(module)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own: what it copies holds a class that it deprecates
+            copied = copy.deepcopy(module)
 
         def network(images: Any) -> Any:
             with torch.inference_mode():

@@ -72,7 +72,7 @@ def quantise(model: nn.Module, images: Tensor, path: Path) -> None:
 def delegated(path: Path) -> float:
     """The share of the operators at ``path`` that XNNPACK runs."""
     program = _program(path)
-    inside = sum(len(graph["xnodes"]) for graph in _graphs(program))
+    inside: int = sum(len(graph["xnodes"]) for graph in _graphs(program))
     steps = program.execution_plan[0].chains[0].instructions
     outside = sum(type(step.instr_args).__name__ == "KernelCall" for step in steps)
     return inside / (inside + outside)

@@ -8,16 +8,18 @@ from torch import nn
 from mvit_nas.cost.runtimes.quiet import refusals
 from mvit_nas.cost.runtimes.runtime import Runtime
 
+_TITLE = "PyTorch"
+
 
 def export(model: nn.Module, images: torch.Tensor, path: Path) -> None:
     """Write ``model`` as an exported program (.pt2)."""
-    with refusals("PyTorch", "export"):
+    with refusals(_TITLE, "export"):
         torch.export.save(torch.export.export(model, (images,)), path)
 
 
 RUNTIME = Runtime(
     name="torch",
-    title="PyTorch",
+    title=_TITLE,
     extra="",
     modules=(),
     suffix=".pt2",
