@@ -20,7 +20,14 @@ from typer.core import TyperCommand
 
 from mvit_nas import __version__
 from mvit_nas.errors import InputError, InterruptedCleanlyError, MvitNasError
-from mvit_nas.settings import LatencySettings, parse_cost, parse_objectives, parse_precision, parse_seeds
+from mvit_nas.settings import (
+    LatencySettings,
+    parse_cost,
+    parse_front_runtimes,
+    parse_objectives,
+    parse_precision,
+    parse_seeds,
+)
 from mvit_nas.units import format_count, format_metric, format_seconds, parse_budget, parse_seconds
 
 if TYPE_CHECKING:
@@ -139,7 +146,11 @@ def search(
     adb_benchmark: _BenchmarkOption = None,
     measure_front: Annotated[
         str,
-        typer.Option(metavar="LIST", help="Further runtimes on which the front is timed: litert,executorch."),
+        typer.Option(
+            metavar="LIST",
+            help="Further runtimes on which the front is timed, each with its own target where need be: "
+            "executorch,litert@adb:SERIAL.",
+        ),
     ] = "",
     name: Annotated[str | None, typer.Option(help="Name of the study. Without it: from data and budget.")] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where experiments/ and reports/ are written.")] = Path(),
@@ -154,7 +165,7 @@ def search(
     goals = parse_objectives(objectives)
     seconds = None if timeout is None else parse_seconds(timeout)
     timing = LatencySettings(runtime=runtime, target=target, threads=threads, adb_benchmark=adb_benchmark)
-    further = tuple(dict.fromkeys(name.strip() for name in measure_front.split(",") if name.strip()))
+    further = parse_front_runtimes(measure_front)
     # torch and optuna load here: a misspelt flag is answered at once.
     from mvit_nas.jobs import search as job
 

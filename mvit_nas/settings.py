@@ -174,6 +174,16 @@ def parse_precision(text: str) -> float:
     return float(match[1]) / 100
 
 
+def parse_front_runtimes(text: str) -> tuple[str, ...]:
+    """The runtimes of "litert,executorch" or "litert@adb:SERIAL", each on a target of its own where one is named."""
+    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    names = [part.partition("@")[0] for part in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"--measure-front {text}: {name} stands there twice")
+    return found
+
+
 def parse_objectives(text: str) -> tuple[str, ...]:
     """Objectives from "accuracy,macs,latency": accuracy is always among them."""
     names = [_ALIASES.get(part.strip(), part.strip()) for part in text.split(",") if part.strip()]

@@ -1,5 +1,7 @@
 """``mvit-nas search``: a study, its table kept up to date, and its report."""
 
+import itertools
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,9 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from mvit_nas.errors import InputError, MvitNasError, PartialError
+from mvit_nas.arch.config import from_dict
+from mvit_nas.errors import (
+    CostError,
+    InputError,
+    InterruptedCleanlyError,
+    MeasurementError,
+    MvitNasError,
+    PartialError,
+)
 from mvit_nas.jobs.setup import (
     COARSE,
+    FINE,
     MEASURING_SECONDS,
     Setup,
     StepCost,
@@ -18,6 +29,7 @@ from mvit_nas.jobs.setup import (
     claimed,
     keep_settings,
     make_folders,
+    make_meter,
     plain_row,
     provenance,
     set_up,
@@ -25,14 +37,17 @@ from mvit_nas.jobs.setup import (
     try_step,
 )
 from mvit_nas.results.findings import IDEAL, MAXIMISE, front_rows
-from mvit_nas.results.pareto import hypervolume
+from mvit_nas.results.pareto import hypervolume, near_front
 from mvit_nas.results.report import write_report
 from mvit_nas.results.table import complete, make_table
 from mvit_nas.search.feasible import Design, Feasible, presets_within, sample_feasible
+from mvit_nas.search.meter import Meter
 from mvit_nas.search.study import Limits, Row, Search, Study
 from mvit_nas.settings import Experiment, LatencySettings, check_name, default_name
 from mvit_nas.units import Budget
 
+# A network is near the front that would be on it if its costs were this share less.
+_NEAR = 0.05
 # The dearest candidate's latency times this is where the hypervolume's axis of latency begins.
 _LATENCY_MARGIN = 1.25
 
@@ -109,11 +124,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Everything that a search needs before the first trial."""
+    """Everything that a search needs before the first trial. ``further`` measure the front, by runtime."""
 
     experiment: Experiment
     setup: Setup
     feasible: Feasible
+    further: Mapping[str, Meter]
 
 
 def prepare(options: SearchOptions, *, say: Callable[[str], None]) -> Prepared:
@@ -147,7 +163,23 @@ def prepare(options: SearchOptions, *, say: Callable[[str], None]) -> Prepared:
         trials=options.trials,
         timeout_seconds=options.timeout_seconds,
     )
-    return Prepared(experiment=experiment, setup=setup, feasible=feasible)
+    return Prepared(
+        experiment=experiment, setup=setup, feasible=feasible, further=_further_meters(options, evaluator.meter, say)
+    )
+
+
+def _further_meters(options: SearchOptions, meter: Meter, say: Callable[[str], None]) -> dict[str, Meter]:
+    """What measures the front, by runtime. Raises InputError and DeviceError for what is not there."""
+    found = {}
+    for text in options.measure_front:
+        runtime, at, target = text.partition("@")
+        if runtime == meter.runtime.name:
+            raise InputError(f"--measure-front {text}: every candidate is timed on {runtime} already")
+        settings = replace(options.latency, runtime=runtime, target=target if at else options.latency.target)
+        found[runtime] = make_meter(settings, precision=FINE, say=say)
+        for doubt in found[runtime].machine.doubts:
+            say(f"note: {found[runtime].target.name}: {doubt}")
+    return found
 
 
 def search(
@@ -187,7 +219,7 @@ def _search(
     spent_before = sum(row["seconds"] for row in study.rows())
     reference = _hypervolume_reference(prepared)
     evaluator = prepared.setup.evaluator
-    environment = provenance(prepared.setup, experiment) | {"hypervolume_reference": reference}
+    environment = provenance(prepared.setup, experiment) | {"hypervolume_reference": reference, "front_latency": {}}
     if "latency_ms" in experiment.objectives:
         environment["latency"] = evaluator.meter.conditions()
 
@@ -210,8 +242,10 @@ def _search(
     error: MvitNasError | None = None
     try:
         rows = job.run()
+        _measure_front(rows, prepared, environment, write, say=say, should_stop=should_stop)
     except MvitNasError as raised:
-        error, rows = raised, study.rows()
+        error = raised
+        rows = job.rows
     table = make_table(rows)
     if error is not None and complete(table).empty:
         raise error
@@ -228,6 +262,46 @@ def _search(
         report=report,
         error=error,
     )
+
+
+def _measure_front(
+    rows: list[Row],
+    prepared: Prepared,
+    environment: dict[str, Any],
+    write: Callable[[list[Row]], object],
+    *,
+    say: Callable[[str], None],
+    should_stop: Callable[[], bool],
+) -> None:
+    """Measure the front, and what is within 5 % of it, on the further runtimes; into ``rows`` and ``environment``.
+
+    A network that cannot be measured is noted and the others go on. Raises DeviceError where a device is gone: what
+    was measured is in the rows, and the rest is measured with --resume.
+    """
+    objectives = prepared.experiment.objectives
+    trained = [row for row in rows if row["state"] == "complete"]
+    values = np.array([[row[name] for name in objectives] for row in trained], dtype=float)
+    chosen = near_front(values.reshape(-1, len(objectives)), [MAXIMISE[name] for name in objectives], _NEAR)
+    for (runtime, meter), row in itertools.product(
+        prepared.further.items(), [row for row, near in zip(trained, chosen, strict=True) if near]
+    ):
+        if should_stop():
+            raise InterruptedCleanlyError("stopped between two measurements of the front")
+        say(f"measuring {row['name'] or row['arch_id']} on {meter.runtime.title}")
+        try:
+            arch = from_dict(json.loads(row["arch"]))
+            latency = meter.latency(arch, classes=prepared.setup.evaluator.classes).latency
+        except (MeasurementError, CostError) as error:
+            row[f"latency_note.{runtime}"] = str(error)
+        else:
+            found = {
+                "latency_ms": latency.median_ms,
+                "latency_low_ms": latency.low_ms,
+                "latency_high_ms": latency.high_ms,
+            }
+            row.update({f"{column}.{runtime}": value for column, value in found.items()})
+        environment["front_latency"][runtime] = meter.conditions()
+        write(rows)
 
 
 def plan(options: SearchOptions, *, say: Callable[[str], None]) -> Plan:

@@ -28,6 +28,22 @@ def front(values: Floats, maximise: Sequence[bool]) -> NDArray[np.bool_]:
     return mask
 
 
+def near_front(values: Floats, maximise: Sequence[bool], slack: float) -> NDArray[np.bool_]:
+    """Mask of the rows that would be on the front if alone their costs, what is not maximised, were ``slack`` less.
+
+    ``slack`` is a share. The front itself is among them.
+    """
+    costs = _as_costs(values, maximise)
+    mask = np.zeros(len(costs), dtype=bool)
+    measured = np.flatnonzero(~np.isnan(costs).any(axis=1))
+    eased = np.where(np.asarray(maximise, dtype=bool), costs, costs * (1 - slack))
+    for row in measured:
+        others = costs[measured[measured != row]]
+        beaten = (others <= eased[row]).all(axis=1) & (others < eased[row]).any(axis=1)
+        mask[row] = not beaten.any()
+    return mask
+
+
 def hypervolume(
     values: Floats, reference: Sequence[float], *, maximise: Sequence[bool], ideal: Sequence[float]
 ) -> float:

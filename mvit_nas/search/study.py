@@ -166,6 +166,11 @@ class Search:
         self._rows = study.rows()
         self._seen = {row["arch_id"] for row in self._rows if row["state"] in ("complete", "failed", "over_budget")}
 
+    @property
+    def rows(self) -> list[Row]:
+        """All rows so far."""
+        return self._rows
+
     def run(self) -> list[Row]:
         """All rows of the study when the trials are done, the time is up or the space is exhausted.
 
