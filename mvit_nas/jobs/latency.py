@@ -12,7 +12,7 @@ from mvit_nas.cost.runtimes.known import RUNTIMES, find_runtime
 from mvit_nas.cost.runtimes.runtime import Runtime
 from mvit_nas.errors import DeviceError, InputError, MvitNasError, PartialError
 from mvit_nas.jobs.choices import find_choices
-from mvit_nas.jobs.setup import make_meter
+from mvit_nas.jobs.setup import make_meter, runtime_for
 from mvit_nas.jobs.trained import Trainer
 from mvit_nas.search.artefacts import artefact_of
 from mvit_nas.search.meter import Measured, Meter
@@ -149,15 +149,13 @@ def _meters(options: LatencyOptions, subjects: list[Subject], *, say: Callable[[
     """One for each runtime that was named, or that a file needs; and one for its int8 where that was asked for."""
     names = list(options.runtimes)
     files = [subject.file for subject in subjects if subject.file is not None]
-    if not names and len(files) < len(subjects):
-        names = [""]
-    for file in files:
-        needed = next(runtime.name for runtime in RUNTIMES.values() if runtime.suffix == file.suffix)
-        names += [needed] if needed not in names and not options.runtimes else []
-    for name in filter(None, names):
+    if not names:
+        names += [runtime_for(options.latency).name] * (len(files) < len(subjects))
+        names += [runtime.name for runtime in RUNTIMES.values() if any(f.suffix == runtime.suffix for f in files)]
+    for name in names:
         find_runtime(name)
     meters = []
-    for name in names:
+    for name in dict.fromkeys(names):
         settings = replace(options.latency, runtime=name)
         for int8 in (False, True) if options.int8 else (False,):
             meter = make_meter(settings, precision=options.precision, seconds=options.seconds, int8=int8, say=say)

@@ -22,7 +22,7 @@ from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import SearchSpace, fix_image_size, load_space
 from mvit_nas.cost.runtimes.known import default_runtime, find_runtime
-from mvit_nas.cost.targets.adb import AdbTarget
+from mvit_nas.cost.runtimes.runtime import Runtime
 from mvit_nas.cost.targets.known import find_target
 from mvit_nas.errors import DeviceError, InputError
 from mvit_nas.nn.mobilevit import build
@@ -100,6 +100,13 @@ def set_up(
     return Setup(data=images, space=found, schedule=plan, evaluator=evaluator)
 
 
+def runtime_for(settings: LatencySettings) -> Runtime:
+    """The runtime that was named, else LiteRT for a phone, else what is installed here."""
+    if settings.runtime:
+        return find_runtime(settings.runtime)
+    return find_runtime("litert") if settings.target.startswith("adb") else default_runtime()
+
+
 def make_meter(
     settings: LatencySettings,
     *,
@@ -110,9 +117,7 @@ def make_meter(
 ) -> Meter:
     """What measures latency by ``settings``, each to ``precision``. Raises InputError and DeviceError."""
     target = find_target(settings.target, adb_benchmark=settings.adb_benchmark)
-    # A phone over adb runs LiteRT's own program.
-    chosen = settings.runtime or ("litert" if isinstance(target, AdbTarget) else default_runtime().name)
-    runtime = find_runtime(chosen)
+    runtime = runtime_for(settings)
     return Meter(runtime, target, threads=settings.threads, precision=precision, seconds=seconds, int8=int8, say=say)
 
 

@@ -172,13 +172,10 @@ def over_ssh(url: str) -> PythonTarget:
     OpenSSH connects by the person's own configuration, so ``host`` may be an alias of it.
     """
     parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    host = parts.netloc.rpartition(":")[0] if parts.port is not None else parts.netloc
-    if not parts.hostname or port == -1 or host.startswith("-") or parts.query or parts.fragment:
+    user_and_host, colon, port = parts.netloc.rpartition(":")
+    host = user_and_host if colon else parts.netloc
+    if not parts.hostname or (colon and not port.isdigit()) or host.startswith("-") or parts.query or parts.fragment:
         raise InputError(f"--target {url}: write ssh://user@host, ssh://host:2222 or ssh://host/path/to/python")
-    ports = () if port is None else ("-p", str(port))
+    ports = ("-p", port) if colon else ()
     python = shlex.quote(parts.path) if parts.path.strip("/") else "python3"
     return PythonTarget(name=url, command=("ssh", *_SSH, *_ALIVE, *ports, "--", host, python), host=host)
