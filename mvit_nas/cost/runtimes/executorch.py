@@ -80,7 +80,7 @@ def delegated(path: Path) -> float:
 
 def quantised(path: Path) -> float:
     """The share of the convolutions and matrix products at ``path`` that XNNPACK runs in integers."""
-    integer = []
+    integer: list[bool] = []
     for graph in _graphs(_program(path)):
         kinds = {}
         for value in graph["xvalues"]:
