@@ -118,7 +118,9 @@ def _mobilevit(config: MobileViTConfig, *, channels: int, side: int) -> Iterator
     yield Block(
         kind="attention",
         macs=2 * tokens * length * dim,
-        padded_macs=tokens * config.heads * (_padded(length) * (dim // config.heads) + length * _padded(dim // config.heads)),
+        padded_macs=tokens
+        * config.heads
+        * (_padded(length) * (dim // config.heads) + length * _padded(dim // config.heads)),
         values=8 * dim * tokens + 2 * config.heads * length * tokens,
         calls=2 * patch * patch * config.heads,
         times=depth,
