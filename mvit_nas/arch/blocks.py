@@ -79,7 +79,7 @@ def blocks(arch: ArchConfig, *, classes: int = 1000) -> Iterator[Block]:
 
 
 def features(arch: ArchConfig, *, classes: int = 1000) -> dict[str, float]:
-    """What ``arch`` asks of a machine: sums over its blocks for each kind, as "linear.macs" or "dense.blocks"."""
+    """What ``arch`` asks of a machine: sums over its blocks for each kind, as "linear.macs" or "dense.calls"."""
     sums: dict[str, float] = {}
     for block in blocks(arch, classes=classes):
         for name, amount in (

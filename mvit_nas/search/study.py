@@ -224,7 +224,7 @@ class Search:
     def _learn(self) -> None:
         """Learn to predict latencies from the rows so far, where a budget limits them."""
         if self._latency_budgets:
-            rows = {row["arch_id"]: row for row in self._rows if _measured(row)}.values()
+            rows = [row for row in self._rows if _measured(row)]
             self._predictor = fit(
                 [self._features(from_dict(json.loads(row["arch"]))) for row in rows],
                 [row["latency_ms"] for row in rows],
@@ -233,18 +233,14 @@ class Search:
     def _features(self, arch: ArchConfig) -> dict[str, float]:
         return features(arch, classes=self._evaluator.classes)
 
-    def _excess(self, arch: ArchConfig) -> float:
-        """By how much ``arch`` is predicted to break the latency budgets, relative; 0 where nothing is predicted."""
-        if self._predictor is None:
-            return 0.0
-        predicted_ms = float(self._predictor.predict([self._features(arch)])[0])
+    def _excess(self, predictor: Predictor, arch: ArchConfig) -> float:
+        """By how much ``arch`` is predicted to break the latency budgets, relative; 0 where it meets them."""
+        predicted_ms = float(predictor.predict([self._features(arch)])[0])
         return max(0.0, *(budget.violation(predicted_ms) for budget in self._latency_budgets))
 
-    def _surely_over(self, trial: Trial, arch: ArchConfig) -> str:
+    def _surely_over(self, predictor: Predictor, trial: Trial, arch: ArchConfig) -> str:
         """Why the latency of ``arch`` need not be measured, with the constraint told; "" where it must be."""
-        if self._predictor is None or _MEASURE in trial.user_attrs:
-            return ""
-        ms, error = float(self._predictor.predict([self._features(arch)])[0]), self._predictor.error_90
+        ms, error = float(predictor.predict([self._features(arch)])[0]), predictor.error_90
         limits = [str(b) for b in self._latency_budgets if not b.low / (1 + error) <= ms <= b.high * (1 + error)]
         if not limits:
             return ""
@@ -261,7 +257,7 @@ class Search:
         generator = random.Random(derive_seed(self._limits.seed, "unseen", len(self._rows)))
         chosen, least = None, math.inf
         for design in itertools.islice(self._unseen(near, generator), _COMPARED):
-            excess = self._excess(design.arch)
+            excess = self._excess(self._predictor, design.arch) if self._predictor is not None else 0.0
             if excess < least:
                 chosen, least = design, excess
             if least <= 0:
@@ -323,10 +319,11 @@ class Search:
             return finish("duplicate", "evaluated before in this study")
         values: dict[str, float] = {"params": cost.params, "macs": cost.macs}
         if self._needs_latency():
-            foreseen = self._surely_over(trial, arch)
-            if foreseen:
-                self._enqueue_unseen(near=labels)
-                return finish("over_budget", foreseen)
+            if self._predictor is not None and _MEASURE not in trial.user_attrs:
+                reason = self._surely_over(self._predictor, trial, arch)
+                if reason:
+                    self._enqueue_unseen(near=labels)
+                    return finish("over_budget", reason)
             self._on_message(f"measuring the latency of {preset or identity}")
             latency = self._evaluator.latency(arch)
             row.update(
