@@ -34,7 +34,7 @@ def true_ms(arch):
     nanoseconds = {"dense": 0.02, "pointwise": 0.03, "linear": 0.022, "depthwise": 0.15, "attention": 0.05, "stem": 0.1}
     return sum(
         block.times
-        * (3000 + nanoseconds.get(block.kind, 0.0) * block.padded_macs + 0.3 * block.values + 4 * block.calls)
+        * (3000 + nanoseconds.get(block.kind, 0.0) * block.padded_macs + 0.3 * block.values + 100 * block.products)
         for block in blocks(arch)
     ) / 1e6  # fmt: skip
 

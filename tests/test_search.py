@@ -8,11 +8,13 @@ from pathlib import Path
 import optuna
 import pytest
 
+from mvit_nas.arch.blocks import features
 from mvit_nas.arch.config import arch_id, from_dict
 from mvit_nas.arch.count import count
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import load_space, parse_space
 from mvit_nas.cost.latency import Latency
+from mvit_nas.cost.predict import Predictor
 from mvit_nas.errors import (
     InterruptedCleanlyError,
     NothingFeasibleError,
@@ -251,6 +253,35 @@ def test_what_is_predicted_to_be_surely_too_slow_is_not_measured(tmp_path, monke
     others = blind[0].run()
     assert sum(row["state"] == "complete" for row in rows) == sum(row["state"] == "complete" for row in others) == 16
     assert len(evaluator.measured) < len(blind[2].measured)
+
+
+def foreseeing(monkeypatch, *, price_ms, error_90):
+    """A predictor of its own: so many milliseconds for a multiply-add of 1x1 convolutions."""
+    predictor = Predictor(prices_ms={"pointwise.macs": price_ms}, measurements=10, error=0.0, error_90=error_90)
+    monkeypatch.setattr(study_module, "fit", lambda features, milliseconds: predictor if features else None)
+
+
+def pointwise_ms(arch):
+    return features(arch, classes=10)["pointwise.macs"] / 1e6
+
+
+@pytest.mark.parametrize(("budget", "low", "high"), [("4ms", 0, 6), ("3ms..6ms", 2, 9)])
+def test_only_what_is_over_by_more_than_the_stated_error_is_not_measured(tmp_path, monkeypatch, budget, low, high):
+    foreseeing(monkeypatch, price_ms=1e-6, error_90=0.5)
+    rows = make(tmp_path, limits("6M", budget, trials=12), evaluator=StandIn(latency_of=pointwise_ms))[0].run()
+    spared = [pointwise_ms(from_dict(json.loads(row["arch"]))) for row in rows if "not measured" in row["reason"]]
+    assert spared
+    assert not any(low <= ms <= high for ms in spared)
+    assert low == 0 or min(spared) < low
+
+
+def test_a_prediction_that_is_wrong_does_not_stop_the_search(tmp_path, monkeypatch):
+    foreseeing(monkeypatch, price_ms=1.0, error_90=0.0)
+    monkeypatch.setattr(study_module, "_COMPARED", 20)
+    evaluator = StandIn(latency_of=lambda arch: 1.0)
+    rows = make(tmp_path, limits("6M", "4ms", trials=6), evaluator=evaluator)[0].run()
+    assert sum(row["state"] == "complete" for row in rows) == 6
+    assert {row.get("latency_ms") for row in rows} == {None, 1.0}
 
 
 def test_a_search_that_predicts_is_resumed_to_the_same_trials(tmp_path):

@@ -38,7 +38,7 @@ class Block:
     """``times`` equal blocks one after the other, with what one of them costs for one image.
 
     ``padded_macs`` are the multiply-adds if the widths that do not divide by 16 were filled up, ``values`` the numbers
-    that it reads and writes, and ``calls`` the separate matrix products that it falls into.
+    that it reads and writes, and ``products`` the separate matrix products that attention falls into.
     """
 
     kind: Kind
@@ -46,7 +46,7 @@ class Block:
     macs: int = 0
     padded_macs: int = 0
     values: int = 0
-    calls: int = 1
+    products: int = 0
     times: int = 1
 
 
@@ -79,17 +79,22 @@ def blocks(arch: ArchConfig, *, classes: int = 1000) -> Iterator[Block]:
 
 
 def features(arch: ArchConfig, *, classes: int = 1000) -> dict[str, float]:
-    """What ``arch`` asks of a machine: sums over its blocks for each kind, as "linear.macs" or "dense.calls"."""
+    """What ``arch`` asks of a machine: sums over the blocks of each kind, as "linear.macs" or "dense.calls".
+
+    Multiply-adds are given as they are and filled up to 16 lanes: which of them take time depends on the machine.
+    """
     sums: dict[str, float] = {}
     for block in blocks(arch, classes=classes):
         for name, amount in (
             ("macs", block.macs),
             ("padded_macs", block.padded_macs),
             ("values", block.values),
-            ("calls", block.calls),
+            ("products", block.products),
+            ("calls", 1),
         ):
-            key = f"{block.kind}.{name}"
-            sums[key] = sums.get(key, 0.0) + block.times * amount
+            if amount:
+                key = f"{block.kind}.{name}"
+                sums[key] = sums.get(key, 0.0) + block.times * amount
     return sums
 
 
@@ -122,10 +127,10 @@ def _mobilevit(config: MobileViTConfig, *, channels: int, side: int) -> Iterator
         * config.heads
         * (_padded(length) * (dim // config.heads) + length * _padded(dim // config.heads)),
         values=8 * dim * tokens + 2 * config.heads * length * tokens,
-        calls=2 * patch * patch * config.heads,
+        products=2 * patch * patch * config.heads,
         times=depth,
     )
-    yield Block(kind="softmax", values=2 * config.heads * length * tokens, calls=config.heads * tokens, times=depth)
+    yield Block(kind="softmax", values=2 * config.heads * length * tokens, times=depth)
     yield _linear("linear", dim, dim, tokens=tokens, times=depth)
     yield _linear("linear", dim, config.mlp_width, tokens=tokens, times=depth)
     yield _activation(config.mlp_width * tokens, times=depth)
