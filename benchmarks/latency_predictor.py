@@ -1,8 +1,8 @@
 """How many measurements teach how well to foresee a latency?
 
 For random networks of a shipped space, measured by ONNX Runtime on one thread of this host (or read from the cache,
-where they were measured before), and for random splits: the predictor learns from some and foresees 40 others. Given
-are the median and the 90th percentile of its relative error and Kendall's tau; the error that it states of itself, and
+where they were measured before), and for random splits: the predictor learns from some and foresees up to 40 others.
+Given are the median and the 90th percentile of its relative error and Kendall's tau; the error that it states of itself, and
 the share of the others within the 90 % error that it states; the same for a price of multiply-adds alone. And what the
 search makes of it, with a budget at the median latency: the share of what is over the budget that is not measured, and
 the share of what is within it that is wrongly left out.
@@ -31,7 +31,7 @@ from mvit_nas.errors import InvalidArchError
 from mvit_nas.search.meter import Meter
 
 CLASSES = {"mobilevit_small": 100, "mobilevit": 1000}
-UNSEEN = 40
+LEAST_UNSEEN, MOST_UNSEEN = 15, 40
 LESSONS = (LEAST, 20, 40, 60)
 COLUMNS = {
     "median": "error",
@@ -69,7 +69,7 @@ def judge(
     found: dict[str, list[float]] = {}
     for _ in range(splits):
         order = generator.permutation(len(archs))
-        taught, unseen = order[:lessons], order[lessons : lessons + UNSEEN]
+        taught, unseen = order[:lessons], order[lessons : lessons + MOST_UNSEEN]
         start = time.process_time()
         predictor = fit([known[i] for i in taught], list(measured_ms[taught]))
         fitted = time.process_time()
@@ -94,8 +94,8 @@ def judge(
             "predict_1000_ms": 1e6 * (predicted - fitted) / len(unseen),
         }.items():
             found.setdefault(name, []).append(float(value))
-    worst = {"worst_median": max(found["median"]), "worst_tau": min(found["tau"])}
-    return {name: round(float(np.mean(values)), 4) for name, values in found.items()} | worst
+    means = {name: round(float(np.mean(values)), 4) for name, values in found.items()}
+    return means | {"worst_median": round(max(found["median"]), 4), "worst_tau": round(min(found["tau"]), 4)}
 
 
 def main() -> None:
@@ -128,13 +128,15 @@ def main() -> None:
             "learned_from": {},
         }
         for lessons in LESSONS:
-            if lessons + UNSEEN > number:
+            if lessons + LEAST_UNSEEN > number:
                 break
             row = judge(archs, measured_ms, CLASSES[space_name], lessons, arguments.splits)
             results[name]["learned_from"][lessons] = row
             cells = [f"{row[key]:13.3f}" if "tau" in key else f"{row[key]:13.1%}" for key in COLUMNS]
             print(f"{lessons:12}" + "".join(cells))
-    print(json.dumps({"conditions": meter.conditions(), "splits": arguments.splits, "results": results}))
+    known = meter.conditions()
+    conditions = {name: known[name] for name in ("runtime", "threads", "precision", "reference", "reference_ms")}
+    print(json.dumps({"conditions": conditions, "splits": arguments.splits, "results": results}))
 
 
 if __name__ == "__main__":
