@@ -2,16 +2,19 @@
 
 import errno
 import json
+import re
 from pathlib import Path
 
 import optuna
 import pytest
 
+from mvit_nas.arch.blocks import features
 from mvit_nas.arch.config import arch_id, from_dict
 from mvit_nas.arch.count import count
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import load_space, parse_space
 from mvit_nas.cost.latency import Latency
+from mvit_nas.cost.predict import Predictor
 from mvit_nas.errors import (
     InterruptedCleanlyError,
     NothingFeasibleError,
@@ -20,6 +23,7 @@ from mvit_nas.errors import (
     TrainingError,
 )
 from mvit_nas.search import cache as cache_module
+from mvit_nas.search import study as study_module
 from mvit_nas.search.cache import Cache
 from mvit_nas.search.feasible import sample_feasible, spread, violation
 from mvit_nas.search.study import Limits, Search, Study, derive_seed
@@ -32,8 +36,11 @@ SPACE = load_space("mobilevit_small")
 class StandIn:
     """An evaluator whose accuracy is a formula: deeper is better, and every training is counted."""
 
+    classes = 10
+
     def __init__(self, *, fail=lambda arch: None, latency_of=lambda arch: count(arch).macs / 1e6):
         self.trained = []
+        self.measured = []
         self.fail = fail
         self.latency_of = latency_of
         self.known = {}
@@ -45,6 +52,7 @@ class StandIn:
         pass
 
     def latency(self, arch):
+        self.measured.append(arch_id(arch))
         value = self.latency_of(arch)
         return Latency(
             median_ms=value, low_ms=value, high_ms=value, runs=20, threads=1, wall_ms=value, contended=False, drifted=False,
@@ -215,12 +223,87 @@ def test_a_latency_over_the_budget_is_measured_and_not_trained(tmp_path):
     job, _, evaluator, _ = make(tmp_path, limits("6M", "10ms", trials=10))
     rows = job.run()
     over = [row for row in rows if row["state"] == "over_budget"]
-    assert over
-    assert all(row["latency_ms"] > 10 and "ms is not at most 10 ms" in row["reason"] for row in over)
+    measured = [row for row in over if "latency_ms" in row]
+    assert measured
+    assert all(row["latency_ms"] > 10 and "ms is not at most 10 ms" in row["reason"] for row in measured)
     assert not {row["arch_id"] for row in over} & set(evaluator.trained)
 
 
-def test_a_latency_that_nothing_meets_ends_the_search_and_names_the_fastest(tmp_path):
+def test_what_is_predicted_to_be_surely_too_slow_is_not_measured(tmp_path, monkeypatch):
+    (tmp_path / "with").mkdir()
+    (tmp_path / "without").mkdir()
+    goal = limits("6M", "10ms", trials=16)
+    job, study, evaluator, _ = make(tmp_path / "with", goal)
+    rows = job.run()
+    spared = [row for row in rows if "not measured" in row["reason"]]
+    assert spared
+    assert not any(name.startswith("latency") for row in spared for name in row)
+    assert not {row["arch_id"] for row in spared} & set(evaluator.trained)
+    trials = study._study.trials
+    for row in spared:
+        assert row["state"] == "over_budget"
+        assert re.fullmatch(r"predicted [\d.]+ ms \(± \d+ %\), not measured; at most 10 ms", row["reason"])
+        assert trials[row["trial"]].state == optuna.trial.TrialState.PRUNED
+        assert trials[row["trial"]].constraints["latency_ms.1"] > 0
+        assert count(from_dict(json.loads(row["arch"]))).macs > 10e6
+    # Every latency in the table was measured.
+    assert [row["arch_id"] for row in rows if "latency_ms" in row] == evaluator.measured
+    monkeypatch.setattr(study_module, "fit", lambda features, milliseconds: None)
+    blind = make(tmp_path / "without", goal)
+    others = blind[0].run()
+    assert sum(row["state"] == "complete" for row in rows) == sum(row["state"] == "complete" for row in others) == 16
+    assert len(evaluator.measured) < len(blind[2].measured)
+
+
+def foreseeing(monkeypatch, *, price_ms, error_90):
+    """A predictor of its own: so many milliseconds for a multiply-add of 1x1 convolutions."""
+    predictor = Predictor(prices_ms={"pointwise.macs": price_ms}, measurements=10, error=0.0, error_90=error_90)
+    monkeypatch.setattr(study_module, "fit", lambda features, milliseconds: predictor if features else None)
+
+
+def pointwise_ms(arch):
+    return features(arch, classes=10)["pointwise.macs"] / 1e6
+
+
+@pytest.mark.parametrize(("budget", "low", "high"), [("4ms", 0, 6), ("3ms..6ms", 2, 9)])
+def test_only_what_is_over_by_more_than_the_stated_error_is_not_measured(tmp_path, monkeypatch, budget, low, high):
+    foreseeing(monkeypatch, price_ms=1e-6, error_90=0.5)
+    rows = make(tmp_path, limits("6M", budget, trials=12), evaluator=StandIn(latency_of=pointwise_ms))[0].run()
+    spared = [pointwise_ms(from_dict(json.loads(row["arch"]))) for row in rows if "not measured" in row["reason"]]
+    assert spared
+    assert not any(low <= ms <= high for ms in spared)
+    assert low == 0 or min(spared) < low
+
+
+def test_a_prediction_that_is_wrong_does_not_stop_the_search(tmp_path, monkeypatch):
+    foreseeing(monkeypatch, price_ms=1.0, error_90=0.0)
+    monkeypatch.setattr(study_module, "_COMPARED", 20)
+    evaluator = StandIn(latency_of=lambda arch: 1.0)
+    rows = make(tmp_path, limits("6M", "4ms", trials=6), evaluator=evaluator)[0].run()
+    assert sum(row["state"] == "complete" for row in rows) == 6
+    assert {row.get("latency_ms") for row in rows} == {None, 1.0}
+
+
+def test_a_search_that_predicts_is_resumed_to_the_same_trials(tmp_path):
+    goal = [limits("6M", "10ms", trials=trials) for trials in (6, 12)]
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    whole = make(tmp_path / "one", goal[1])[0].run()
+    make(tmp_path / "two", goal[0])[0].run()
+    parts = make(tmp_path / "two", goal[1])[0].run()
+    assert any("not measured" in row["reason"] for row in whole)
+    told = [[(row["arch_id"], row["state"], row["reason"]) for row in rows] for rows in (whole, parts)]
+    assert told[0] == told[1]
+
+
+def test_a_latency_without_a_budget_is_always_measured(tmp_path):
+    rows = make(tmp_path, limits("6M", trials=14))[0].run()
+    assert all("latency_ms" in row for row in rows if row["state"] == "complete")
+    assert not any("not measured" in row["reason"] for row in rows)
+
+
+def test_a_latency_that_nothing_meets_ends_the_search_and_names_the_fastest(tmp_path, monkeypatch):
+    monkeypatch.setattr(study_module, "_COMPARED", 20)  # for speed: each of the 40 is the best predicted of so many
     evaluator = StandIn(latency_of=lambda arch: 50 + count(arch).macs / 1e9)
     with pytest.raises(
         NothingFeasibleError, match=r"none of 40 measured candidates .*at most 10 ms.* takes 50 ms"

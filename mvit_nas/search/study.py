@@ -5,7 +5,9 @@ kill loses at most the trial that was running; that one is queued again on resum
 """
 
 import hashlib
+import itertools
 import json
+import math
 import random
 import sqlite3
 import time
@@ -20,9 +22,11 @@ import optuna
 import sqlalchemy.exc
 from optuna.trial import Trial, TrialState
 
-from mvit_nas.arch.config import ArchConfig, arch_id, to_dict, with_values
+from mvit_nas.arch.blocks import features
+from mvit_nas.arch.config import ArchConfig, arch_id, from_dict, to_dict, with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import Label, SearchSpace, adapt_preset
+from mvit_nas.cost.predict import Predictor, fit
 from mvit_nas.errors import (
     InterruptedCleanlyError,
     InvalidArchError,
@@ -31,7 +35,7 @@ from mvit_nas.errors import (
     TrainingError,
 )
 from mvit_nas.search.evaluate import Evaluator
-from mvit_nas.search.feasible import Feasible, describe, presets_within, spread, violation
+from mvit_nas.search.feasible import Design, Feasible, describe, presets_within, spread, violation
 from mvit_nas.units import Budget, format_metric
 
 Row = dict[str, Any]
@@ -40,9 +44,13 @@ Row = dict[str, Any]
 _PATIENCE = 20
 _STARTUP_TRIALS = 10
 _DRAWS = 2000
-# User attributes of a trial: the preset that it stands for, and that the space's labels do not describe that.
+# User attributes of a trial: the preset that it stands for, that the space's labels do not describe that, and that its
+# latency is measured whatever is predicted.
 _PRESET = "preset"
 _OUTSIDE = "outside_space"
+_MEASURE = "measure"
+# Candidates of which the one that is predicted nearest to the latency budget is taken where none is within it.
+_COMPARED = 300
 # A candidate is rejected for its latency only after it was measured, seconds each; so this many end the search.
 _LATENCY_PATIENCE = 40
 
@@ -91,7 +99,7 @@ class Study:
         for trial in stale:
             self._study.tell(trial.number, state=TrialState.FAIL)
             if trial.params:
-                kept = {key: trial.user_attrs[key] for key in (_PRESET, _OUTSIDE) if key in trial.user_attrs}
+                kept = {k: trial.user_attrs[k] for k in (_PRESET, _OUTSIDE, _MEASURE) if k in trial.user_attrs}
                 self._study.enqueue_trial(trial.params, user_attrs=kept)
         return len(stale)
 
@@ -99,9 +107,9 @@ class Study:
         """Whether nothing was asked or queued yet."""
         return not self._study.get_trials(deepcopy=False)
 
-    def enqueue(self, labels: Mapping[str, Label]) -> None:
-        """Try these labels before the sampler proposes others."""
-        self._study.enqueue_trial(dict(labels))
+    def enqueue(self, labels: Mapping[str, Label], *, measure: bool = False) -> None:
+        """Try these labels before the sampler proposes others; ``measure`` their latency whatever is predicted."""
+        self._study.enqueue_trial(dict(labels), user_attrs={_MEASURE: True} if measure else None)
 
     def enqueue_preset(self, name: str, arch: ArchConfig) -> None:
         """Try the preset ``name``, which is ``arch`` in this space, or is outside it."""
@@ -164,7 +172,10 @@ class Search:
         self._limits = study.limits
         self._space = study.space
         self._rows = study.rows()
-        self._seen = {row["arch_id"] for row in self._rows if row["state"] in ("complete", "failed", "over_budget")}
+        self._seen = {row["arch_id"] for row in self._rows if row["state"] in ("complete", "failed") or _measured(row)}
+        self._latency_budgets = tuple(b for b in study.limits.budgets if b.metric == "latency_ms")
+        self._predictor: Predictor | None = None
+        self._learn()
 
     @property
     def rows(self) -> list[Row]:
@@ -199,6 +210,8 @@ class Search:
             row = self._trial(self._study.ask())
             rejected = 0 if row["state"] in ("complete", "failed") else rejected + 1
             self._rows.append(row)
+            if _measured(row):
+                self._learn()
             self._on_row(self._rows)
             self._check_latency_budget()
 
@@ -213,21 +226,62 @@ class Search:
         for design in spread(self._feasible.designs, _STARTUP_TRIALS - len(presets)):
             self._study.enqueue(design.labels)
 
+    def _learn(self) -> None:
+        """Learn to predict latencies from the rows so far, where a budget limits them."""
+        if self._latency_budgets:
+            rows = [row for row in self._rows if _measured(row)]
+            self._predictor = fit(
+                [self._features(from_dict(json.loads(row["arch"]))) for row in rows],
+                [row["latency_ms"] for row in rows],
+            )
+
+    def _features(self, arch: ArchConfig) -> dict[str, float]:
+        return features(arch, classes=self._evaluator.classes)
+
+    def _excess(self, predictor: Predictor, arch: ArchConfig) -> float:
+        """By how much ``arch`` is predicted to break the latency budgets, relative; 0 where it meets them."""
+        predicted_ms = float(predictor.predict([self._features(arch)])[0])
+        return max(0.0, *(budget.violation(predicted_ms) for budget in self._latency_budgets))
+
+    def _surely_over(self, predictor: Predictor, trial: Trial, arch: ArchConfig) -> str:
+        """Why the latency of ``arch`` need not be measured, with the constraint told; "" where it must be."""
+        ms, error = float(predictor.predict([self._features(arch)])[0]), predictor.error_90
+        limits = [str(b) for b in self._latency_budgets if not b.low / (1 + error) <= ms <= b.high * (1 + error)]
+        if not limits:
+            return ""
+        self._constrain(trial, {"latency_ms": ms})
+        number = format_metric("latency_ms", ms)
+        return f"predicted {number} (± {100 * error:.0f} %), not measured; {' and '.join(limits)}"
+
     def _enqueue_unseen(self, near: Mapping[str, Label] | None = None) -> bool:
-        """Queue a candidate that fits and was not tried: one or two steps from ``near``, else drawn."""
+        """Queue a candidate that fits and was not tried: one or two steps from ``near``, else drawn.
+
+        The first that is predicted to fit, or the nearest to it of some: that one is measured, so that the prediction
+        is put to the test and the search goes on.
+        """
         generator = random.Random(derive_seed(self._limits.seed, "unseen", len(self._rows)))
+        chosen, least = None, math.inf
+        for design in itertools.islice(self._unseen(near, generator), _COMPARED):
+            excess = self._excess(self._predictor, design.arch) if self._predictor is not None else 0.0
+            if excess < least:
+                chosen, least = design, excess
+            if least <= 0:
+                break
+        if chosen is not None:
+            self._study.enqueue(chosen.labels, measure=self._predictor is not None)
+        return chosen is not None
+
+    def _unseen(self, near: Mapping[str, Label] | None, generator: random.Random) -> Iterator[Design]:
+        """Candidates that were not tried and meet the budgets on parameters and multiply-adds."""
         for labels in self._unseen_order(near, generator):
             try:
                 design = describe(self._space, labels, self._evaluator.static_cost)
             except InvalidArchError:
                 continue
             if design.arch_id not in self._seen and violation(design.cost, self._limits.budgets) <= 0:
-                self._study.enqueue(design.labels)
-                return True
+                yield design
         unseen = [d for d in self._feasible.designs if d.arch_id not in self._seen]
-        if unseen:
-            self._study.enqueue(generator.choice(unseen).labels)
-        return bool(unseen)
+        yield from generator.sample(unseen, len(unseen))
 
     def _unseen_order(self, near: Mapping[str, Label] | None, generator: random.Random) -> Iterator[dict[str, Label]]:
         if near is not None:
@@ -270,6 +324,11 @@ class Search:
             return finish("duplicate", "evaluated before in this study")
         values: dict[str, float] = {"params": cost.params, "macs": cost.macs}
         if self._needs_latency():
+            if self._predictor is not None and _MEASURE not in trial.user_attrs:
+                reason = self._surely_over(self._predictor, trial, arch)
+                if reason:
+                    self._enqueue_unseen(near=labels)
+                    return finish("over_budget", reason)
             self._on_message(f"measuring the latency of {preset or identity}")
             latency = self._evaluator.latency(arch)
             row.update(
@@ -322,17 +381,15 @@ class Search:
         return "; ".join(broken)
 
     def _needs_latency(self) -> bool:
-        return "latency_ms" in self._limits.objectives or any(
-            budget.metric == "latency_ms" for budget in self._limits.budgets
-        )
+        return "latency_ms" in self._limits.objectives or bool(self._latency_budgets)
 
     def _check_latency_budget(self) -> None:
         """End a search in which everything measured so far was over the latency budget."""
-        measured = [row for row in self._rows if row.get("latency_ms") is not None]
+        measured = [row for row in self._rows if _measured(row)]
         if len(measured) < _LATENCY_PATIENCE or self._evaluated():
             return
         fastest = min(measured, key=lambda row: row["latency_ms"])
-        limits = " and ".join(str(b) for b in self._limits.budgets if b.metric == "latency_ms")
+        limits = " and ".join(map(str, self._latency_budgets))
         raise NothingFeasibleError(
             f"none of {len(measured)} measured candidates meets the budget ({limits}); the fastest seen, "
             f"{fastest['arch_id']}, takes {format_metric('latency_ms', fastest['latency_ms'])}: raise the budget or "
@@ -344,6 +401,10 @@ def derive_seed(*parts: object) -> int:
     """A seed of 63 bits from ``parts``, equal on every machine."""
     digest = hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def _measured(row: Row) -> bool:
+    return row.get("latency_ms") is not None
 
 
 def _columns(labels: Mapping[str, Any]) -> Row:
