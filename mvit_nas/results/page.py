@@ -31,7 +31,7 @@ def provenance(environment: Mapping[str, Any]) -> list[tuple[str, list[tuple[str
             sections.append((title(key), _conditions(value)))
         elif key == "front_latency":
             sections += [(f"latency by {name}", _conditions(conditions)) for name, conditions in value.items()]
-        elif isinstance(value, Mapping):
+        elif isinstance(value, Mapping) and value:
             budgets = {"budgets": budget_words(environment)} if "budgets" in value else {}
             # The text of the space has a section of its own.
             shown = {name: part for name, part in value.items() if (key, name) != ("experiment", "space")}

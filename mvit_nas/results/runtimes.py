@@ -154,8 +154,8 @@ def _sentences(comparison: Comparison, environment: Mapping[str, Any]) -> Iterat
         )
     if comparison.measured and comparison.left_out:
         yield (
-            f"{comparison.left_out} other trained candidate{'s' * (comparison.left_out != 1)}, too far from the front, "
-            f"{'was' if comparison.left_out == 1 else 'were'} not measured on it."
+            f"{comparison.left_out} other trained candidate{'s were' if comparison.left_out != 1 else ' was'} "
+            f"not measured on {name}."
         )
     for reason, count in comparison.reasons.items():
         yield f"{_networks(count)} could not be measured: {reason}{'' if reason.endswith('.') else '.'}"

@@ -7,13 +7,6 @@ function errorBars(points, column, indices, tone, without) {
     arrayminus: indices.map(i => distance(ends[0], i)), array: indices.map(i => distance(ends[1], i)) };
 }
 
-// Where the names of presets stand: above the front if they fit, else on the side that has room.
-function namesOf(points, presets, x, y) {
-  const column = points[x];
-  const middle = Math.max(...column) / 2;
-  return presets.map(i => y === "accuracy" && (innerWidth > 640 || column[i] > middle) ? "top left" : "bottom right");
-}
-
 // One pair of axes. ``marked`` points get a ring, which ``mark`` explains.
 function drawPoints(id, { axes, points, fronts, budgets, marked = [], mark }, x, y, logarithmic) {
   const front = fronts[x + " " + y];
@@ -29,7 +22,7 @@ function drawPoints(id, { axes, points, fronts, budgets, marked = [], mark }, x,
   const shared = rest.filter(i => points.on_front[i]);
   const presets = trained.filter(i => points.preset[i]);
   const over = all.filter(i => points.state[i] === "over_budget");
-  const traces = [
+  const traces = sides => [
     trace("over budget", over, { size: 8, symbol: "circle-open", color: colour("grey"), line: { width: 1.5 } }),
     trace("dominated", rest.filter(i => !points.on_front[i]), { size: 8, color: colour("grey"), opacity: 0.75 }),
     trace("on the front of all objectives", shared, { size: 9, color: colour("shared") }, bars(shared, colour("shared"))),
@@ -37,7 +30,7 @@ function drawPoints(id, { axes, points, fronts, budgets, marked = [], mark }, x,
     trace("front of these axes", front, { size: 10, color: colour("front") }, { mode: "lines+markers",
       line: { shape: axes[x].cost ? "hv" : "vh", width: 2, color: colour("front") }, ...bars(front, colour("front"), presets) }),
     trace("preset", presets, { size: 13, symbol: "diamond", color: colour("preset"), line: { width: 1.5, color: colour("page") } },
-      { mode: "markers+text", texttemplate: presets.map(i => points.label[i]), textposition: namesOf(points, presets, x, y),
+      { mode: "markers+text", texttemplate: presets.map(i => sides[i] ? points.label[i] : ""), textposition: presets.map(i => sides[i] || "top left"),
         textfont: { color: colour("preset"), size: 13 }, ...bars(presets, colour("preset")) }),
     trace(mark, marked, { size: 19, symbol: "circle-open", color: colour("text"), line: { width: 1.5 } }, { hoverinfo: "skip" }),
   ];
@@ -54,7 +47,15 @@ function drawPoints(id, { axes, points, fronts, budgets, marked = [], mark }, x,
     if (budget.metric === y) return [{ ...line, y0: limit, y1: limit, xref: "paper", x0: 0, x1: 1, label }];
     return [];
   }));
-  show(id, traces, view);
+  show(id, traces({}), view);
+  // Where there is room for names is known once the axes are.
+  const { xaxis, yaxis } = byId(id)._fullLayout;
+  const end = (name, i) => yaxis.d2p((y === "accuracy" || y === "latency_ms") && points[name][i] !== null ? points[name][i] : points[y][i]);
+  const [low, high] = y === "accuracy" ? ["accuracy_low", "accuracy_high"] : ["latency_low_ms", "latency_high_ms"];
+  const boxes = all.map(i => ({ x: xaxis.d2p(points[x][i]), y: yaxis.d2p(points[y][i]), low: end(low, i), high: end(high, i),
+    width: presets.includes(i) ? 7.5 * points.label[i].length : 0 }));
+  const sides = placed(boxes, [0, -16, xaxis._length, yaxis._length], { must: true, gap: marked.length ? 12 : 8 });
+  show(id, traces(Object.fromEntries(all.map((i, position) => [i, sides[position]]))), view);
 }
 
 function drawFront() {
