@@ -145,7 +145,7 @@ def read_environment(path: Path) -> dict[str, Any]:
     for problem in list(_problems(environment, expected, "")) or deeper(environment):
         raise InputError(f"{path}: {problem}")
     # A search from before further runtimes does not say that it had none.
-    environment = {"front_latency": {}} | environment
+    environment.setdefault("front_latency", {})
     for problem in _latency_problems(environment):
         raise InputError(f"{path}: {problem}")
     return environment
