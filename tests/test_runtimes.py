@@ -75,12 +75,18 @@ def test_a_comparison_has_the_front_by_the_further_runtime():
 def test_a_comparison_is_said_in_words():
     document = conditions([AT_MOST_12_MS])
     assert sentences(compare(by_hand(), document, "executorch"), document) == [
-        "It is not shown that ONNX Runtime and ExecuTorch rank these 4 networks alike: "
-        "Kendall's tau 0.33 (95 % interval \u22120.65 to 0.91).",
-        "2 of the 3 networks of the front that were measured on ExecuTorch stay on it by ExecuTorch's latency; "
-        "1 other joins it.",
-        "2 of the 4 measured do not meet the budget (at most 12 ms latency) by ExecuTorch: "
-        "the search held it by its own runtime.",
+        (
+            "It is not shown that ONNX Runtime and ExecuTorch rank these 4 networks alike: "
+            "Kendall's tau 0.33 (95 % interval \u22120.65 to 0.91)."
+        ),
+        (
+            "2 of the 3 networks of the front that were measured on ExecuTorch stay on it by ExecuTorch's latency; "
+            "1 other joins it."
+        ),
+        (
+            "2 of the 4 measured do not meet the budget (at most 12 ms latency) by ExecuTorch: "
+            "the search held it by its own runtime."
+        ),
         "1 other trained candidate was not measured on ExecuTorch.",
         "1 network could not be measured: the runtime refuses the model.",
     ]
@@ -95,16 +101,20 @@ def _said(further, **more):
 
 def test_the_same_order_keeps_the_front():
     assert _said([10.0, 12.0, 14.0, 16.0, 19.0]) == [
-        "ONNX Runtime and ExecuTorch rank these 5 networks in the same order: "
-        "Kendall's tau 1.00 (95 % interval 0.23 to 1.00).",
+        (
+            "ONNX Runtime and ExecuTorch rank these 5 networks in the same order: "
+            "Kendall's tau 1.00 (95 % interval 0.23 to 1.00)."
+        ),
         "All 5 networks on the front stay on it by ExecuTorch's latency.",
     ]
 
 
 def test_the_opposite_order_leaves_only_the_best_on_the_front():
     assert _said([19.0, 16.0, 14.0, 12.0, 10.0]) == [
-        "ONNX Runtime and ExecuTorch rank these 5 networks in opposite ways: "
-        "Kendall's tau \u22121.00 (95 % interval \u22121.00 to \u22120.23).",
+        (
+            "ONNX Runtime and ExecuTorch rank these 5 networks in opposite ways: "
+            "Kendall's tau \u22121.00 (95 % interval \u22121.00 to \u22120.23)."
+        ),
         "1 of the 5 networks on the front stays on it by ExecuTorch's latency.",
     ]
 
@@ -254,15 +264,19 @@ def test_provenance_says_how_far_the_milliseconds_can_be_trusted():
         ("precision", "±2 %"),
         (
             "scale",
-            "All latencies are ratios to mobilevit_xxs at 128 px, times its 4.2 ms; in 14 measurements that reference "
-            "took 3.4 to 4.61 ms, so the absolute scale is known to that only; comparisons between networks are not "
-            "affected.",
+            (
+                "All latencies are ratios to mobilevit_xxs at 128 px, times its 4.2 ms; in 14 measurements that reference "
+                "took 3.4 to 4.61 ms, so the absolute scale is known to that only; comparisons between networks are not "
+                "affected."
+            ),
         ),
     ]
     assert sections["latency by executorch"][-1] == (
         "scale",
-        "All latencies are ratios to mobilevit_xxs at 128 px, times its 6.5 ms, which was measured once: how far the "
-        "absolute scale can be trusted is not known.",
+        (
+            "All latencies are ratios to mobilevit_xxs at 128 px, times its 6.5 ms, which was measured once: how far the "
+            "absolute scale can be trusted is not known."
+        ),
     )
 
 

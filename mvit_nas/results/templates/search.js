@@ -22,6 +22,8 @@ function drawPoints(id, { axes, points, fronts, budgets, marked = [], mark }, x,
   const shared = rest.filter(i => points.on_front[i]);
   const presets = trained.filter(i => points.preset[i]);
   const over = all.filter(i => points.state[i] === "over_budget");
+  // A ring keeps its distance from the name.
+  const names = points.label.map((label, i) => marked.includes(i) ? "&nbsp;" + label + "&nbsp;" : label);
   const traces = sides => [
     trace("over budget", over, { size: 8, symbol: "circle-open", color: colour("grey"), line: { width: 1.5 } }),
     trace("dominated", rest.filter(i => !points.on_front[i]), { size: 8, color: colour("grey"), opacity: 0.75 }),
@@ -30,7 +32,7 @@ function drawPoints(id, { axes, points, fronts, budgets, marked = [], mark }, x,
     trace("front of these axes", front, { size: 10, color: colour("front") }, { mode: "lines+markers",
       line: { shape: axes[x].cost ? "hv" : "vh", width: 2, color: colour("front") }, ...bars(front, colour("front"), presets) }),
     trace("preset", presets, { size: 13, symbol: "diamond", color: colour("preset"), line: { width: 1.5, color: colour("page") } },
-      { mode: "markers+text", texttemplate: presets.map(i => sides[i] ? points.label[i] : ""), textposition: presets.map(i => sides[i] || "top left"),
+      { mode: "markers+text", texttemplate: presets.map(i => sides[i] ? names[i] : ""), textposition: presets.map(i => sides[i] || "top left"),
         textfont: { color: colour("preset"), size: 13 }, ...bars(presets, colour("preset")) }),
     trace(mark, marked, { size: 19, symbol: "circle-open", color: colour("text"), line: { width: 1.5 } }, { hoverinfo: "skip" }),
   ];
@@ -53,8 +55,8 @@ function drawPoints(id, { axes, points, fronts, budgets, marked = [], mark }, x,
   const end = (name, i) => yaxis.d2p((y === "accuracy" || y === "latency_ms") && points[name][i] !== null ? points[name][i] : points[y][i]);
   const [low, high] = y === "accuracy" ? ["accuracy_low", "accuracy_high"] : ["latency_low_ms", "latency_high_ms"];
   const boxes = all.map(i => ({ x: xaxis.d2p(points[x][i]), y: yaxis.d2p(points[y][i]), low: end(low, i), high: end(high, i),
-    width: presets.includes(i) ? 7.5 * points.label[i].length : 0 }));
-  const sides = placed(boxes, [0, -16, xaxis._length, yaxis._length], { must: true, gap: marked.length ? 12 : 8 });
+    width: presets.includes(i) ? 7.5 * points.label[i].length + 8 * marked.includes(i) : 0 }));
+  const sides = placed(boxes, [0, -16, xaxis._length, yaxis._length], { must: true });
   show(id, traces(Object.fromEntries(all.map((i, position) => [i, sides[position]]))), view);
 }
 
