@@ -427,6 +427,13 @@ def devices(
 @app.command()
 def report(
     name: Annotated[str, typer.Argument(help="Name of the study, or the folder of its report.")],
+    runtime: Annotated[
+        str | None,
+        typer.Option(help="Show the latencies by this runtime, in a page of its own. Without it: the search's."),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Refuse the report unless its latencies were measured on this target.")
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where reports/ lies.")] = Path(),
 ) -> None:
     """Write a study's report again, from its table alone."""
@@ -438,7 +445,7 @@ def report(
     if not folder.is_dir():
         known = sorted(path.parent.name for path in (out / "reports").glob("*/results.csv"))
         raise InputError(f"no report {name!r} in {out / 'reports'}: known are {', '.join(known) or 'none'}")
-    print(remake_report(folder))
+    print(remake_report(folder, runtime=runtime, target=target))
 
 
 class _Watch:

@@ -418,6 +418,6 @@ def test_the_command_line_stays_what_it_is():
                 "--json",
             ]
         ),
-        "report": ["--out", "name"],
+        "report": ["--out", "--runtime", "--target", "name"],
     }
     assert all(parameter.help for command in group.commands.values() for parameter in command.params)

@@ -9,6 +9,7 @@ def environment(**changes):
         "experiment": {
             "budgets": [{"metric": "params", "low": 1e6, "high": 6e6}],
             "objectives": ["accuracy", "params"],
+            "schedule": {"name": "smoke"},
         },
         "latency": None,
         "hypervolume_reference": {"accuracy": 0.2, "params": 10e6},
@@ -56,7 +57,7 @@ ROWS = [
 def test_the_plot_shows_points_fronts_and_budgets():
     assert front_plot(make_table(ROWS), environment()) == {
         "axes": {
-            "accuracy": {"label": "Validation accuracy, short schedule (%)", "cost": False},
+            "accuracy": {"label": "Validation accuracy, smoke schedule (%)", "cost": False},
             "params": {"label": "Parameters", "cost": True},
             "macs": {"label": "MACs (fvcore FLOPs)", "cost": True},
         },
@@ -69,15 +70,15 @@ def test_the_plot_shows_points_fronts_and_budgets():
             "on_front": [True, True, False, False],
             "hover": [
                 (
-                    "<b>mobilevit_xs</b>, trial 0, trained<br>75.0 % validation accuracy, short schedule"
+                    "<b>mobilevit_xs</b>, trial 0, trained<br>75.0 % validation accuracy, smoke schedule"
                     "<br>  95 % interval 50.0 to 87.5 %<br>4M parameters<br>300 MACs"
                 ),
                 (
-                    "<b>&lt;b&gt;</b>, trial 1, trained<br>50.0 % validation accuracy, short schedule"
+                    "<b>&lt;b&gt;</b>, trial 1, trained<br>50.0 % validation accuracy, smoke schedule"
                     "<br>2M parameters<br>200 MACs<br>width: 0.5"
                 ),
                 (
-                    "<b>cc</b>, trial 2, trained<br>37.5 % validation accuracy, short schedule"
+                    "<b>cc</b>, trial 2, trained<br>37.5 % validation accuracy, smoke schedule"
                     "<br>3M parameters<br>100 MACs"
                 ),
                 "<b>dd</b>, trial 3, over budget<br>9M parameters<br>50 MACs",
@@ -120,7 +121,7 @@ def test_a_plot_of_nothing_has_no_axes():
 
 def test_costs_alone_are_plotted_against_each_other():
     rows = [{"state": "complete", "params": 3, "macs": 7}, {"state": "complete", "params": 2, "macs": 9}]
-    document = environment(experiment={"budgets": [], "objectives": ["macs", "params"]})
+    document = environment(experiment={"budgets": [], "objectives": ["macs", "params"], "schedule": {"name": "paper"}})
     plot = front_plot(make_table(rows), document)
     assert (plot["x"], plot["y"], plot["fronts"]["macs params"]) == ("macs", "params", [0, 1])
 
@@ -131,6 +132,14 @@ def test_a_latency_axis_names_its_conditions():
     one = axis_label("latency_ms", environment(latency=LATENCY | {"threads": 1}))
     assert one == "Latency (ms; PyTorch, this host, 1 thread)"
     assert axis_label("latency_ms", environment()) == "Latency (ms)"
+    known = axis_label("latency_ms", environment(latency=LATENCY | {"precision": 0.015}))
+    assert known == "Latency (ms; PyTorch, this host, 2 threads, ±1.5 %)"
+
+
+def test_an_accuracy_axis_names_the_schedule():
+    assert axis_label("accuracy", environment()) == "Validation accuracy, smoke schedule (%)"
+    document = environment(experiment={"schedule": {"name": "<long>"}})
+    assert axis_label("accuracy", document) == "Validation accuracy, &lt;long&gt; schedule (%)"
 
 
 def test_the_history_is_the_share_of_the_box_after_each_trial():

@@ -13,6 +13,7 @@ from mvit_nas.results.stats import (
     detectable_deviations,
     holm,
     paired_difference,
+    rank_correlation,
 )
 
 relaxed = settings(deadline=None)  # the machine may be busy
@@ -264,3 +265,62 @@ def test_the_smallest_difference_falls_with_the_pairs_and_grows_with_the_compari
     by_comparisons = [detectable_deviations(5, comparisons) for comparisons in (1, 2, 5, 15)]
     assert by_pairs == sorted(by_pairs, reverse=True)
     assert by_comparisons == sorted(by_comparisons)
+
+
+# Rank correlation
+
+
+def test_tau_is_scipys_and_rows_without_both_do_not_count():
+    first, second = [5.0, 6.0, math.nan, 8.0, 9.0, 7.0], [10.0, 9.0, 11.0, 20.0, 15.0, math.nan]
+    found = rank_correlation(first, second)
+    assert (found.rows, found.tau) == (4, round(stats.kendalltau([5, 6, 8, 9], [10, 9, 20, 15]).statistic, 12))
+
+
+def test_few_rows_or_equal_ones_have_no_tau():
+    for first, second in [([1, 2, 3], [1, 2, 3]), ([], []), ([1, 2, 3, 4], [5, 5, 5, 5])]:
+        found = rank_correlation(first, second)
+        assert (found.rows, found.tau, found.low, found.high) == (len(first), None, None, None)
+
+
+def concordance(tau, rows, samples):
+    """Shares of the pairs that have the same order, in fresh samples of the bivariate normal distribution."""
+    generator = np.random.default_rng(77)
+    r = math.sin(math.pi * tau / 2)
+    covariance = [[1, r], [r, 1]]
+    values = generator.multivariate_normal([3, -5], covariance, (samples, rows))
+    order = np.sign(values[:, :, None] - values[:, None, :])
+    same = (order[..., 0] * order[..., 1]).sum((1, 2)) / (rows * (rows - 1))
+    return (1 + same) / 2
+
+
+def test_the_ends_of_taus_interval_give_what_was_seen_in_2_of_100_samples_and_a_half():
+    first = range(9)
+    second = [2, 1, 3, 4, 7, 5, 6, 8, 9]
+    found = rank_correlation(first, second)
+    assert found.tau == round(30 / 36, 12)
+    share = (1 + found.tau) / 2
+    assert (concordance(found.low, 9, 20_000) >= share - 1e-9).mean() == pytest.approx(0.025, abs=0.008)
+    assert (concordance(found.high, 9, 20_000) <= share + 1e-9).mean() == pytest.approx(0.025, abs=0.008)
+
+
+def test_an_agreement_of_all_rows_is_not_certain_to_hold_for_others():
+    found = rank_correlation(range(9), range(9))
+    assert (found.tau, found.high) == (1.0, 1.0)
+    assert (concordance(found.low, 9, 20_000) > 1 - 1e-9).mean() == pytest.approx(0.025, abs=0.008)
+
+
+def test_the_opposite_order_has_the_opposite_tau():
+    found, opposite = rank_correlation(range(9), range(9)), rank_correlation(range(9), range(9, 0, -1))
+    assert (opposite.tau, opposite.low) == (-1.0, -1.0)
+    assert opposite.high == pytest.approx(-found.low)
+
+
+def test_ties_widen_the_interval():
+    tied, whole = rank_correlation([1, 2, 2, 3, 4], [1, 2, 3, 4, 5]), rank_correlation(range(5), range(5))
+    assert tied.low <= whole.low
+    assert (tied.tau < 1, tied.high) == (True, 1.0)
+
+
+def test_many_rows_are_sampled_within_little_memory():
+    found = rank_correlation(range(150), [*range(1, 150), 0])
+    assert found.low < found.tau < found.high

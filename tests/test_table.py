@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mvit_nas.errors import InputError
-from mvit_nas.results.table import COLUMNS, STATES, complete, make_table, read_table, write_table
+from mvit_nas.results.table import COLUMNS, STATES, complete, further_runtimes, make_table, read_table, write_table
 
 ROW = {
     "trial": 0,
@@ -24,6 +24,14 @@ ROW = {
     "param.patch_size": 2,
     "param.fusion": "0012",
     "param.skip": False,
+}
+FURTHER_ROW = {
+    "state": "complete",
+    "param.width": 0.5,
+    "latency_note.litert": 'a, "quoted" reason',
+    "latency_ms.executorch": 6.25,
+    "latency_low_ms.executorch": 6,
+    "latency_ms": 4.5,
 }
 AWKWARD = [
     "NA",
@@ -65,6 +73,22 @@ def test_what_is_missing_is_na_and_never_zero():
     assert table.drop(columns="state").isna().all(axis=None)
 
 
+def test_a_further_runtime_has_its_columns_between_the_fixed_ones_and_the_factors():
+    table = make_table([FURTHER_ROW, {"state": "failed"}])
+    further = [
+        f"{name}.{runtime}"
+        for runtime in ("litert", "executorch")
+        for name in ("latency_ms", "latency_low_ms", "latency_high_ms", "latency_note")
+    ]
+    assert list(table.columns) == [*COLUMNS, *further, "param.width"]
+    assert [str(table[name].dtype) for name in further] == ["Float64", "Float64", "Float64", "string"] * 2
+    assert further_runtimes(table) == ["litert", "executorch"]
+    assert further_runtimes(make_table([ROW])) == []
+    assert table.loc[0, ["latency_ms.executorch", "latency_low_ms.executorch", "latency_ms"]].tolist() == [6.25, 6, 4.5]
+    assert table.loc[1, further].isna().all()
+    assert table.loc[0, "latency_ms.litert"] is pd.NA
+
+
 def test_an_empty_table_has_its_columns():
     assert {name: str(kind) for name, kind in make_table([]).dtypes.items()} == COLUMNS
 
@@ -83,6 +107,9 @@ def test_a_factor_with_numbers_and_text_is_text():
     ("row", "message"),
     [
         ({"acuracy": 0.5}, "unknown column 'acuracy'; a factor of the search space is named param.NAME"),
+        ({"latency_mean_ms.litert": 5.0}, "unknown column 'latency_mean_ms.litert'"),
+        ({"latency_ms.": 5.0}, "unknown column 'latency_ms.'"),
+        ({"state": "complete", "latency_ms.litert": "fast"}, "the column 'latency_ms.litert' cannot hold 'fast'"),
         ({"state": "done"}, "unknown state 'done' in the column 'state'; known are complete, over_budget"),
         ({}, "unknown state <NA>"),
         ({"state": "complete", "params": 1.5}, "the column 'params' cannot hold 1.5"),
@@ -111,7 +138,7 @@ def test_complete_rows_are_trained_and_have_an_accuracy():
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_table_comes_back_as_it_was(tmp_path, suffix):
-    rows = [ROW, {"state": "failed"}, *({**ROW, "arch_id": t, "param.fusion": t} for t in AWKWARD)]
+    rows = [ROW, {"state": "failed"}, FURTHER_ROW, *({**ROW, "arch_id": t, "param.fusion": t} for t in AWKWARD)]
     table = make_table(rows)
     write_table(table, tmp_path / f"results{suffix}")
     pd.testing.assert_frame_equal(read_table(tmp_path / f"results{suffix}"), table)
@@ -133,6 +160,8 @@ _rows = st.fixed_dictionaries(
         "accuracy": st.floats(0, 1),
         "params": st.integers(-(2**63) + 1, 2**63 - 1),
         "latency_ms": st.floats(allow_nan=True),
+        "latency_ms.torch": st.floats(allow_nan=True),
+        "latency_note.litert": st.one_of(st.none(), st.sampled_from(AWKWARD), st.text()),
         "cached": st.booleans(),
         "param.a": _values,
         "param.b": st.sampled_from(AWKWARD),
@@ -172,6 +201,7 @@ def _csv(**changes: str) -> str:
         ("", "the file is empty"),
         ("hello\n", "the column 'trial' is missing"),
         (_csv().replace("accuracy_low", "accuracy_lo"), "the column 'accuracy_low' is missing"),
+        (_csv(**{"latency_ms.litert": "fast"}), "the column 'latency_ms.litert' cannot hold 'fast'"),
         (_csv(colour="red"), "unknown column 'colour'; a factor of the search space is named param.NAME"),
         (
             _csv(state="done"),

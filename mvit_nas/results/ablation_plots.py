@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mvit_nas.results.ablation import Summary, Variant, value_words
-from mvit_nas.results.findings import COSTS
+from mvit_nas.results.findings import COSTS, accuracy_words
 from mvit_nas.results.plots import axis_label
 from mvit_nas.results.stats import Difference, mean_interval
 from mvit_nas.units import format_metric
@@ -86,7 +86,7 @@ def accuracy_plot(summary: Summary, environment: Mapping[str, Any]) -> dict[str,
     return {
         "axes": {name: axis_label(name, environment) for name in axes},
         "x": next((name for name in preferred if len(set(points[name])) > 1), preferred[0]),
-        "y": f"Mean {axis_label('accuracy', environment).lower()}",
+        "y": html.escape(f"Mean {accuracy_words(environment)} (%)"),
         "points": points,
         "kinds": _kinds(summary, environment),
     }

@@ -15,7 +15,6 @@ from mvit_nas.units import Budget, format_metric
 MAXIMISE = {"accuracy": True, "params": False, "macs": False, "latency_ms": False}
 IDEAL = {"accuracy": 1.0, "params": 0.0, "macs": 0.0, "latency_ms": 0.0}
 COSTS = ("params", "macs", "latency_ms")
-ACCURACY = "validation accuracy, short schedule"
 
 STATE_WORDS = {
     "complete": "trained",
@@ -89,16 +88,30 @@ def label(row: Row) -> str:
     return next((str(row[key]) for key in ("name", "arch_id") if not missing(row[key]) and row[key]), "unnamed")
 
 
+def accuracy_words(environment: Mapping[str, Any]) -> str:
+    """What every accuracy is: "validation accuracy, short schedule"."""
+    return f"validation accuracy, {environment['experiment']['schedule']['name']} schedule"
+
+
+def budgets_of(environment: Mapping[str, Any]) -> list[Budget]:
+    """The budgets of the search."""
+    return [Budget(**budget) for budget in environment["experiment"]["budgets"]]
+
+
 def budget_words(environment: Mapping[str, Any]) -> list[str]:
     """The budgets in words: "at most 6M parameters"."""
-    return [str(Budget(**budget)) for budget in environment["experiment"]["budgets"]]
+    return [str(budget) for budget in budgets_of(environment)]
 
 
 def interval_words(row: Row, metric: str) -> str:
-    """The 95 % interval of accuracy or latency, "68.9 to 73.6 %"; empty where there is none."""
+    """The 95 % interval of accuracy or latency, "68.9 to 73.6 %"; empty where there is none.
+
+    A further runtime's latency is "latency_ms.R".
+    """
+    metric, dot, runtime = metric.partition(".")
     low, high, scale, unit = {
         "accuracy": ("accuracy_low", "accuracy_high", 100, "%"),
-        "latency_ms": ("latency_low_ms", "latency_high_ms", 1, "ms"),
+        "latency_ms": (f"latency_low_ms{dot}{runtime}", f"latency_high_ms{dot}{runtime}", 1, "ms"),
     }[metric]
     if missing(row[low]) or missing(row[high]):
         return ""
@@ -116,9 +129,14 @@ def change_words(cost: str, ratio: float) -> str:
 
 
 def main_cost(table: pd.DataFrame, environment: Mapping[str, Any]) -> str:
-    """The cost that matters first: a budget's, then an objective's, of those that were measured."""
+    """The cost that matters first: a budget's, then an objective's, of those that were measured.
+
+    Who looks at the page through another runtime asks for its latency.
+    """
     experiment = environment["experiment"]
     wanted = [budget["metric"] for budget in experiment["budgets"]] + experiment["objectives"]
+    if "view" in environment:
+        wanted = ["latency_ms", *wanted]
     trained = table[table["state"] == "complete"]
     return next((name for name in wanted if name in COSTS and trained[name].notna().any()), "params")
 
@@ -133,7 +151,7 @@ def knee_row(table: pd.DataFrame, environment: Mapping[str, Any]) -> Row | None:
 
 def _best(table: pd.DataFrame, environment: Mapping[str, Any]) -> Iterator[Finding]:
     scored = complete(table)
-    budgets = budget_words(environment)
+    words = ", ".join(budget_words(environment))
     if scored.empty:
         for objective in environment["experiment"]["objectives"]:
             trained = table[(table["state"] == "complete") & table[objective].notna()]
@@ -141,13 +159,25 @@ def _best(table: pd.DataFrame, environment: Mapping[str, Any]) -> Iterator[Findi
                 row = trained.sort_values(objective, kind="stable").iloc[0].to_dict()
                 yield _finding(_SMALLEST[objective], row, table, environment)
         return
+    # All that was trained is within the budget as the search measured it, not by another runtime's latency.
+    within = [all(_meets(budget, row) for budget in budgets_of(environment)) for row in scored.to_dict("records")]
+    if not any(within):
+        facts = (f"none of the {len(scored)} trained ones does",)
+        yield Finding(title=f"No candidate meets the budget ({words})", subject="", facts=facts, comparisons=())
+        return
+    scored = scored[within]
     cost = main_cost(table, environment)
     best = scored.sort_values(["accuracy", cost], ascending=[False, True], kind="stable").iloc[0].to_dict()
-    title = f"Best within the budget ({', '.join(budgets)})" if budgets else "Best (no budget was set)"
+    title = f"Best within the budget ({words})" if words else "Best (no budget was set)"
     yield _finding(title, best, table, environment)
-    knee = knee_row(table, environment)
+    knee = knee_row(scored, environment)
     if knee is not None:
         yield _finding(f"Knee of the front (accuracy against {_NOUN[cost]})", knee, table, environment)
+
+
+def _meets(budget: Budget, row: Row) -> bool:
+    value = row[budget.metric]
+    return missing(value) or budget.violation(value) <= 0
 
 
 def _finding(title: str, row: Row, table: pd.DataFrame, environment: Mapping[str, Any]) -> Finding:
@@ -155,7 +185,7 @@ def _finding(title: str, row: Row, table: pd.DataFrame, environment: Mapping[str
     if not missing(row["accuracy"]):
         interval = interval_words(row, "accuracy")
         facts.append(
-            f"{format_metric('accuracy', row['accuracy'])} {ACCURACY}"
+            f"{format_metric('accuracy', row['accuracy'])} {accuracy_words(environment)}"
             + (f" (95 % interval {interval})" if interval else "")
         )
     for cost in COSTS:

@@ -6,9 +6,10 @@ from typing import Any
 
 from mvit_nas.results.findings import budget_words
 from mvit_nas.results.table import missing
-from mvit_nas.units import format_seconds
+from mvit_nas.units import format_metric, format_seconds
 
 MISSING = "-"
+_SCALE = ("reference_ms", "reference_low_ms", "reference_high_ms", "reference_measurements")
 _TITLES = {
     "mvit_nas": "mvit-nas version",
     "python": "Python",
@@ -26,12 +27,30 @@ def provenance(environment: Mapping[str, Any]) -> list[tuple[str, list[tuple[str
     single = {key: value for key, value in environment.items() if not isinstance(value, Mapping)}
     sections = [("Run", list(_entries(single)))]
     for key, value in environment.items():
-        if isinstance(value, Mapping):
+        if key == "latency" and value is not None:
+            sections.append((title(key), _conditions(value)))
+        elif key == "front_latency":
+            sections += [(f"latency by {name}", _conditions(conditions)) for name, conditions in value.items()]
+        elif isinstance(value, Mapping) and value:
             budgets = {"budgets": budget_words(environment)} if "budgets" in value else {}
             # The text of the space has a section of its own.
             shown = {name: part for name, part in value.items() if (key, name) != ("experiment", "space")}
             sections.append((title(key), list(_entries({**shown, **budgets}))))
     return sections
+
+
+def scale_words(latency: Mapping[str, Any]) -> str:
+    """How far the milliseconds can be trusted; empty where the environment does not tell."""
+    first, low, high, count = (latency.get(name) for name in _SCALE)
+    if first is None or low is None or high is None or count is None:
+        return ""
+    ratios = f"All latencies are ratios to {latency['reference']}, times its {format_metric('latency_ms', first)}"
+    if count == 1:
+        return f"{ratios}, which was measured once: how far the absolute scale can be trusted is not known."
+    return (
+        f"{ratios}; in {count} measurements that reference took {low:.3g} to {format_metric('latency_ms', high)}, so "
+        "the absolute scale is known to that only; comparisons between networks are not affected."
+    )
 
 
 def cell(text: str, *, detail: str = "", sort: Any = None) -> dict[str, Any]:
@@ -47,6 +66,15 @@ def number(value: Any, text: str, detail: str = "") -> dict[str, Any]:
 def to_float(value: Any) -> float:
     """The number in a table's cell, NaN where it is missing."""
     return math.nan if missing(value) else float(value)
+
+
+def _conditions(latency: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The conditions of a latency, with what is known of its scale as a sentence."""
+    scale = scale_words(latency)
+    plain = {key: value for key, value in latency.items() if not (scale and key in (*_SCALE, "reference"))}
+    if plain.get("precision") is not None:
+        plain["precision"] = f"±{100 * plain['precision']:.2g} %"
+    return [*_entries(plain), *([("scale", scale)] if scale else [])]
 
 
 def _entries(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

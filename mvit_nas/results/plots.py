@@ -9,12 +9,12 @@ import pandas as pd
 
 from mvit_nas.results import pareto
 from mvit_nas.results.findings import (
-    ACCURACY,
     COSTS,
     IDEAL,
     MAXIMISE,
     STATE_WORDS,
     Row,
+    accuracy_words,
     budget_words,
     front_rows,
     interval_words,
@@ -22,6 +22,7 @@ from mvit_nas.results.findings import (
     main_cost,
     numbers,
 )
+from mvit_nas.results.runtimes import compare, seen_through, short_name
 from mvit_nas.results.table import PARAM, STATES, missing
 from mvit_nas.units import format_metric
 
@@ -51,7 +52,7 @@ def front_plot(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str,
         "preset": [not missing(row["name"]) and row["name"] != "" for row in rows],
         "state": [row["state"] for row in rows],
         "on_front": [index in front_trials for index in range(len(rows))],
-        "hover": [_hover(row) for row in rows],
+        "hover": [_hover(row, accuracy_words(environment)) for row in rows],
     }
     for name in (*_NUMBERS, *_LATENCY):
         scale = 100 if name.startswith("accuracy") else 1
@@ -71,6 +72,26 @@ def front_plot(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str,
             | {"label": html.escape(words)}
             for budget, words in zip(environment["experiment"]["budgets"], budget_words(environment), strict=True)
         ],
+    }
+
+
+def further_plot(table: pd.DataFrame, environment: Mapping[str, Any], runtime: str) -> dict[str, Any] | None:
+    """Accuracy over the latency by a further runtime, as ``front_plot`` has it; None where either is unknown.
+
+    ``marked`` are the points on the front that the search found.
+    """
+    seen, conditions = seen_through(table, environment, runtime)
+    plot = front_plot(seen, conditions)
+    if not {"accuracy", "latency_ms"} <= set(plot["axes"]):
+        return None
+    own = compare(table, environment, runtime).own_front
+    # The title of the search's own latency would not fit the points.
+    by = "" if environment["latency"] is None else f" by {html.escape(short_name(environment['latency']))}"
+    return plot | {
+        "x": "latency_ms",
+        "y": "accuracy",
+        "marked": [position for position, index in enumerate(seen.index) if index in own],
+        "mark": f"on the front{by}",
     }
 
 
@@ -128,12 +149,17 @@ def axis_label(name: str, environment: Mapping[str, Any]) -> str:
     if latency:
         threads = latency["threads"]
         conditions = f"; {latency['runtime']}, {latency['target']}, {threads} thread{'s' * (threads != 1)}"
-    return {
-        "accuracy": f"{ACCURACY[0].upper()}{ACCURACY[1:]} (%)",
+        # A search from before the precision was kept does not tell it.
+        precision = latency.get("precision")
+        conditions += "" if precision is None else f", ±{100 * precision:.2g} %"
+    accuracy = accuracy_words(environment)
+    labels = {
+        "accuracy": f"{accuracy[0].upper()}{accuracy[1:]} (%)",
         "params": "Parameters",
         "macs": "MACs (fvcore FLOPs)",
-        "latency_ms": html.escape(f"Latency (ms{conditions})"),
-    }[name]
+        "latency_ms": f"Latency (ms{conditions})",
+    }
+    return html.escape(labels[name])
 
 
 def _front_indices(shown: pd.DataFrame, x: str, y: str) -> list[int]:
@@ -143,13 +169,13 @@ def _front_indices(shown: pd.DataFrame, x: str, y: str) -> list[int]:
     return [int(index) for index in indices[np.argsort(values[indices, 0], kind="stable")]]
 
 
-def _hover(row: Row) -> str:
+def _hover(row: Row, accuracy: str) -> str:
     """Lines of text for Plotly, which reads them as HTML."""
     trial = "" if missing(row["trial"]) else f", trial {row['trial']}"
     lines = [f"<b>{html.escape(label(row))}</b>{trial}, {STATE_WORDS[row['state']]}"]
     for name in MAXIMISE:
         if not missing(row[name]):
-            what = f" {ACCURACY}" if name == "accuracy" else " latency" if name == "latency_ms" else ""
+            what = f" {html.escape(accuracy)}" if name == "accuracy" else " latency" if name == "latency_ms" else ""
             spread = interval_words(row, name) if name in ("accuracy", "latency_ms") else ""
             lines.append(format_metric(name, row[name]) + what + (f"<br>  95 % interval {spread}" if spread else ""))
     for name, value in row.items():

@@ -15,7 +15,8 @@ from mvit_nas.results import ablation_page, search_page
 from mvit_nas.results.ablation import MATCHED
 from mvit_nas.results.findings import COSTS, MAXIMISE
 from mvit_nas.results.page import finite
-from mvit_nas.results.table import PARAM, read_table, write_atomically, write_table
+from mvit_nas.results.runtimes import check_target, choose_runtime
+from mvit_nas.results.table import PARAM, further_runtimes, read_table, write_atomically, write_table
 
 # What an environment must hold, with the types of its values; it may hold more, which the page shows too.
 _COMMON: dict[str, Any] = {
@@ -30,7 +31,7 @@ _COMMON: dict[str, Any] = {
 _SEARCH = _COMMON | {
     "data": {"name": str},
     "space": dict,
-    "experiment": {"budgets": list, "objectives": list},
+    "experiment": {"budgets": list, "objectives": list, "schedule": {"name": str}},
     "hypervolume_reference": dict,
     "presets": list,
 }
@@ -51,6 +52,16 @@ _VARIANT = {"labels": dict, "matched": str, "is_base": bool, "arch_id": str, "no
 _LEFT_OUT = {"labels": dict, "reason": str}
 _BUDGET = {"metric": str, "low": (int, float), "high": (int, float)}
 _LATENCY = {"runtime": str, "target": str, "threads": int}
+_NUMBER = (int, float, type(None))
+# What older environments do not tell of a latency, and newer ones must tell rightly.
+_LATENCY_SINCE = {
+    "precision": _NUMBER,
+    "reference": str,
+    "reference_ms": _NUMBER,
+    "reference_low_ms": _NUMBER,
+    "reference_high_ms": _NUMBER,
+    "reference_measurements": (int, type(None)),
+}
 
 
 def write_report(table: pd.DataFrame, environment: Mapping[str, Any], directory: Path) -> Path:
@@ -61,13 +72,15 @@ def write_report(table: pd.DataFrame, environment: Mapping[str, Any], directory:
     document = json.dumps(finite(environment), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_table(table, directory / "results.csv")
     write_atomically(directory / "environment.json", lambda path: path.write_text(document, "utf-8"))
-    return _write_page(table, environment, directory)
+    return _write_page(table, environment, directory / "report.html")
 
 
-def remake_report(directory: Path) -> Path:
+def remake_report(directory: Path, *, runtime: str | None = None, target: str | None = None) -> Path:
     """Write report.html again from results.csv and environment.json in ``directory``; its path.
 
-    Raises InputError in one line for a file that is missing or broken.
+    With a further ``runtime`` the page has its latencies, and a file of its own beside the other, report-RUNTIME.html.
+    Raises InputError in one line for a file that is missing or broken, for a runtime that nothing was measured on, and
+    for a ``target`` that is not the one measured on.
     """
     table = read_table(directory / "results.csv")
     environment = read_environment(directory / "environment.json")
@@ -76,7 +89,14 @@ def remake_report(directory: Path) -> Path:
             # A spreadsheet that saves the table drops the quotes, and the label "2" becomes a number.
             if name not in table or table[name].dtype != "string":
                 raise InputError(f"{directory / 'results.csv'}: the column {name!r} must hold text, in quotes")
-    return _write_page(table, environment, directory)
+    for name in further_runtimes(table):
+        if name not in environment["front_latency"]:
+            raise InputError(f"{directory / 'environment.json'}: 'front_latency.{name}' is missing")
+    shown = (table, environment) if runtime is None else choose_runtime(table, environment, runtime)
+    if target is not None:
+        check_target(shown[1], target)
+    own = shown[1] is environment
+    return _write_page(*shown, directory / ("report.html" if own else f"report-{runtime}.html"))
 
 
 def render(table: pd.DataFrame, environment: Mapping[str, Any]) -> str:
@@ -103,8 +123,7 @@ def _ablates(environment: Mapping[str, Any]) -> bool:
     return "ablation" in environment
 
 
-def _write_page(table: pd.DataFrame, environment: Mapping[str, Any], directory: Path) -> Path:
-    path = directory / "report.html"
+def _write_page(table: pd.DataFrame, environment: Mapping[str, Any], path: Path) -> Path:
     page = render(table, environment)
     write_atomically(path, lambda temporary: temporary.write_text(page, "utf-8"))
     return path
@@ -125,10 +144,25 @@ def read_environment(path: Path) -> dict[str, Any]:
     expected, deeper = (_ABLATION, _ablation_problems) if _ablates(environment) else (_SEARCH, _search_problems)
     for problem in list(_problems(environment, expected, "")) or deeper(environment):
         raise InputError(f"{path}: {problem}")
-    if environment["latency"] is not None:
-        for problem in _problems(environment["latency"], _LATENCY, "latency."):
-            raise InputError(f"{path}: {problem}")
+    # A search from before further runtimes does not say that it had none.
+    environment.setdefault("front_latency", {})
+    for problem in _latency_problems(environment):
+        raise InputError(f"{path}: {problem}")
     return environment
+
+
+def _latency_problems(environment: Mapping[str, Any]) -> Iterator[str]:
+    further = environment["front_latency"]
+    if not isinstance(further, dict):
+        yield "'front_latency' must be an object"
+        return
+    named = {"latency": environment["latency"]} if environment["latency"] is not None else {}
+    for name, latency in (named | {f"front_latency.{name}": latency for name, latency in further.items()}).items():
+        if isinstance(latency, dict):
+            later = {key: kind for key, kind in _LATENCY_SINCE.items() if key in latency}
+            yield from _problems(latency, _LATENCY | later, f"{name}.")
+        else:
+            yield f"{name!r} must be an object"
 
 
 def _ablation_problems(environment: Mapping[str, Any]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special, stats
 from statsmodels.stats.multitest import multipletests
 
@@ -21,6 +21,14 @@ ALPHA = 1 - CONFIDENCE
 POWER = 0.8
 # Standard deviations over which the power is averaged: enough for two digits at 3 pairs, three at 5.
 _QUANTILES = 400
+# With fewer rows in a rank correlation, its interval would be nearly all that is possible.
+MIN_RANKED = 4
+# Samples that its interval is simulated from: another seed moves the ends by about 0.01.
+_SAMPLES = 20_000
+# Fewer of them where there are so many rows that all pairs of all samples would take more numbers than this.
+_SAMPLED_PAIRS = 4_000_000
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +88,41 @@ def mean_interval(values: ArrayLike) -> tuple[float, float] | None:
     return None if alone.low is None or alone.high is None else (alone.low, alone.high)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankCorrelation:
+    """Kendall's tau of ``rows`` pairs of values with its 95 % interval; None for fewer than 4 rows, or all alike."""
+
+    rows: int
+    tau: float | None
+    low: float | None
+    high: float | None
+
+
+def rank_correlation(first: ArrayLike, second: ArrayLike) -> RankCorrelation:
+    """Kendall's tau-b of ``first`` and ``second``, row by row; rows with NaN do not count.
+
+    The interval holds every true tau under which one as far off as this, or farther, comes in at least 2.5 % of the
+    samples of as many rows. The samples are drawn, from one seed, from the bivariate normal distribution; tau does not
+    change with the scale of either value. Over true taus of 0 to 0.97 and 5 to 40 rows it covers 95 to 99 %. Tried and
+    left: the bootstrap of the rows, which covers 84 % with 9 rows and a true tau of 0.9, 38 % with 5 rows, and has no
+    width where all rows agree; and Fisher's z (Fieller, Hartley and Pearson 1957), which covers 82 % and 38 %.
+    """
+    pairs = np.column_stack([np.asarray(first, dtype=float), np.asarray(second, dtype=float)])
+    pairs = pairs[~np.isnan(pairs).any(axis=1)]
+    rows = len(pairs)
+    # Rounding leaves a tau of 1 off by about 1e-15, and a whole number of pairs as well.
+    tau = round(float(stats.kendalltau(*pairs.T).statistic), 12) if rows >= MIN_RANKED else math.nan
+    if math.isnan(tau):
+        return RankCorrelation(rows=rows, tau=None, low=None, high=None)
+    turns = _turning_points(rows)
+    # Ties leave a part of a pair, which widens the interval.
+    concordant = round((1 + tau) / 2 * turns.shape[1], 6)
+    fewest, most = math.floor(concordant), math.ceil(concordant)
+    low = -1.0 if fewest == 0 else float(np.quantile(turns[:, fewest - 1], ALPHA / 2))
+    high = 1.0 if most == turns.shape[1] else float(np.quantile(turns[:, most], 1 - ALPHA / 2))
+    return RankCorrelation(rows=rows, tau=tau, low=low, high=high)
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """p values corrected for all of them together (Holm 1979).
 
@@ -112,6 +155,20 @@ def detectable_deviations(pairs: int, comparisons: int) -> float:
         return float(stats.norm.cdf(math.sqrt(pairs) * k * reported - critical * tested).mean()) - POWER
 
     return float(optimize.brentq(lacking, 0.01, 1e4))
+
+
+@functools.cache
+def _turning_points(rows: int) -> Floats:
+    """For each sample of ``rows`` rows, in order, the true taus at which one more of its pairs becomes concordant.
+
+    With y = r x + sqrt(1 - r^2) e, a pair of rows is concordant from r / sqrt(1 - r^2) = -de / dx on, so that one set
+    of draws serves every true tau, 2 / pi asin r.
+    """
+    i, j = np.triu_indices(rows, k=1)
+    x, e = np.random.default_rng(0).standard_normal((2, min(_SAMPLES, _SAMPLED_PAIRS // len(i)) // 2, rows))
+    slopes = (e[:, i] - e[:, j]) / (x[:, i] - x[:, j])
+    # Each draw of e serves with both signs: the opposite order then has the opposite interval.
+    return np.sort(2 / np.pi * np.arctan(np.vstack([slopes, -slopes])), axis=1)
 
 
 def _small_sample_correction(freedom: int) -> float:

@@ -34,9 +34,17 @@ COLUMNS: dict[str, str] = {
     "reason": "string",  # why it failed or which budget it broke
     "arch": "string",  # JSON
 }
+# And for each further runtime R on which the front was measured, "latency_ms.R" and so on; the note says why not.
+FURTHER: dict[str, str] = {
+    "latency_ms": "Float64",
+    "latency_low_ms": "Float64",
+    "latency_high_ms": "Float64",
+    "latency_note": "string",
+}
 STATES = ("complete", "over_budget", "duplicate", "failed", "invalid")
 PARAM = "param."  # begins the column of a factor of the search space
 
+_FURTHER = re.compile(rf"(?:{'|'.join(FURTHER)})\.(?P<runtime>\w+)")
 _FRACTIONS = ("accuracy", "accuracy_low", "accuracy_high")
 _BOOLEANS = {"true": True, "false": False}
 # A cell and what ends it. The csv module cannot tell "12" (text) from 12 (number), nor "" from nothing.
@@ -44,15 +52,21 @@ _CELL = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<bare>[^",\r\n]*))(?P<end>
 
 
 def make_table(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
-    """The table of ``rows``: all of COLUMNS in order, then the ``param.*`` columns in order of appearance.
+    """The table of ``rows``: all of COLUMNS, those of FURTHER for each runtime that is named, then ``param.*``.
 
-    What a row leaves out, None and numbers that are not finite become NA. A factor's column holds integers,
-    numbers, booleans or, as soon as one value is text, text. Raises ValueError for a column that is neither
-    in COLUMNS nor ``param.*``, for a state not in STATES and for a value that does not fit its column.
+    Runtimes and factors come in order of appearance; a runtime has all of its columns or none. What a row leaves
+    out, None and numbers that are not finite become NA. A factor's column holds integers, numbers, booleans or, as
+    soon as one value is text, text. Raises ValueError for a column that is none of these, for a state not in STATES
+    and for a value that does not fit its column.
     """
     rows = list(rows)
     names = [*COLUMNS, *dict.fromkeys(name for row in rows for name in row if name not in COLUMNS)]
     return _frame({name: [row.get(name) for row in rows] for name in names})
+
+
+def further_runtimes(table: pd.DataFrame) -> list[str]:
+    """The further runtimes that ``table`` has columns of, whether or not any candidate could be measured."""
+    return list(dict.fromkeys(match["runtime"] for name in table.columns if (match := _FURTHER.fullmatch(name))))
 
 
 def complete(table: pd.DataFrame) -> pd.DataFrame:
@@ -120,10 +134,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 def _frame(columns: Mapping[str, list[object]]) -> pd.DataFrame:
     for name in columns:
-        if name not in COLUMNS and not name.startswith(PARAM):
+        if _fixed_kind(name) is None and not name.startswith(PARAM):
             raise ValueError(f"unknown column {name!r}; a factor of the search space is named {PARAM}NAME")
-    order = [*COLUMNS, *(name for name in columns if name not in COLUMNS)]
-    arrays = {name: _column(name, [_clean(value) for value in columns[name]]) for name in order}
+    runtimes = dict.fromkeys(match["runtime"] for name in columns if (match := _FURTHER.fullmatch(name)))
+    further = [f"{name}.{runtime}" for runtime in runtimes for name in FURTHER]
+    order = [*COLUMNS, *further, *(name for name in columns if name.startswith(PARAM))]
+    nothing: list[object] = [None] * len(columns["state"])
+    arrays = {name: _column(name, [_clean(value) for value in columns.get(name, nothing)]) for name in order}
     for state in arrays["state"]:
         if missing(state) or state not in STATES:
             raise ValueError(f"unknown state {state!r} in the column 'state'; known are {', '.join(STATES)}")
@@ -131,7 +148,7 @@ def _frame(columns: Mapping[str, list[object]]) -> pd.DataFrame:
 
 
 def _column(name: str, values: list[object]) -> pd.api.extensions.ExtensionArray:
-    kind = COLUMNS.get(name) or _kind_of_factor(name, values)
+    kind = _fixed_kind(name) or _kind_of_factor(name, values)
     present = [value for value in values if value is not None]
     if kind == "string":
         values = [None if value is None else _text(str(value)) for value in values]
@@ -141,6 +158,11 @@ def _column(name: str, values: list[object]) -> pd.api.extensions.ExtensionArray
         if name in _FRACTIONS and not 0 <= float(str(value)) <= 1:
             raise ValueError(f"the column {name!r} holds fractions from 0 to 1, not {value!r}")
     return pd.array(values, dtype=kind)  # type: ignore[call-overload,no-any-return]
+
+
+def _fixed_kind(name: str) -> str | None:
+    """The type of the column by its name alone; None for a factor's and for those that no table has."""
+    return FURTHER[name.partition(".")[0]] if _FURTHER.fullmatch(name) else COLUMNS.get(name)
 
 
 def _fits(value: object, kind: str) -> bool:
@@ -229,8 +251,9 @@ def _lines(text: str) -> list[list[tuple[str | None, bool]]]:
 
 
 def _parse(name: str, cells: list[tuple[str | None, bool]]) -> list[object]:
-    if name in COLUMNS:
-        return [None if text is None else _value(name, text, COLUMNS[name]) for text, _ in cells]
+    fixed = _fixed_kind(name)
+    if fixed is not None:
+        return [None if text is None else _value(name, text, fixed) for text, _ in cells]
     present = [text for text, _ in cells if text is not None]
     if any(quoted for _, quoted in cells):
         return [text for text, _ in cells]

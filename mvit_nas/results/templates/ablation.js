@@ -35,25 +35,6 @@ function drawForest() {
   show("forest", traces, view);
 }
 
-// A side for each label where it covers neither a mark, nor an upright bar, nor another label; "" where there is none.
-function placed(points, box) {
-  const taken = points.flatMap(({ x, y, low, high }) => [[x - 7, y - 7, x + 7, y + 7], [x - 2, high, x + 2, low]]);
-  const free = ([l, t, r, b]) => l >= box[0] && r <= box[2] && t >= box[1] && b <= box[3]
-    && !taken.some(([l2, t2, r2, b2]) => l < r2 && l2 < r && t < b2 && t2 < b);
-  return points.map(({ x, y, width }) => {
-    const sides = { "middle right": [x + 8, y - 8], "top right": [x + 4, y - 23], "bottom right": [x + 4, y + 7],
-      "middle left": [x - 8 - width, y - 8], "top left": [x - 4 - width, y - 23], "bottom left": [x - 4 - width, y + 7] };
-    for (const [side, [left, top]] of Object.entries(sides)) {
-      const rectangle = [left, top, left + width, top + 16];
-      if (free(rectangle)) {
-        taken.push(rectangle);
-        return side;
-      }
-    }
-    return "";
-  });
-}
-
 function drawAccuracy() {
   if (!data.accuracy) return;
   const { axes, y: title, points, kinds } = data.accuracy;

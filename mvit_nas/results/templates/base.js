@@ -5,9 +5,15 @@ const byId = id => document.getElementById(id);
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 let printing = false;
 
+// A title in lines that a narrow window holds.
+function lines(title) {
+  if (innerWidth > 640 || title.includes("<br>")) return title;
+  return title.split(" ").reduce((text, word) => (text + " " + word).length - text.lastIndexOf("<br>") > 40 ? text + "<br>" + word : text + " " + word);
+}
+
 function layout(x, y) {
   const axis = title => ({
-    title: { text: title, standoff: 12, font: { size: 13 } }, automargin: true, gridcolor: colour("line"),
+    title: { text: lines(title), standoff: 12, font: { size: 13 } }, automargin: true, gridcolor: colour("line"),
     linecolor: colour("line"), zeroline: false, tickfont: { color: colour("quiet") },
   });
   return {
@@ -19,6 +25,29 @@ function layout(x, y) {
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 13 } },
     width: printing ? 680 : undefined,
   };
+}
+
+// A side for each label where it covers neither a mark, nor an upright bar, nor another label; "" where there is none.
+// Points without a label have the width 0. A name that must be there may cross bars where all sides are taken.
+function placed(points, box, { must = false } = {}) {
+  const taken = points.map(({ x, y }) => [x - 7, y - 7, x + 7, y + 7]);
+  const bars = points.map(({ x, low, high }) => [x - 2, high, x + 2, low]);
+  const free = ([l, t, r, b], others) => l >= box[0] && r <= box[2] && t >= box[1] && b <= box[3]
+    && !others.some(([l2, t2, r2, b2]) => l < r2 && l2 < r && t < b2 && t2 < b);
+  return points.map(({ x, y, width }) => {
+    if (!width) return "";
+    const sides = { "middle right": [x + 8, y - 8], "top right": [x + 4, y - 23], "bottom right": [x + 4, y + 7],
+      "middle left": [x - 8 - width, y - 8], "top left": [x - 4 - width, y - 23], "bottom left": [x - 4 - width, y + 7] };
+    const rectangle = ([left, top]) => [left, top, left + width, top + 16];
+    for (const others of must ? [[...taken, ...bars], taken] : [[...taken, ...bars]]) {
+      const side = Object.keys(sides).find(name => free(rectangle(sides[name]), others));
+      if (side) {
+        taken.push(rectangle(sides[side]));
+        return side;
+      }
+    }
+    return "";
+  });
 }
 
 function show(id, traces, view) {

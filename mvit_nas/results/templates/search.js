@@ -1,6 +1,5 @@
 // Distances from the points of a column to the ends of its interval.
-function errorBars(column, indices, tone, without) {
-  const points = data.front.points;
+function errorBars(points, column, indices, tone, without) {
   const ends = { accuracy: ["accuracy_low", "accuracy_high"], latency_ms: ["latency_low_ms", "latency_high_ms"] }[column];
   if (!ends) return undefined;
   const distance = (end, i) => points[end][i] === null || without.includes(i) ? 0 : Math.abs(points[end][i] - points[column][i]);
@@ -8,17 +7,8 @@ function errorBars(column, indices, tone, without) {
     arrayminus: indices.map(i => distance(ends[0], i)), array: indices.map(i => distance(ends[1], i)) };
 }
 
-// Where the names of presets stand: above the front if they fit, else on the side that has room.
-function namesOf(presets, x, y) {
-  const column = data.front.points[x];
-  const middle = Math.max(...column) / 2;
-  return presets.map(i => y === "accuracy" && (innerWidth > 640 || column[i] > middle) ? "top left" : "bottom right");
-}
-
-function drawFront() {
-  const { axes, points, fronts, budgets } = data.front;
-  const [x, y] = [byId("x").value, byId("y").value];
-  if (!fronts[x + " " + y]) return;
+// One pair of axes. ``marked`` points get a ring, which ``mark`` explains.
+function drawPoints(id, { axes, points, fronts, budgets, marked = [], mark }, x, y, logarithmic) {
   const front = fronts[x + " " + y];
   const all = points.label.map((_, i) => i).filter(i => points[x][i] !== null && points[y][i] !== null);
   const trained = all.filter(i => points.state[i] === "complete");
@@ -27,12 +17,14 @@ function drawFront() {
     text: indices.map(i => points.hover[i]), hoverinfo: "text", marker, cliponaxis: false, visible: indices.length ? true : false, ...more,
   });
   const bars = (indices, tone, without = []) => ({
-    error_x: errorBars(x, indices, tone, without), error_y: errorBars(y, indices, tone, without) });
+    error_x: errorBars(points, x, indices, tone, without), error_y: errorBars(points, y, indices, tone, without) });
   const rest = trained.filter(i => !front.includes(i) && !points.preset[i]);
   const shared = rest.filter(i => points.on_front[i]);
   const presets = trained.filter(i => points.preset[i]);
   const over = all.filter(i => points.state[i] === "over_budget");
-  const traces = [
+  // A ring keeps its distance from the name.
+  const names = points.label.map((label, i) => marked.includes(i) ? "&nbsp;" + label + "&nbsp;" : label);
+  const traces = sides => [
     trace("over budget", over, { size: 8, symbol: "circle-open", color: colour("grey"), line: { width: 1.5 } }),
     trace("dominated", rest.filter(i => !points.on_front[i]), { size: 8, color: colour("grey"), opacity: 0.75 }),
     trace("on the front of all objectives", shared, { size: 9, color: colour("shared") }, bars(shared, colour("shared"))),
@@ -40,11 +32,11 @@ function drawFront() {
     trace("front of these axes", front, { size: 10, color: colour("front") }, { mode: "lines+markers",
       line: { shape: axes[x].cost ? "hv" : "vh", width: 2, color: colour("front") }, ...bars(front, colour("front"), presets) }),
     trace("preset", presets, { size: 13, symbol: "diamond", color: colour("preset"), line: { width: 1.5, color: colour("page") } },
-      { mode: "markers+text", texttemplate: presets.map(i => points.label[i]), textposition: namesOf(presets, x, y),
+      { mode: "markers+text", texttemplate: presets.map(i => sides[i] ? names[i] : ""), textposition: presets.map(i => sides[i] || "top left"),
         textfont: { color: colour("preset"), size: 13 }, ...bars(presets, colour("preset")) }),
+    trace(mark, marked, { size: 19, symbol: "circle-open", color: colour("text"), line: { width: 1.5 } }, { hoverinfo: "skip" }),
   ];
   const view = layout(axes[x].label, axes[y].label);
-  const logarithmic = byId("log").checked;
   for (const [axis, name] of [[view.xaxis, x], [view.yaxis, y]]) {
     axis.type = logarithmic && axes[name].cost ? "log" : "linear";
     if (name === "params" || name === "macs") axis.tickformat = "~s";
@@ -57,10 +49,29 @@ function drawFront() {
     if (budget.metric === y) return [{ ...line, y0: limit, y1: limit, xref: "paper", x0: 0, x1: 1, label }];
     return [];
   }));
-  show("front", traces, view);
+  show(id, traces({}), view);
+  // Where there is room for names is known once the axes are.
+  const { xaxis, yaxis } = byId(id)._fullLayout;
+  const end = (name, i) => yaxis.d2p((y === "accuracy" || y === "latency_ms") && points[name][i] !== null ? points[name][i] : points[y][i]);
+  const [low, high] = y === "accuracy" ? ["accuracy_low", "accuracy_high"] : ["latency_low_ms", "latency_high_ms"];
+  const boxes = all.map(i => ({ x: xaxis.d2p(points[x][i]), y: yaxis.d2p(points[y][i]), low: end(low, i), high: end(high, i),
+    width: presets.includes(i) ? 7.5 * points.label[i].length + 8 * marked.includes(i) : 0 }));
+  const sides = placed(boxes, [0, -16, xaxis._length, yaxis._length], { must: true });
+  show(id, traces(Object.fromEntries(all.map((i, position) => [i, sides[position]]))), view);
+}
+
+function drawFront() {
+  const [x, y] = [byId("x").value, byId("y").value];
+  if (data.front.fronts[x + " " + y]) drawPoints("front", data.front, x, y, byId("log").checked);
+}
+
+// Each further runtime has axes of its own: its milliseconds are not those of another.
+function drawFurther() {
+  for (const [runtime, plot] of Object.entries(data.further)) drawPoints("further-" + runtime, plot, plot.x, plot.y, false);
 }
 
 function drawTrials() {
+  if (!data.cost) return;
   const { trial, seconds, state, outcomes } = data.cost;
   const traces = outcomes.map(({ state: one, outcome: name }) => {
     const indices = trial.map((_, i) => i).filter(i => state[i] === one);
@@ -83,6 +94,7 @@ function drawHistory() {
 
 function draw() {
   drawFront();
+  drawFurther();
   drawTrials();
   drawHistory();
 }
