@@ -10,7 +10,7 @@ import yaml
 from mvit_nas.arch.config import arch_id, to_dict, with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.cost.latency import Latency
-from mvit_nas.errors import InputError, InterruptedCleanlyError, NothingFeasibleError, TrainingError
+from mvit_nas.errors import InputError, InterruptedCleanlyError, MeasurementError, NothingFeasibleError, TrainingError
 from mvit_nas.jobs import ablate as job
 from mvit_nas.jobs.setup import commit_of
 from mvit_nas.results.table import make_table, read_table
@@ -256,6 +256,19 @@ def test_matched_variants_cost_what_the_base_costs_and_the_free_ones_stay(option
         assert near == bool(variant.matched)
     assert any(note.startswith("width times 0.") for note in outcome.summary.others[1].notes)
     assert len(results(options)) == 5 * 3
+
+
+def test_a_variant_without_a_latency_still_has_its_accuracies(options, trainer, monkeypatch):
+    def refuse(self, arch):
+        if arch.stages[2].mobilevit.patch_size == 4:
+            raise MeasurementError("no answer within 128 s")
+        return latency(5.0)
+
+    monkeypatch.setattr(evaluate.Evaluator, "latency", refuse)
+    outcome, said, _ = run(options)
+    assert [variant.latency_ms for variant in outcome.summary.variants] == [5.0, 5.0, None]
+    assert all(variant.runs == 3 for variant in outcome.summary.variants)
+    assert "no latency of 4: no answer within 128 s" in said
 
 
 def test_a_latency_is_matched_by_measuring(options, trainer, monkeypatch):

@@ -17,6 +17,7 @@ from mvit_nas.arch.space import adapt_preset
 from mvit_nas.errors import (
     InputError,
     InterruptedCleanlyError,
+    MeasurementError,
     MvitNasError,
     NothingFeasibleError,
     PartialError,
@@ -281,12 +282,18 @@ class _Ablation:
         self._evaluator.check_static_cost(variant.arch)
         cost = self._evaluator.static_cost(variant.arch)
         self._say(f"measuring the latency of {value_words(variant.labels, variant.matched)}")
-        latency = self._evaluator.latency(variant.arch)
-        return {
+        row = {
             "arch_id": identity,
             "arch": json.dumps(to_dict(variant.arch), sort_keys=True),
             "params": cost.params,
             "macs": cost.macs,
+        }
+        try:
+            latency = self._evaluator.latency(variant.arch)
+        except MeasurementError as error:  # the accuracies still say what they say
+            self._say(f"no latency of {value_words(variant.labels, variant.matched)}: {error}")
+            return row
+        return row | {
             "latency_ms": latency.median_ms,
             "latency_low_ms": latency.low_ms,
             "latency_high_ms": latency.high_ms,

@@ -30,6 +30,7 @@ from mvit_nas.cost.predict import Predictor, fit
 from mvit_nas.errors import (
     InterruptedCleanlyError,
     InvalidArchError,
+    MeasurementError,
     NothingFeasibleError,
     PartialError,
     TrainingError,
@@ -49,6 +50,8 @@ _DRAWS = 2000
 _PRESET = "preset"
 _OUTSIDE = "outside_space"
 _MEASURE = "measure"
+# Begins the reason of a trial whose latency could not be measured.
+_UNMEASURED = "latency not measured"
 # Candidates of which the one that is predicted nearest to the latency budget is taken where none is within it.
 _COMPARED = 300
 # A candidate is rejected for its latency only after it was measured, seconds each; so this many end the search.
@@ -99,9 +102,21 @@ class Study:
         for trial in stale:
             self._study.tell(trial.number, state=TrialState.FAIL)
             if trial.params:
-                kept = {k: trial.user_attrs[k] for k in (_PRESET, _OUTSIDE, _MEASURE) if k in trial.user_attrs}
-                self._study.enqueue_trial(trial.params, user_attrs=kept)
+                self._queue_again(trial)
         return len(stale)
+
+    def retry(self) -> list[int]:
+        """Queue again what could not be measured, each network once; the numbers of those trials."""
+        failed = [t for t in self._study.get_trials(deepcopy=False) if is_unmeasured(t.user_attrs.get("row", {}))]
+        done = {row["arch_id"] for row in self.rows() if row["state"] == "complete"}
+        newest = {t.user_attrs["row"]["arch_id"]: t for t in failed if t.user_attrs["row"]["arch_id"] not in done}
+        for trial in newest.values():
+            self._queue_again(trial)
+        return [trial.number for trial in failed]
+
+    def _queue_again(self, trial: optuna.trial.FrozenTrial) -> None:
+        kept = {k: trial.user_attrs[k] for k in (_PRESET, _OUTSIDE, _MEASURE) if k in trial.user_attrs}
+        self._study.enqueue_trial(trial.params, user_attrs=kept)
 
     def is_new(self) -> bool:
         """Whether nothing was asked or queued yet."""
@@ -172,7 +187,12 @@ class Search:
         self._limits = study.limits
         self._space = study.space
         self._rows = study.rows()
-        self._seen = {row["arch_id"] for row in self._rows if row["state"] in ("complete", "failed") or _measured(row)}
+        self._retried = set(study.retry())
+        self._seen = {
+            row["arch_id"]
+            for row in self._rows
+            if row["trial"] not in self._retried and (row["state"] in ("complete", "failed") or _measured(row))
+        }
         self._latency_budgets = tuple(b for b in study.limits.budgets if b.metric == "latency_ms")
         self._predictor: Predictor | None = None
         self._learn()
@@ -216,7 +236,7 @@ class Search:
             self._check_latency_budget()
 
     def _evaluated(self) -> int:
-        return sum(row["state"] in ("complete", "failed") for row in self._rows)
+        return sum(row["state"] in ("complete", "failed") and row["trial"] not in self._retried for row in self._rows)
 
     def _enqueue_first_designs(self) -> None:
         """The published presets that fit, then designs over the whole range of costs."""
@@ -330,7 +350,11 @@ class Search:
                     self._enqueue_unseen(near=labels)
                     return finish("over_budget", reason)
             self._on_message(f"measuring the latency of {preset or identity}")
-            latency = self._evaluator.latency(arch)
+            try:
+                latency = self._evaluator.latency(arch)
+            except MeasurementError as error:  # of this one network; it is tried again when the study is resumed
+                self._seen.add(identity)
+                return finish("failed", f"{_UNMEASURED}: {error}")
             row.update(
                 latency_ms=latency.median_ms,
                 latency_low_ms=latency.low_ms,
@@ -401,6 +425,11 @@ def derive_seed(*parts: object) -> int:
     """A seed of 63 bits from ``parts``, equal on every machine."""
     digest = hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def is_unmeasured(row: Mapping[str, Any]) -> bool:
+    """Whether ``row`` failed because its latency could not be measured."""
+    return row.get("state") == "failed" and str(row["reason"]).startswith(_UNMEASURED)
 
 
 def _measured(row: Row) -> bool:
