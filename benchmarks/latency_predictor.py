@@ -2,10 +2,10 @@
 
 For random networks of a shipped space, measured by ONNX Runtime on one thread of this host (or read from the cache,
 where they were measured before), and for random splits: the predictor learns from some and foresees up to 40 others.
-Given are the median and the 90th percentile of its relative error and tau; the error that it states of itself,
-and the share of the others within the 90 % error that it states; the same for a price of multiply-adds alone. And what
-the search makes of it, with a budget at the median latency: the share of what is over the budget that is not measured,
-and the share of what is within it that is wrongly left out. A network takes about 20 seconds to measure.
+Given are the median and the 90th percentile of its relative error and Kendall's tau; the error that it states, and the
+share of the others within the 90 % error that it states; the same for a price of multiply-adds alone. And what the
+search makes of it, with a budget at the median latency: the share of what is over the budget that is not measured, and
+the share of what is within it that is wrongly left out. A network takes about 20 seconds to measure.
 
     python benchmarks/latency_predictor.py [--spaces mobilevit_small:64 mobilevit:256] [--networks 100] [--splits 20]
 """
