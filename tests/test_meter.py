@@ -105,6 +105,8 @@ def test_all_latencies_are_on_the_scale_of_the_first_look_at_the_reference_and_i
     conditions = meter.conditions()
     assert (conditions["reference_ms"], conditions["reference_low_ms"], conditions["reference_high_ms"]) == (8, 8, 12)
     assert conditions["runtime"] == "PyTorch 1.0"
+    assert conditions["reliability"] == "1 measurements, 1 at another speed than the reference's own"
+    assert make(Device()).conditions()["reliability"] == "0 measurements, none of them under suspicion"
     assert conditions["target"] == "this host"
     assert conditions["reference_measurements"] == 3
     assert make(Device("ssh://board")).conditions()["target"] == "ssh://board"

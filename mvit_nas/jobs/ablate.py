@@ -224,7 +224,6 @@ class _Ablation:
         error: MvitNasError | None = None
         stopped = ""
         try:
-            self._environment["latency"] = self._evaluator.meter.conditions()
             for variant in self._plan.variants:
                 if self._should_stop():
                     raise InterruptedCleanlyError("stopped before the first run")
@@ -342,6 +341,7 @@ class _Ablation:
 
     def _write(self, stopped: str) -> Path:
         self._environment["ablation"] = self._described(stopped)
+        self._environment["latency"] = self._evaluator.meter.conditions()
         self._environment["elapsed_seconds"] = time.monotonic() - self._start
         self._environment["data"]["skipped"] = list(self._evaluator.skipped())
         try:

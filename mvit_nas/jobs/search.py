@@ -220,10 +220,10 @@ def _search(
     reference = _hypervolume_reference(prepared)
     evaluator = prepared.setup.evaluator
     environment = provenance(prepared.setup, experiment) | {"hypervolume_reference": reference, "front_latency": {}}
-    if "latency_ms" in experiment.objectives:
-        environment["latency"] = evaluator.meter.conditions()
 
     def write(rows: list[Row]) -> Path:
+        if "latency_ms" in experiment.objectives:
+            environment["latency"] = evaluator.meter.conditions()
         environment["elapsed_seconds"] = spent_before + time.monotonic() - start
         environment["data"]["skipped"] = list(evaluator.skipped())
         try:

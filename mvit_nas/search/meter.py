@@ -68,6 +68,7 @@ class Meter:
         self._folder = folder or cache_folder()
         self._cache = Cache(self._folder / "evaluations")
         self._say = say
+        self._told: dict[str, Latency] = {}
 
     @functools.cached_property
     def machine(self) -> Machine:
@@ -97,6 +98,7 @@ class Meter:
         samples = [{name: list(values) for name, values in one.items()} for one in rounds]
         self._cache.put(self._latency_key(artefact), {"latency": asdict(latency), "samples": samples})
         self._keep_anchor(latency.reference_ms)
+        self._told[artefact.digest] = latency
         return Measured(latency=latency, artefact=artefact)
 
     def stages(self, arch: ArchConfig, *, classes: int) -> dict[str, float]:
@@ -136,11 +138,26 @@ class Meter:
             "reference_low_ms": low,
             "reference_high_ms": high,
             "reference_measurements": measurements,
+            "reliability": self._reliability(),
         }
+
+    def _reliability(self) -> str:
+        """What speaks against the latencies that were told so far, in words."""
+        latencies = list(self._told.values())
+        counts = {
+            "while others held the core": sum(latency.contended for latency in latencies),
+            "at another speed than the reference's own": sum(latency.drifted for latency in latencies),
+            "in which repetitions did not agree": sum(not latency.agreed for latency in latencies),
+        }
+        flagged = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
+        return f"{len(latencies)} measurements, {flagged or 'none of them under suspicion'}"
 
     def _known(self, artefact: Artefact) -> Measured | None:
         found = self._cache.get(self._latency_key(artefact))
-        return None if found is None else Measured(latency=Latency(**found["latency"]), artefact=artefact)
+        if found is None:
+            return None
+        self._told[artefact.digest] = Latency(**found["latency"])
+        return Measured(latency=self._told[artefact.digest], artefact=artefact)
 
     def _job(self, candidate: Path, side: int) -> Job:
         return Job(
