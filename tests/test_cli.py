@@ -374,50 +374,16 @@ def test_the_command_line_stays_what_it_is():
         name: sorted(option for parameter in command.params for option in parameter.opts)
         for name, command in group.commands.items()
     }
+    timing = "--runtime --target --threads --adb-benchmark"
+    run = "--data --space --image-size --schedule --device --name --out --resume --dry-run --json"
     assert flags == {
-        "search": sorted(
-            [
-                "--budget",
-                "--data",
-                "--space",
-                "--image-size",
-                "--objectives",
-                "--trials",
-                "--timeout",
-                "--schedule",
-                "--seed",
-                "--device",
-                "--threads",
-                "--name",
-                "--out",
-                "--resume",
-                "--dry-run",
-                "--json",
-            ]
-        ),
-        "ablate": sorted(
-            [
-                "factors",
-                "--base",
-                "--values",
-                "--seeds",
-                "--precision",
-                "--max-seeds",
-                "--match",
-                "--no-resize",
-                "--data",
-                "--space",
-                "--image-size",
-                "--schedule",
-                "--device",
-                "--threads",
-                "--name",
-                "--out",
-                "--resume",
-                "--dry-run",
-                "--json",
-            ]
-        ),
-        "report": ["--out", "--runtime", "--target", "name"],
+        name: sorted(text.split())
+        for name, text in {
+            "search": f"--budget --objectives --trials --timeout --seed --measure-front {timing} {run}",
+            "ablate": f"factors --base --values --seeds --precision --max-seeds --match --no-resize {timing} {run}",
+            "latency": f"choices {timing} --precision --cap --image-size --int8 --data --schedule --by-stage --out --json",
+            "devices": "targets --json",
+            "report": "name --out --runtime --target",
+        }.items()
     }
     assert all(parameter.help for command in group.commands.values() for parameter in command.params)
