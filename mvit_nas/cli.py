@@ -557,6 +557,9 @@ def _print_front(outcome: "Outcome", objectives: tuple[str, ...]) -> None:
     table.add_column("MACs", justify="right", no_wrap=True)
     if "latency_ms" in objectives:
         table.add_column("latency", justify="right", no_wrap=True)
+    further = _further(outcome.front)
+    for runtime in further:
+        table.add_column(runtime, justify="right", no_wrap=True)
     for row in outcome.front:
         low, high = row["accuracy_low"], row["accuracy_high"]
         cells = [
@@ -567,11 +570,19 @@ def _print_front(outcome: "Outcome", objectives: tuple[str, ...]) -> None:
         ]
         if "latency_ms" in objectives:
             cells.append(format_metric("latency_ms", row["latency_ms"]))
+        for runtime in further:
+            ms = row[f"latency_ms.{runtime}"]
+            cells.append("-" if ms is None else format_metric("latency_ms", ms))
         table.add_row(*(Text(cell) for cell in cells))
     console = Console(highlight=False)
     console.print(f"\nThe front, {len(outcome.front)} networks (search-validation accuracy after the short training):")
     console.print(table)
     console.print(f"\nreport: {outcome.report}", soft_wrap=True)
+
+
+def _further(front: list[dict[str, Any]]) -> list[str]:
+    """The runtimes beside its own that a search timed its front on."""
+    return [name.removeprefix("latency_ms.") for name in front[0] if name.startswith("latency_ms.")] if front else []
 
 
 def _print_verdicts(outcome: "AblationOutcome") -> None:
@@ -873,8 +884,12 @@ def _search_document(outcome: "Outcome") -> dict[str, Any]:
         "arch",
     ]
     front = [{key: row[key] for key in keys} for row in outcome.front]
-    for row in front:
+    for row, known in zip(front, outcome.front, strict=True):
         row["arch"] = json.loads(row["arch"])
+        row["further"] = {
+            runtime: {name: known[f"latency_{name}.{runtime}"] for name in ("ms", "low_ms", "high_ms", "note")}
+            for runtime in _further(outcome.front)
+        }
     return {
         "study": outcome.name,
         "front": front,
