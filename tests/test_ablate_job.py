@@ -321,8 +321,9 @@ def study(options):
     fingerprint = job.prepare(options, say=lambda text: None).setup.data.fingerprint
     environment = {
         "study": "s", "command": "mvit-nas search", "created": "2026-11-21", "mvit_nas": "0.1.0",
-        "hardware": {"processor": "x", "gpu": None}, "data": {"name": "digits", "fingerprint": fingerprint},
-        "space": {"name": "mine", "text": space}, "experiment": {"budgets": [], "objectives": ["accuracy", "params"]},
+        "hardware": {"processor": "x", "gpu": None}, "data": {"name": "digits", "fingerprint": fingerprint, "classes": ["a", "b"]},
+        "space": {"name": "mine", "text": space},
+        "experiment": {"budgets": [], "objectives": ["accuracy", "params"], "schedule": {"name": "smoke"}},
         "latency": None, "hypervolume_reference": {}, "presets": [], "elapsed_seconds": 1.0,
     }  # fmt: skip
     (folder / "environment.json").write_text(json.dumps(environment))
