@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 # With --precision and without --max-seeds.
 _MAX_SEEDS = 20
 
+_MOST_VERDICTS = 12
+
 _RuntimeOption = Annotated[
     str,
     typer.Option(
@@ -678,7 +680,11 @@ def _print_latencies(outcome: "LatencyOutcome") -> None:
     console.print(table)
     if any(one.stages is not None for one in outcome.measurements):
         console.print(_stages_table(outcome))
+    # Of many networks the neighbours say enough; the document has all.
+    few = len(outcome.verdicts) <= _MOST_VERDICTS
     for verdict in outcome.verdicts:
+        if not (few or verdict.neighbours):
+            continue
         times = f"{verdict.ratio:.2f} of its time ({verdict.low:.2f} to {verdict.high:.2f})"
         console.print(Text(f"{verdict.runtime}: {verdict.words}: {times}"))
 

@@ -99,6 +99,7 @@ def test_int8_is_told_with_what_it_costs_in_accuracy(work):
         (("mobilevit_xxs", "--runtime", "onnx"), 2, "unknown runtime 'onnx', known are torch, onnxruntime, litert, executo"),
         (("mobilevit_xxs", "--target", "box"), 2, "--target box: write host, ssh://user@host or adb:SERIAL"),
         (("mobilevit_xxs", "--precision", "1"), 2, "cannot read --precision '1': write it in percent, such as 0.5%"),
+        (("mobilevit_xxs", "--runtime", "litert", "--by-stage"), 2, "--by-stage: only torch and onnxruntime tell stages"),
         (("mobilevit_xxs", "--threads", "0"), 2, "--threads must be at least 1, got 0"),
         (("gone.tflite",), 2, "gone.tflite: there is no such file"),
         (("garbage.onnx", *QUICK[2:]), 2, "garbage.onnx: is no ONNX file for one batch of images"),

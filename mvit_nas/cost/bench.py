@@ -343,7 +343,7 @@ def _stages_onnxruntime(artefact: bytes, threads: int, images: Any) -> dict[str,
 
 
 # By the runtime's name: nanoseconds of each operator in each run, by a name that holds the path of its module.
-_STAGES: dict[str, Callable[[bytes, int, Any], dict[str, list[int]]]] = {
+STAGES: dict[str, Callable[[bytes, int, Any], dict[str, list[int]]]] = {
     "torch": _stages_torch,
     "onnxruntime": _stages_onnxruntime,
 }
@@ -399,10 +399,10 @@ def _answer(request: dict[str, Any], blobs: dict[str, bytes]) -> dict[str, Any]:
             *calls, precision=request["precision"], seconds=request["seconds"], by_cpu=threads == 1
         )
     elif "candidate" in blobs:
-        if request["runtime"] not in _STAGES:
-            raise ValueError(f"no stages can be told apart; they can with {' and '.join(_STAGES)}")
+        if request["runtime"] not in STAGES:
+            raise ValueError(f"no stages can be told apart; they can with {' and '.join(STAGES)}")
         images = _images(request["shapes"]["candidate"])
-        answer["stages"] = shares_by_stage(_STAGES[request["runtime"]](blobs["candidate"], threads, images))
+        answer["stages"] = shares_by_stage(STAGES[request["runtime"]](blobs["candidate"], threads, images))
     return answer
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from mvit_nas.arch.config import ArchConfig, with_values
+from mvit_nas.cost.bench import STAGES
 from mvit_nas.cost.latency import ratio_interval
 from mvit_nas.cost.runtimes.known import RUNTIMES, find_runtime
 from mvit_nas.cost.runtimes.runtime import Runtime
-from mvit_nas.errors import DeviceError, InputError, MvitNasError, PartialError
+from mvit_nas.errors import DeviceError, InputError, InterruptedCleanlyError, MvitNasError, PartialError
 from mvit_nas.jobs.choices import find_choices
 from mvit_nas.jobs.setup import make_meter, runtime_for
 from mvit_nas.jobs.trained import Trainer
@@ -67,11 +68,15 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How many times as long as ``other`` the ``one`` takes on a runtime, with the 95 % interval of that ratio."""
+    """How many times as long as ``other`` the ``one`` takes on a runtime, with the 95 % interval of that ratio.
+
+    ``neighbours``: no third network lies between them.
+    """
 
     runtime: str
     one: str
     other: str
+    neighbours: bool
     ratio: float
     low: float
     high: float
@@ -115,7 +120,7 @@ def measure(options: LatencyOptions, *, say: Callable[[str], None], should_stop:
         say(f"measuring {what}")
         found.append(_measure(subject, meter, trainer, by_stage=options.by_stage))
         if isinstance(found[-1].error, DeviceError):
-            stopped = f"{found[-1].error}; "
+            stopped = "the others were not tried; "
             break
     failed = [one for one in found if one.error is not None]
     if failed and len(failed) == len(found):
@@ -154,6 +159,8 @@ def _meters(options: LatencyOptions, subjects: list[Subject], *, say: Callable[[
         names += [runtime.name for runtime in RUNTIMES.values() if any(f.suffix == runtime.suffix for f in files)]
     for name in names:
         find_runtime(name)
+        if options.by_stage and (name not in STAGES or options.latency.target.startswith("adb")):
+            raise InputError(f"--by-stage: only {' and '.join(STAGES)} tell stages apart, on a host or over ssh")
     meters = []
     for name in dict.fromkeys(names):
         settings = replace(options.latency, runtime=name)
@@ -185,6 +192,8 @@ def _measure(subject: Subject, meter: Meter, trainer: Trainer | None, *, by_stag
             measured = meter.measure(
                 artefact_of(meter.runtime, subject.file), subject.file, side=_side(meter.runtime, subject.file)
             )
+    except InterruptedCleanlyError:
+        raise
     except MvitNasError as raised:
         error = raised
     return Measurement(
@@ -211,11 +220,22 @@ def _side(runtime: Runtime, file: Path) -> int:
 def _verdicts(found: list[Measurement]) -> list[Verdict]:
     verdicts = []
     measured = [(one, one.measured.latency) for one in found if one.measured is not None]
-    for (one, one_latency), (other, other_latency) in itertools.combinations(
-        sorted(measured, key=lambda pair: pair[1].median_ms), 2
-    ):
-        if one.runtime == other.runtime and (one.int8 == other.int8 or one.model == other.model):
-            low, ratio, high = ratio_interval(one_latency, other_latency)
+    for runtime in dict.fromkeys(one.runtime for one, _ in measured):
+        ordered = sorted((pair for pair in measured if pair[0].runtime == runtime), key=lambda pair: pair[1].median_ms)
+        for (i, (one, faster)), (j, (other, slower)) in itertools.combinations(enumerate(ordered), 2):
+            if one.int8 != other.int8 and one.model != other.model:
+                continue
+            low, ratio, high = ratio_interval(faster, slower)
             names = (one.model + " int8" * one.int8, other.model + " int8" * other.int8)
-            verdicts.append(Verdict(runtime=one.runtime, one=names[0], other=names[1], ratio=ratio, low=low, high=high))
+            verdicts.append(
+                Verdict(
+                    runtime=runtime,
+                    one=names[0],
+                    other=names[1],
+                    neighbours=j == i + 1,
+                    ratio=ratio,
+                    low=low,
+                    high=high,
+                )
+            )
     return verdicts
