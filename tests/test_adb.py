@@ -412,9 +412,14 @@ def test_ctrl_c_stops_the_phone_too(fake, target, job, phone):
     thread = threading.Thread(target=interrupt)
     slow = job()
     slow.reference.write_text("hang\n")
+    # A shell starts what runs in the background with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        target().measure(slow)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            target().measure(slow)
+    finally:
+        signal.signal(signal.SIGINT, before)
     thread.join()
     assert list(phone.iterdir()) == []
     wait_for(lambda: not alive(started[0]))
