@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -40,6 +40,7 @@ MEASURING_SECONDS = 8.0
 COARSE, FINE = 0.02, 0.01
 # Images of up to this side get the space for small images.
 _SMALL_SIDE = 96
+_RUNTIMES = ("onnx", "onnxruntime", "litert-torch", "ai-edge-litert", "executorch", "torchao")
 _PACKAGES = ("torch", "optuna", "fvcore", "numpy", "pandas", "plotly", "pillow", "scikit-learn", "scipy", "statsmodels")
 
 
@@ -255,7 +256,7 @@ def provenance(setup: Setup, experiment: Experiment | AblationExperiment) -> dic
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "mvit_nas": __version__,
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in _PACKAGES},
+        "packages": {name: metadata.version(name) for name in _PACKAGES} | _runtimes(),
         "commit": commit_of(Path(__file__)),
         "hardware": {
             "processor": processor(),
@@ -285,6 +286,15 @@ def provenance(setup: Setup, experiment: Experiment | AblationExperiment) -> dic
         "presets": list(PRESETS),
         "elapsed_seconds": 0.0,
     }
+
+
+def _runtimes() -> dict[str, str]:
+    """The versions of what exports and executes networks, as far as it is installed."""
+    found = {}
+    for name in _RUNTIMES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def commit_of(file: Path) -> str | None:
