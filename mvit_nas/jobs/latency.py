@@ -189,9 +189,8 @@ def _measure(subject: Subject, meter: Meter, trainer: Trainer | None, *, by_stag
         if subject.arch is not None:
             stages = meter.stages(subject.arch, classes=subject.classes) if by_stage else None
         elif subject.file is not None:
-            measured = meter.measure(
-                artefact_of(meter.runtime, subject.file), subject.file, side=_side(meter.runtime, subject.file)
-            )
+            side = _side(meter.runtime, subject.file)
+            measured = meter.measure(artefact_of(meter.runtime, subject.file), subject.file, side=side)
     except InterruptedCleanlyError:
         raise
     except MvitNasError as raised:

@@ -70,15 +70,16 @@ def export_model(runtime: Runtime, model: nn.Module, images: Tensor, path: Path,
 
 
 def artefact_of(runtime: Runtime, path: Path) -> Artefact:
-    """What the file at ``path`` says of itself."""
+    """What the file at ``path`` says of itself. Raises MeasurementError where it cannot be read."""
     blob = path.read_bytes()
-    return Artefact(
-        digest=hashlib.sha256(blob).hexdigest()[:32],
-        size_bytes=len(blob),
-        delegated=runtime.delegated(path),
-        quantised=runtime.quantised(path),
-        difference=None,
-    )
+    with refusals(runtime.title, "read"):
+        return Artefact(
+            digest=hashlib.sha256(blob).hexdigest()[:32],
+            size_bytes=len(blob),
+            delegated=runtime.delegated(path),
+            quantised=runtime.quantised(path),
+            difference=None,
+        )
 
 
 def outputs(runtime: Runtime, path: Path, images: Tensor) -> np.ndarray:
