@@ -131,7 +131,7 @@ def test_values_end_at_the_next_flag_wherever_they_stand(work):
         (("patch_size", "--seeds", "1,2,1"), 2, "--seeds 1,2,1: the seed 1 stands twice, and a run would count twice"),
         (("patch_size", "--seeds", "many"), 2, "cannot read --seeds 'many': write how many (5), or the seeds with commas (0,1,2)"),
         (("patch_size", "--seeds", "0"), 2, "--seeds must be at least 1"),
-        (("patch_size", "--precision", "0.5"), 2, "cannot read --precision '0.5': write accuracy points such as 0.5%"),
+        (("patch_size", "--precision", "0.5"), 2, "cannot read --precision '0.5': write it in percent, such as 0.5%"),
         (("patch_size", "--max-seeds", "9"), 2, "--max-seeds adds seeds until --precision is reached: give both, or neither"),
         (("patch_size", "--precision", "1%", "--max-seeds", "2"), 2, "--max-seeds must be at least the 5 of --seeds, got 2"),
         (("patch_size", "--match", "size"), 2, "--match: unknown 'size', known are params, macs, latency"),
