@@ -104,7 +104,7 @@ def main() -> None:
             latency = latency_of(rounds, reference_ms=1.0, threads=1, agreed=agreed)
             return latency.median_ms, latency.wall_ms, time.perf_counter() - start
 
-        truth = [once(path, precision=0.003, seconds=24.0)[0] for path in paths]
+        truth = [once(path, precision=0.003, seconds=16.0)[0] for path in paths]
         with load():
             found = [[once(path, precision=0.01, seconds=8.0) for path in paths] for _ in range(arguments.repetitions)]
     order = sorted(range(len(truth)), key=truth.__getitem__)
