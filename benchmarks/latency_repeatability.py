@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -106,7 +107,10 @@ def main() -> None:
 
         truth = [once(path, precision=0.003, seconds=16.0)[0] for path in paths]
         with load():
-            found = [[once(path, precision=0.01, seconds=8.0) for path in paths] for _ in range(arguments.repetitions)]
+            found = []
+            for _ in range(arguments.repetitions):
+                found.append([once(path, precision=0.01, seconds=8.0) for path in paths])
+                print(found[-1], file=sys.stderr, flush=True)  # not to lose it all in the last minute
     order = sorted(range(len(truth)), key=truth.__getitem__)
     estimates = {}
     for name, column in (("CPU ratio to a reference", 0), ("median wall time", 1)):
