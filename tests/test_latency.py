@@ -218,22 +218,13 @@ def test_a_ratio_is_as_unsure_as_both_of_its_parts():
     assert low / ratio == pytest.approx(0.9512, abs=1e-4)
 
 
-def test_pinning_takes_the_idlest_of_the_fastest_cores(monkeypatch):
+def test_pinning_takes_the_fastest_cores_and_always_the_same(monkeypatch):
     monkeypatch.setattr(bench.os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
     chosen = []
     monkeypatch.setattr(bench.os, "sched_setaffinity", lambda _, cores: chosen.append(cores))
-    monkeypatch.setattr(bench.time, "sleep", lambda _: None)
-    ticks = iter([{0: 0, 1: 0, 2: 0, 3: 0}, {0: 0, 1: 90, 2: 5, 3: 7}])
-    monkeypatch.setattr(bench, "_busy_ticks", lambda: next(ticks))
     monkeypatch.setattr(bench, "_top_speed", lambda core: 1.8e6 if core == 0 else 2.4e6)  # core 0 is a small one
-    assert bench.pin(2) == [2, 3]
-    assert chosen == [[2, 3]]
-
-
-def test_busy_ticks_leave_idle_and_waiting_for_a_disk_out(monkeypatch):
-    text = "cpu  1 1 1 1 1 1 1 1 0 0\ncpu0 10 2 3 1000 500 4 5 6 0 0\ncpu1 1 0 0 7 0 0 0 0 0 0\nintr 5\n"
-    monkeypatch.setattr(bench, "_text", lambda path: text)
-    assert bench._busy_ticks() == {0: 30, 1: 1}
+    assert bench.pin(2) == bench.pin(2) == [1, 2]
+    assert chosen == [[1, 2], [1, 2]]
 
 
 def test_the_ratio_is_the_median_of_neighbouring_runs():

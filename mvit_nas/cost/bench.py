@@ -146,30 +146,15 @@ def warm_up(call: Call, wall: Clock) -> None:
 
 
 def pin(threads: int) -> list[int]:
-    """Keep this process on the ``threads`` fastest, then idlest of its cores; which, or [] where it cannot be done."""
+    """Keep this process on the ``threads`` fastest of its cores, always the same; which, or [] where it cannot be done.
+
+    Not on the idlest: equal cores of one machine gave ratios 3 % apart, and each by itself the same within 1 %.
+    """
     if not hasattr(os, "sched_setaffinity"):
         return []
-    before = _busy_ticks()
-    time.sleep(0.1)
-    after = _busy_ticks()
-
-    def order(core: int) -> tuple[float, int, int]:
-        return -_top_speed(core), after.get(core, 0) - before.get(core, 0), core
-
-    chosen = sorted(sorted(os.sched_getaffinity(0), key=order)[:threads])
+    chosen = sorted(sorted(os.sched_getaffinity(0), key=lambda core: (-_top_speed(core), core))[:threads])
     os.sched_setaffinity(0, chosen)
     return chosen
-
-
-def _busy_ticks() -> dict[int, int]:
-    """For each core, the ticks that it was busy since it started."""
-    ticks = {}
-    for line in _text("/proc/stat").splitlines():
-        name, *fields = line.split()
-        if name.startswith("cpu") and name != "cpu":
-            times = [int(field) for field in fields[:8]]
-            ticks[int(name[3:])] = sum(times) - times[3] - times[4]  # idle, and waiting for a disk
-    return ticks
 
 
 def _top_speed(core: int) -> float:
