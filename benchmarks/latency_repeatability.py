@@ -1,12 +1,12 @@
 """Does a latency come back, and does it put close networks in the right order on a machine that is busy?
 
-Eight networks of the space `mobilevit_small`, neighbours 3 to 12 % apart, are exported to one runtime and measured ten
-times each, in turns, while a process keeps another core busy. The truth is a longer measurement of each beforehand,
+Eight networks of a space, neighbours 3 to 12 % apart, are exported to one runtime and measured ten times each, in
+turns, while a process keeps another core busy. The truth is a longer measurement of each beforehand,
 without that load. Reported: how often all eight come out in the true order, tau with it, and the coefficient of
 variation of each network over the repetitions; the same for the median wall time of the same runs, which is what most
 tools report.
 
-    python benchmarks/latency_repeatability.py [--runtime onnxruntime] [--repetitions 10]
+    python benchmarks/latency_repeatability.py [--space mobilevit_small] [--runtime onnxruntime] [--repetitions 10]
 """
 
 import argparse
@@ -33,21 +33,25 @@ from mvit_nas.cost.targets.target import Job
 from mvit_nas.errors import InvalidArchError
 from mvit_nas.search.artefacts import export
 
-# Of the networks drawn with seed 0, eight whose neighbours were 5 to 12 % apart on ONNX Runtime.
-_CHOSEN = (55, 5, 61, 26, 34, 24, 77, 83)
-_SIDE = 64
+# By space, the images' side and, of the networks drawn with seed 0, eight whose neighbours were 3 to 12 % apart on ONNX
+# Runtime.
+_CHOSEN = {
+    "mobilevit": (256, (3, 107, 96, 7, 46, 77, 71, 9)),
+    "mobilevit_small": (64, (55, 5, 61, 26, 34, 24, 77, 83)),
+}
 _CLASSES = 100
 
 
-def networks() -> list[ArchConfig]:
-    """The eight, always the same."""
-    space, generator = fix_image_size(load_space("mobilevit_small"), _SIDE), random.Random(0)
+def networks(name: str) -> list[ArchConfig]:
+    """The eight of the space ``name``, always the same."""
+    side, chosen = _CHOSEN[name]
+    space, generator = fix_image_size(load_space(name), side), random.Random(0)
     found: dict[str, ArchConfig] = {}
-    while len(found) <= max(_CHOSEN):
+    while len(found) <= max(chosen):
         with contextlib.suppress(InvalidArchError):
             arch = space.arch(space.draw(generator))
             found.setdefault(arch_id(arch), arch)
-    return [list(found.values())[index] for index in _CHOSEN]
+    return [list(found.values())[index] for index in chosen]
 
 
 def keep_busy(core: int) -> None:
@@ -75,6 +79,7 @@ def load() -> Iterator[None]:
 def main() -> None:
     """Print a table, then one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", default="mobilevit", choices=_CHOSEN)
     parser.add_argument("--runtime", default="onnxruntime")
     parser.add_argument("--repetitions", type=int, default=10)
     arguments = parser.parse_args()
@@ -82,10 +87,10 @@ def main() -> None:
     machine = target.machine(runtime.name)
     with tempfile.TemporaryDirectory() as folder:
         paths = []
-        for index, arch in enumerate(networks()):
+        for index, arch in enumerate(networks(arguments.space)):
             paths.append(Path(folder) / f"{index}{runtime.suffix}")
             export(runtime, arch, paths[-1], classes=_CLASSES)
-        shape = (1, 3, _SIDE, _SIDE)
+        shape = (1, 3, *[_CHOSEN[arguments.space][0]] * 2)
         reference = paths[len(paths) // 2]
 
         def once(path: Path, *, precision: float, seconds: float) -> tuple[float, float, float]:
@@ -105,11 +110,11 @@ def main() -> None:
             latency = latency_of(rounds, reference_ms=1.0, threads=1, agreed=agreed)
             return latency.median_ms, latency.wall_ms, time.perf_counter() - start
 
-        truth = [once(path, precision=0.003, seconds=16.0)[0] for path in paths]
+        truth = [once(path, precision=0.003, seconds=24.0)[0] for path in paths]
         with load():
             found = []
             for _ in range(arguments.repetitions):
-                found.append([once(path, precision=0.01, seconds=8.0) for path in paths])
+                found.append([once(path, precision=0.01, seconds=7.5) for path in paths])
                 print(found[-1], file=sys.stderr, flush=True)  # not to lose it all in the last minute
     order = sorted(range(len(truth)), key=truth.__getitem__)
     estimates = {}
@@ -124,7 +129,9 @@ def main() -> None:
         }
     steps = [after / before - 1 for before, after in zip(sorted(truth), sorted(truth)[1:], strict=False)]
     seconds = [one[2] for repetition in found for one in repetition]
-    print(f"{runtime.title} {machine.runtime_version} on {machine.processor}, {len(found)} repetitions")
+    print(
+        f"{arguments.space}, {runtime.title} {machine.runtime_version}, {machine.processor}, {len(found)} repetitions"
+    )
     print(f"neighbours {100 * min(steps):.1f} to {100 * max(steps):.1f} % apart; {max(seconds):.1f} s at most for each")
     print(f"{'estimate':<26}{'right order':>12}{'tau':>8}{'variation':>11}{'largest':>9}")
     for name, one in estimates.items():
@@ -133,6 +140,7 @@ def main() -> None:
             f"{100 * one['variation']:>9.2f} %{100 * one['largest_variation']:>7.2f} %"
         )
     document = {
+        "space": arguments.space,
         "runtime": f"{runtime.title} {machine.runtime_version}",
         "processor": machine.processor,
         "truth": truth,

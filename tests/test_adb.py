@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from mvit_nas.cost.bench import LEAST_ROUNDS, half_width
 from mvit_nas.cost.targets import adb
 from mvit_nas.cost.targets.adb import AdbTarget, average_us, phones
 from mvit_nas.cost.targets.target import Job
@@ -74,7 +75,7 @@ def target(tmp_path, phone):
 
 
 def check_rounds(rounds):
-    assert len(rounds) == 5
+    assert len(rounds) == LEAST_ROUNDS
     assert all(sorted(one) == ["candidate_wall", "reference_wall"] for one in rounds)
     assert {tuple(one["candidate_wall"]) for one in rounds} == {(4000_500,)}
     assert {tuple(one["reference_wall"]) for one in rounds} == {(10000_500,)}
@@ -92,7 +93,7 @@ def test_a_round_is_one_average_of_each_in_nanoseconds_and_the_phone_is_left_as_
 def test_the_two_take_turns_at_going_first(fake, target, job):
     target().measure(job())
     runs = re.findall(r"/(reference|candidate)\.tflite'\S* --num_threads", (fake / "calls").read_text())
-    assert runs == ["reference", "candidate", "candidate", "reference"] * 2 + ["reference", "candidate"]
+    assert runs == ["reference", "candidate", "candidate", "reference"] * (LEAST_ROUNDS // 2)
 
 
 def test_the_flags_are_the_jobs_threads_and_bounds(fake, target, job):
@@ -105,30 +106,23 @@ def test_the_other_benchmark_model_prints_to_standard_error_in_milliseconds(fake
 
 
 def test_rounds_go_on_until_the_interval_is_narrow(fake, target, job, monkeypatch):
-    times = iter([100, 104, 100, 96, 100, 104, 100, 96, *[100] * 200])
+    times = iter([*[100, 104, 100, 96, 102, 96, 104, 100] * 2, *[100] * 200])
     monkeypatch.setattr(AdbTarget, "_run", lambda *_: next(times))
     rounds = target().measure(job(precision=0.02, seconds=1e9))
     ratios = [one["candidate_wall"][0] / one["reference_wall"][0] for one in rounds]
-    assert 5 < len(rounds) < 30
-    assert adb._narrow(rounds, 0.02)
-    assert not adb._narrow(rounds[:-1], 0.02)
+    assert LEAST_ROUNDS < len(rounds) < 30
+    assert half_width(rounds, "wall") <= 0.02
+    assert half_width(rounds[:-1], "wall") > 0.02
     assert max(ratios) > 1.03
 
 
 def test_rounds_end_when_the_time_is_over(fake, target, job, monkeypatch):
     times = iter([100, 200, 300, 400, 500, 700] * 100)
     monkeypatch.setattr(AdbTarget, "_run", lambda *_: next(times))
-    assert len(target().measure(job(precision=1e-9, seconds=0.0))) == 5
+    assert len(target().measure(job(precision=1e-9, seconds=0.0))) == LEAST_ROUNDS
     began = time.monotonic()
-    assert len(target().measure(job(precision=1e-9, seconds=0.05))) > 5
+    assert len(target().measure(job(precision=1e-9, seconds=0.05))) > LEAST_ROUNDS
     assert 0.05 <= time.monotonic() - began < 5
-
-
-def test_the_interval_is_students():
-    rounds = [{"candidate_wall": [value], "reference_wall": [100]} for value in (98, 100, 102, 104, 96)]
-    # Mean 1, standard deviation 0.0316, t(0.975, 4) = 2.776: the half is 0.03926.
-    assert adb._narrow(rounds, 0.0393)
-    assert not adb._narrow(rounds, 0.0392)
 
 
 def test_a_phone_says_what_it_is(fake, target, tmp_path, monkeypatch):

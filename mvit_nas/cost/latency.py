@@ -1,8 +1,8 @@
 """How long an artefact takes, in a way that comes back tomorrow and on a loaded machine.
 
 The candidate alternates with a fixed reference; what counts is the median of the ratios of neighbouring runs, in CPU
-time of the process where there is one thread. Times the reference's own time on that machine it is the latency.
-Background load then shows up as a wider interval and not as another ranking.
+time of the process where there is one thread, while the machine is calmest. Times the reference's own time on that
+machine it is the latency. Background load then shows up as a wider interval and not as another ranking.
 """
 
 import math
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from scipy import stats
 
-from mvit_nas.cost.bench import Round, median_ratio
+from mvit_nas.cost.bench import Round, calm_ratios
 from mvit_nas.cost.targets.target import Job, Target
 
 # A wall time this far above the CPU time means that the process had to wait for the core.
@@ -52,24 +52,24 @@ class Latency:
 def measure(target: Target, job: Job) -> tuple[list[Round], bool]:
     """Rounds of at least two measurements of ``job``, and whether they agree; where they do not, of three.
 
-    Each is given half of the job's time. Raises DeviceError and MeasurementError as the target does.
+    Each is given a third of the job's time. Raises DeviceError and MeasurementError as the target does.
     """
-    half = replace(job, seconds=job.seconds / 2)
-    first, second = target.measure(half), target.measure(half)
+    third = replace(job, seconds=job.seconds / 3)
+    first, second = target.measure(third), target.measure(third)
     found = [*first, *second]
     apart = abs(_centre(first) / _centre(second) - 1)
     if apart <= _FAR_APART * job.precision:
         return found, True
-    third = target.measure(half)
-    centres = sorted(map(_centre, (first, second, third)))
+    last = target.measure(third)
+    centres = sorted(map(_centre, (first, second, last)))
     near = min(centres[1] / centres[0], centres[2] / centres[1]) - 1
-    return [*found, *third], near <= _FAR_APART * job.precision
+    return [*found, *last], near <= _FAR_APART * job.precision
 
 
 def latency_of(rounds: Sequence[Round], *, reference_ms: float, threads: int, agreed: bool) -> Latency:
     """The latency that ``rounds`` say, where the reference's own time is ``reference_ms``."""
     clock = clock_of(rounds)
-    low, centre, high = interval_of_mean([median_ratio(one, clock) for one in rounds])
+    low, centre, high = interval_of_mean(calm_ratios(rounds, clock))
     walls = [ns / 1e6 for one in rounds for ns in one["candidate_wall"]]
     references = [ns / 1e6 for one in rounds for ns in one[f"reference_{clock}"]]
     waited = sum(sum(one["candidate_wall"]) for one in rounds)
@@ -119,4 +119,4 @@ def ratio_interval(one: Latency, other: Latency) -> tuple[float, float, float]:
 
 
 def _centre(rounds: Sequence[Round]) -> float:
-    return statistics.mean(median_ratio(one, clock_of(rounds)) for one in rounds)
+    return statistics.mean(calm_ratios(rounds, clock_of(rounds)))

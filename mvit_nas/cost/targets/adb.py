@@ -11,20 +11,16 @@ import shlex
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from scipy import stats
-
-from mvit_nas.cost.bench import Round
+from mvit_nas.cost.bench import LEAST_ROUNDS, Round, half_width
 from mvit_nas.cost.targets.machine import FILES, Machine, read_machine
 from mvit_nas.cost.targets.target import Job
 from mvit_nas.errors import DeviceError, InputError, MeasurementError
 
-_LEAST_ROUNDS = 5
 # Of one run of benchmark_model: at least these, and no new inference after _MOST_SECONDS.
 _RUNS, _SECONDS, _WARMUP_RUNS, _WARMUP_SECONDS, _MOST_SECONDS = 10, 0.5, 3, 0.3, 30
 # Warm-up and runs each end by _MOST_SECONDS; the rest is for loading, and for one inference that was under way.
@@ -132,7 +128,9 @@ class AdbTarget:
             _must(serial, f"chmod 755 {shlex.quote(folder)}/benchmark_model")
             rounds: list[Round] = []
             end = time.monotonic() + job.seconds
-            while len(rounds) < _LEAST_ROUNDS or not (_narrow(rounds, job.precision) or time.monotonic() >= end):
+            while len(rounds) < LEAST_ROUNDS or not (
+                half_width(rounds, "wall") <= job.precision or time.monotonic() >= end
+            ):
                 # First one, then the other goes first, so that a phone that grows hotter favours neither.
                 order = ("reference", "candidate") if len(rounds) % 2 == 0 else ("candidate", "reference")
                 rounds.append({f"{name}_wall": [self._run(serial, folder, name, job)] for name in order})
@@ -201,12 +199,6 @@ def average_us(output: str) -> float | None:
         fine = re.findall(rf"count=.* avg={_NUMBER}", output)
         return float(fine[-1]) if fine else float(found[1]) * 1000
     return None
-
-
-def _narrow(rounds: Sequence[Round], precision: float) -> bool:
-    ratios = np.array([one["candidate_wall"][0] / one["reference_wall"][0] for one in rounds])
-    half = stats.t.ppf(0.975, len(ratios) - 1) * stats.sem(ratios)
-    return bool(half <= precision * ratios.mean())
 
 
 @contextmanager
