@@ -36,7 +36,7 @@ def trained(monkeypatch):
         runs.append({"weights": model.stem.conv.weight.detach().clone(), "train": train, **options})
         return Score(correct=100 + len(runs), images=225, losses=(1.5, 0.5), seconds=2.0)
 
-    monkeypatch.setattr(evaluate, "fit", fit)
+    monkeypatch.setattr(evaluate, "fit_by_rungs", fit)
     return runs
 
 
@@ -85,7 +85,7 @@ def test_a_training_that_diverged_is_not_tried_again(digits, monkeypatch):
         tried.append(options["seed"])
         raise TrainingError("the training loss became nan in epoch 1 of 1")
 
-    monkeypatch.setattr(evaluate, "fit", fit)
+    monkeypatch.setattr(evaluate, "fit_by_rungs", fit)
     for _ in range(2):
         with pytest.raises(TrainingError, match="became nan in epoch 1 of 1"):
             make(digits).score(ARCH, seed=3)

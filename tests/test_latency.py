@@ -249,4 +249,3 @@ def test_bursts_that_slow_one_network_more_than_the_other_do_not_count():
     slowness = itertools.chain.from_iterable((x, x) for x in bursts)
     machine = Machine((10 * next(slowness) for _ in itertools.count()), constant(4))
     assert latency(machine.measure()).median_ms == pytest.approx(4.0)
-

@@ -12,7 +12,7 @@ from mvit_nas.arch.presets import PRESETS
 from mvit_nas.errors import InputError, InterruptedCleanlyError, TrainingError
 from mvit_nas.nn.mobilevit import build
 from mvit_nas.train.augment import centre_crops, random_crops
-from mvit_nas.train.loop import _Average, fit
+from mvit_nas.train.loop import Score, Stopped, _Average, _Batches, fit, fit_by_rungs
 from mvit_nas.train.schedule import SCHEDULES, find_schedule
 
 CPU = torch.device("cpu")
@@ -90,9 +90,79 @@ def test_the_moving_average_is_that_of_its_definition():
         average.update()
         model.weight += 4
         average.update()
-    average.apply()
+    average.swap()
     # 0.75 x (0.75 x first + 0.25 x (first + 4)) + 0.25 x (first + 8)
     torch.testing.assert_close(model.weight.detach(), first + 0.75 * 0.25 * 4 + 0.25 * 8)
+
+
+def run_by_rungs(*, at_rung, checkpoint=None, schedule, **options):
+    torch.manual_seed(3)
+    dropout = with_values(TINY, {"dropout": 0.2})
+    return fit_by_rungs(
+        build(dropout, classes=3), coloured(100), coloured(30, seed=1), schedule, side=32, seed=3, device=CPU,
+        at_rung=at_rung, checkpoint=checkpoint, should_stop=options.get("should_stop", lambda: False),
+    )  # fmt: skip
+
+
+LONGER = replace(SMOKE, epochs=5, ema=0.1)
+
+
+def test_rungs_are_epochs_that_double_before_the_last():
+    rungs = {epochs: replace(SMOKE, epochs=epochs).rungs() for epochs in (1, 2, 3, 4, 5, 8, 9)}
+    assert rungs == {1: (), 2: (1,), 3: (1, 2), 4: (1, 2), 5: (1, 2, 4), 8: (1, 2, 4), 9: (1, 2, 4, 8)}
+
+
+def test_looking_at_the_rungs_changes_nothing():
+    alone = run_by_rungs(at_rung=None, schedule=LONGER)
+    watched = run_by_rungs(at_rung=lambda rungs: False, schedule=LONGER)
+    assert (watched.losses, watched.correct, alone.rungs) == (alone.losses, alone.correct, ())
+    assert [rung.epoch for rung in watched.rungs] == [1, 2, 4]
+    assert [rung.loss for rung in watched.rungs] == [watched.losses[0], watched.losses[1], watched.losses[3]]
+
+
+def test_a_run_that_goes_on_from_its_checkpoint_ends_as_one_that_was_never_stopped(tmp_path):
+    whole = run_by_rungs(at_rung=lambda rungs: False, schedule=LONGER)
+    checkpoint = tmp_path / "new" / "run.pt"
+    stopped = run_by_rungs(at_rung=lambda rungs: rungs[-1].epoch == 2, checkpoint=checkpoint, schedule=LONGER)
+    assert isinstance(stopped, Stopped)
+    assert stopped.rungs == whole.rungs[:2]
+    again = run_by_rungs(at_rung=lambda rungs: rungs[-1].epoch == 2, checkpoint=checkpoint, schedule=LONGER)
+    assert again == stopped  # nothing was computed
+    torch.manual_seed(99)
+    on = run_by_rungs(at_rung=lambda rungs: False, checkpoint=checkpoint, schedule=LONGER)
+    assert isinstance(on, Score)
+    assert (on.losses, on.correct, on.rungs) == (whole.losses, whole.correct, whole.rungs)
+    assert on.seconds > stopped.seconds
+    assert list(checkpoint.parent.iterdir()) == []
+
+
+def test_an_interrupted_run_goes_on_from_its_last_rung(tmp_path):
+    whole = run_by_rungs(at_rung=lambda rungs: False, schedule=LONGER)
+    asked = iter([False] * 17 + [True])
+    checkpoint = tmp_path / "run.pt"
+    with pytest.raises(InterruptedCleanlyError):
+        run_by_rungs(
+            at_rung=lambda rungs: False, checkpoint=checkpoint, schedule=LONGER, should_stop=lambda: next(asked)
+        )
+    seen = []
+    on = run_by_rungs(at_rung=lambda rungs: seen.append(len(rungs)), checkpoint=checkpoint, schedule=LONGER)
+    assert (on.losses, on.correct) == (whole.losses, whole.correct)
+    assert seen == [2, 3]  # the two rungs of before are judged again, not trained
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
+def test_a_checkpoint_that_cannot_be_read_costs_a_new_start(tmp_path, content):
+    checkpoint = tmp_path / "run.pt"
+    checkpoint.write_bytes(content)
+    whole = run_by_rungs(at_rung=None, schedule=LONGER)
+    assert run_by_rungs(at_rung=None, checkpoint=checkpoint, schedule=LONGER).losses == whole.losses
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_end_the_run(tmp_path):
+    (tmp_path / "file").write_text("")
+    checkpoint = tmp_path / "file" / "run.pt"
+    stopped = run_by_rungs(at_rung=lambda rungs: True, checkpoint=checkpoint, schedule=LONGER)
+    assert isinstance(stopped, Stopped)
 
 
 def test_an_epoch_sees_its_share_of_the_images():
@@ -104,11 +174,9 @@ def test_an_epoch_sees_its_share_of_the_images():
 
 
 def test_every_image_is_seen_before_one_is_seen_again():
-    from mvit_nas.train.loop import _batches
-
     part = Part(np.zeros((10, 1, 1, 3), np.uint8), np.ones(10, np.float32), np.arange(10))
-    batches = _batches(part, 4, torch.Generator().manual_seed(0), CPU)
-    seen = [label for _ in range(5) for label in next(batches)[2].tolist()]
+    batches = _Batches(part, 4, torch.Generator().manual_seed(0), CPU)
+    seen = [label for _ in range(5) for label in batches.next()[2].tolist()]
     assert sorted(seen) == sorted([*range(10)] * 2)
     assert len(set(seen[:8])) == 8
 
@@ -259,10 +327,10 @@ def test_scoring_leaves_the_batch_norm_statistics_alone():
 
     model = build(TINY, classes=3)
     before = model.stem.norm.running_mean.clone()
-    _count_correct(model, coloured(30), side=32, device=CPU, should_stop=lambda: False)
+    _count_correct(model, coloured(30), np.arange(30), side=32, device=CPU, stop=lambda: False)
     assert torch.equal(model.stem.norm.running_mean, before)
     with pytest.raises(InterruptedCleanlyError):
-        _count_correct(model, coloured(30), side=32, device=CPU, should_stop=lambda: True)
+        _count_correct(model, coloured(30), np.arange(30), side=32, device=CPU, stop=lambda: True)
 
 
 def test_outputs_that_are_not_finite_are_no_score():
@@ -271,4 +339,4 @@ def test_outputs_that_are_not_finite_are_no_score():
     model = build(TINY, classes=3)
     torch.nn.init.constant_(model.classifier.bias, float("nan"))
     with pytest.raises(TrainingError, match="outputs that are not finite"):
-        _count_correct(model, coloured(30), side=32, device=CPU, should_stop=lambda: False)
+        _count_correct(model, coloured(30), np.arange(30), side=32, device=CPU, stop=lambda: False)

@@ -62,8 +62,12 @@ class Cache:
             ) from None
 
     def _path(self, key: Mapping[str, Any]) -> Path:
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
-        return self.folder / f"{digest}.json"
+        return self.folder / f"{digest(key)}.json"
+
+
+def digest(key: Mapping[str, Any]) -> str:
+    """A short name for ``key``, the same everywhere."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _plain(key: Mapping[str, Any]) -> Any:

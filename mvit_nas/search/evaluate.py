@@ -16,10 +16,10 @@ from mvit_nas.cost.latency import Latency
 from mvit_nas.cost.static import count_macs, count_params
 from mvit_nas.errors import CostError, TrainingError
 from mvit_nas.nn.mobilevit import build
-from mvit_nas.search.cache import Cache, cache_folder
+from mvit_nas.search.cache import Cache, cache_folder, digest
 from mvit_nas.search.meter import Meter
 from mvit_nas.train.data import ImageData, Images, load_part
-from mvit_nas.train.loop import Score, fit
+from mvit_nas.train.loop import AtRung, Rung, Score, Stopped, fit_by_rungs
 from mvit_nas.train.schedule import Schedule
 
 # What the numbers of a training run depend on beside its key; a change of the loop that changes them raises it.
@@ -46,6 +46,7 @@ class Evaluator:
         self.meter = meter
         self._images = folder / "images"
         self._cache = Cache(folder / "evaluations")
+        self._checkpoints = folder / "checkpoints"
         self._on_decode = on_decode
         self._parts: dict[tuple[str, int], Images] = {}
 
@@ -79,15 +80,27 @@ class Evaluator:
         same images in the same order and crops: what differs between them is then theirs, not the seed's. Raises
         TrainingError where the training diverged, now or when it was first tried.
         """
+        score, known = self.score_by_rungs(arch, seed=seed, at_rung=None, should_stop=should_stop)
+        assert isinstance(score, Score), "nothing stops it"
+        return score, known
+
+    def score_by_rungs(
+        self, arch: ArchConfig, *, seed: int, at_rung: AtRung | None, should_stop: Callable[[], bool]
+    ) -> tuple[Score | Stopped, bool]:
+        """``score`` that may be stopped ``at_rung``, and then goes on from there when it is asked for again.
+
+        A score that is known comes back whole: it costs nothing.
+        """
         key = self._score_key(arch, seed)
         known = self._cache.get(key)
         if known is not None:
             if "failure" in known:
                 raise TrainingError(known["failure"])
-            return Score(**{**known, "losses": tuple(known["losses"])}), True
+            rungs = tuple(Rung(**rung) for rung in known.get("rungs", ()))
+            return Score(**{**known, "losses": tuple(known["losses"]), "rungs": rungs}), True
         side = self.schedule.side(arch.image_size)
         try:
-            score = fit(
+            score = fit_by_rungs(
                 build(arch, classes=self.classes, seed=seed),
                 self.part("train", side),
                 self.part("validation", side),
@@ -96,11 +109,14 @@ class Evaluator:
                 seed=seed,
                 device=self.device,
                 should_stop=should_stop,
+                at_rung=at_rung,
+                checkpoint=None if at_rung is None else self._checkpoints / f"{digest(key)}.pt",
             )
         except TrainingError as error:
             self._cache.put(key, {"failure": str(error)})
             raise
-        self._cache.put(key, asdict(score))
+        if isinstance(score, Score):
+            self._cache.put(key, asdict(score))
         return score, False
 
     def is_known(self, arch: ArchConfig, *, seed: int) -> bool:

@@ -45,6 +45,10 @@ class Schedule:
         """Optimiser steps in all."""
         return self.epochs * self.steps_per_epoch(images)
 
+    def rungs(self) -> tuple[int, ...]:
+        """The epochs after which a training run may be judged and stopped: 1, 2, 4, ... before the last."""
+        return tuple(2**i for i in range((self.epochs - 1).bit_length()))
+
     def side(self, image_size: int) -> int:
         """The side in pixels at which an architecture for ``image_size`` is trained and scored."""
         if image_size <= 64:
