@@ -1,4 +1,6 @@
-.PHONY: check format test slow bench report
+TABLE ?= ../shared/reference/bench/nas-bench-macro_cifar10.json
+
+.PHONY: check format test slow bench search-benchmark report
 
 check:  ## format, lint, types, layers
 	ruff format --check .
@@ -21,6 +23,9 @@ bench:  ## speed of the model against others, as ratios in one run, and of count
 	python benchmarks/runtime_speed.py
 	python benchmarks/count_speed.py
 	python benchmarks/ablation_statistics.py
+
+search-benchmark:  ## what each sampler finds for its compute; TABLE is NAS-Bench-Macro's (an hour; goes on where it stopped)
+	python benchmarks/search_efficiency.py $(TABLE) --keep benchmarks/runs
 
 report:  ## the pages of a made-up study and of ablations, to look at while working on them
 	python tests/test_report.py reports/example

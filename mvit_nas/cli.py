@@ -22,10 +22,12 @@ from mvit_nas import __version__
 from mvit_nas.errors import InputError, InterruptedCleanlyError, MvitNasError
 from mvit_nas.settings import (
     LatencySettings,
+    parse_baseline,
     parse_cost,
     parse_front_runtimes,
     parse_objectives,
     parse_precision,
+    parse_sampler,
     parse_seeds,
 )
 from mvit_nas.units import format_count, format_metric, format_seconds, parse_budget, parse_seconds
@@ -135,7 +137,31 @@ def search(
     objectives: Annotated[
         str, typer.Option(metavar="LIST", help="accuracy and at least one of params, macs, latency.")
     ] = "accuracy,params,macs,latency",
-    trials: Annotated[int, typer.Option(help="Candidates to train, in all.")] = 12,
+    sampler: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, which is cost-aware, or tpe, nsga2, gp, random.")
+    ] = "auto",
+    baseline: Annotated[
+        str,
+        typer.Option(
+            metavar="random[:SHARE]",
+            help="Draw a share of the candidates (0.25) at random, so that the report can say whether the search "
+            "beats that.",
+        ),
+    ] = "",
+    trials: Annotated[
+        int, typer.Option(help="Candidates to train, in all; one that is stopped counts as its share.")
+    ] = 12,
+    early_stopping: Annotated[
+        bool,
+        typer.Option(help="Stop a training that is foreseen to end behind a candidate that costs no more."),
+    ] = True,
+    stop_when_settled: Annotated[
+        bool, typer.Option("--stop-when-settled", help="End when the front has hardly grown for a third of the trials.")
+    ] = False,
+    finish: Annotated[
+        list[int] | None,
+        typer.Option(metavar="TRIAL", help="With --resume: train this stopped trial to the end. Repeatable."),
+    ] = None,
     timeout: Annotated[
         str | None, typer.Option(metavar="TIME", help="Start no trial after this: 90s, 15min, 8h.")
     ] = None,
@@ -168,6 +194,8 @@ def search(
     seconds = None if timeout is None else parse_seconds(timeout)
     timing = LatencySettings(runtime=runtime, target=target, threads=threads, adb_benchmark=adb_benchmark)
     further = parse_front_runtimes(measure_front)
+    share = parse_baseline(baseline)
+    proposer = parse_sampler(sampler)
     # torch and optuna load here: a misspelt flag is answered at once.
     from mvit_nas.jobs import search as job
 
@@ -184,6 +212,11 @@ def search(
         device=device,
         latency=timing,
         measure_front=further,
+        sampler=proposer,
+        baseline=share,
+        early_stopping=early_stopping,
+        stop_when_settled=stop_when_settled,
+        finish=tuple(finish or ()),
         name=name,
         out=out,
         resume=resume,
@@ -471,9 +504,11 @@ class _Watch:
     def show(self, progress: "Progress") -> None:
         """Show a finished trial and where the search stands."""
         last = progress.last
-        if last["state"] in ("complete", "failed"):
+        if last["state"] in ("complete", "failed", "stopped"):
             self._print(_trial_line(progress))
-        parts = [f"{progress.done}/{progress.trials} trials"]
+        parts = [f"{_number(progress.done)}/{progress.trials} trials"]
+        if progress.stopped:
+            parts.append(f"{progress.stopped} stopped")
         if progress.best is not None:
             parts.append(f"best {format_metric('accuracy', progress.best['accuracy'])}")
             parts.append(f"front {progress.front}")
@@ -507,9 +542,9 @@ class _Watch:
 def _trial_line(progress: "Progress") -> str:
     last = progress.last
     label = last["name"] or last["arch_id"]
-    head = f"{progress.done:>3}/{progress.trials} {label:<13}"
-    if last["state"] == "failed":
-        return f"{head} failed: {last['reason']}"
+    head = f"{_number(progress.done):>4}/{progress.trials} {label:<13}"
+    if last["state"] != "complete":
+        return f"{head} {last['state']}: {last['reason']}"
     parts = [
         f"{head} {format_metric('accuracy', last['accuracy']):>6}",
         f"{format_count(last['params'])} params",
@@ -519,6 +554,11 @@ def _trial_line(progress: "Progress") -> str:
         parts.append(format_metric("latency_ms", last["latency_ms"]))
     parts.append("from the cache" if last["cached"] else format_seconds(last["seconds"]))
     return "  ".join(parts)
+
+
+def _number(trainings: float) -> str:
+    """ "12", or "12.5" where a stopped training left a part."""
+    return f"{trainings:.1f}".removesuffix(".0")
 
 
 @contextmanager

@@ -14,6 +14,9 @@ from mvit_nas.units import Budget, format_count
 
 OBJECTIVES = ("accuracy", "params", "macs", "latency_ms")
 _ALIASES = {"latency": "latency_ms"}
+# The first is what "auto" means: it won where all of them were compared (benchmarks/search_efficiency.py).
+SAMPLERS = ("cost-aware", "tpe", "nsga2", "gp", "random")
+_BASELINE_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,9 @@ class Experiment:
     seed: int
     latency: LatencySettings
     measure_front: tuple[str, ...]
+    sampler: str
+    baseline: float
+    early_stopping: bool
     trials: int
     timeout_seconds: float | None
 
@@ -193,6 +199,27 @@ def parse_objectives(text: str) -> tuple[str, ...]:
     if "accuracy" not in names or len(names) < 2:
         raise InputError("--objectives needs accuracy and at least one cost, as in accuracy,macs,latency")
     return tuple(name for name in OBJECTIVES if name in names)
+
+
+def parse_sampler(text: str) -> str:
+    """The sampler that "auto" or a name means."""
+    if text not in ("auto", *SAMPLERS):
+        raise InputError(f"--sampler: {unknown(text, ('auto', *SAMPLERS))}")
+    return SAMPLERS[0] if text == "auto" else text
+
+
+def parse_baseline(text: str) -> float:
+    """The share of the proposals that "random" or "random:0.4" draws at random; 0 for ""."""
+    if not text:
+        return 0.0
+    name, colon, number = text.partition(":")
+    try:
+        share = float(number) if colon else _BASELINE_SHARE
+    except ValueError:
+        share = 0.0
+    if name != "random" or not 0 < share < 1:
+        raise InputError(f"--baseline {text}: give random, or random:SHARE with a share between 0 and 1")
+    return share
 
 
 def default_name(data: str, budgets: Sequence[Budget]) -> str:

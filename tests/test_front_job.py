@@ -44,7 +44,7 @@ def stand_ins(monkeypatch):
             latency=found, artefact=Artefact(digest=name, size_bytes=1, delegated=None, quantised=None, difference=0.0)
         )
 
-    monkeypatch.setattr(evaluate, "fit", fit)
+    monkeypatch.setattr(evaluate, "fit_by_rungs", fit)
     monkeypatch.setattr(evaluate.Evaluator, "check_static_cost", lambda self, arch: None)
     monkeypatch.setattr(meter.Meter, "latency", latency)
     monkeypatch.setattr(
@@ -64,6 +64,7 @@ def search(tmp_path, **changes):
         "data": None, "space": "mobilevit_small", "image_size": 32, "budgets": (), "trials": 6,
         "objectives": ("accuracy", "params", "macs", "latency_ms"), "timeout_seconds": None, "schedule": "smoke",
         "seed": 0, "device": "cpu", "latency": LatencySettings(runtime="onnxruntime"), "measure_front": ("torch",),
+        "sampler": "cost-aware", "baseline": 0.0, "early_stopping": True, "stop_when_settled": False, "finish": (),
         "name": "s", "out": tmp_path, "resume": False,
     } | changes  # fmt: skip
     return job.search(

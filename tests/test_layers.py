@@ -27,7 +27,8 @@ ALLOWED = {
     "cli": {"jobs", "results", "settings", ""},
 }
 OWNERS = {
-    "optuna": {"search/study.py"},
+    "optuna": {"search/study.py", "search/samplers.py"},
+    "sklearn": {"search/surrogate.py", "search/artefacts.py", "train/data.py"},
     "fvcore": {"cost/static.py"},
     "typer": {"cli.py"},
     "rich": {"cli.py"},

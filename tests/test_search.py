@@ -16,6 +16,7 @@ from mvit_nas.arch.space import load_space, parse_space
 from mvit_nas.cost.latency import Latency
 from mvit_nas.cost.predict import Predictor
 from mvit_nas.errors import (
+    InputError,
     InterruptedCleanlyError,
     MeasurementError,
     NothingFeasibleError,
@@ -23,12 +24,14 @@ from mvit_nas.errors import (
     SpaceError,
     TrainingError,
 )
+from mvit_nas.results.table import make_table
 from mvit_nas.search import cache as cache_module
 from mvit_nas.search import study as study_module
 from mvit_nas.search.cache import Cache
 from mvit_nas.search.feasible import sample_feasible, spread, violation
-from mvit_nas.search.study import Limits, Search, Study, derive_seed
-from mvit_nas.train.loop import Score
+from mvit_nas.search.study import Limits, Search, Study, derive_seed, trainings
+from mvit_nas.train.loop import Rung, Score, Stopped
+from mvit_nas.train.schedule import SCHEDULES
 from mvit_nas.units import parse_budget
 
 SPACE = load_space("mobilevit_small")
@@ -60,7 +63,9 @@ class StandIn:
         rounds=6, clock="cpu", p90_ms=9.0, reference_ms=4.0, agreed=True,
         )  # fmt: skip
 
-    def score(self, arch, *, seed, should_stop):
+    schedule = SCHEDULES["short"]
+
+    def score_by_rungs(self, arch, *, seed, at_rung, should_stop):
         if arch_id(arch) in self.known:
             return self.known[arch_id(arch)], True
         if should_stop():
@@ -73,9 +78,14 @@ class StandIn:
         return score, False
 
 
-def limits(*budgets, trials=20, objectives=("accuracy", "params", "macs", "latency_ms"), seed=0):
+def limits(
+    *budgets, trials=20, objectives=("accuracy", "params", "macs", "latency_ms"), seed=0, sampler="cost-aware",
+    baseline=0.0, early_stopping=False,
+):  # fmt: skip
     return Limits(
-        budgets=tuple(map(parse_budget, budgets)), objectives=objectives, trials=trials, timeout_seconds=None, seed=seed
+        budgets=tuple(map(parse_budget, budgets)), objectives=objectives, trials=trials, timeout_seconds=None, seed=seed,
+        reference={"accuracy": 0.0, "params": 6e6, "macs": 1.5e8, "latency_ms": 150.0},
+        sampler=sampler, baseline=baseline, early_stopping=early_stopping,
     )  # fmt: skip
 
 
@@ -253,7 +263,7 @@ def test_a_latency_over_the_budget_is_measured_and_not_trained(tmp_path):
 def test_what_is_predicted_to_be_surely_too_slow_is_not_measured(tmp_path, monkeypatch):
     (tmp_path / "with").mkdir()
     (tmp_path / "without").mkdir()
-    goal = limits("6M", "10ms", trials=16)
+    goal = limits("6M", "10ms", trials=16, sampler="tpe")
     job, study, evaluator, _ = make(tmp_path / "with", goal)
     rows = job.run()
     spared = [row for row in rows if "not measured" in row["reason"]]
@@ -306,7 +316,7 @@ def test_a_prediction_that_is_wrong_does_not_stop_the_search(tmp_path, monkeypat
 
 
 def test_a_search_that_predicts_is_resumed_to_the_same_trials(tmp_path):
-    goal = [limits("6M", "10ms", trials=trials) for trials in (6, 12)]
+    goal = [limits("6M", "10ms", trials=trials, sampler="tpe") for trials in (6, 12)]
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     whole = make(tmp_path / "one", goal[1])[0].run()
@@ -363,8 +373,107 @@ def test_a_space_that_is_used_up_ends_the_search(tmp_path):
     states = {trial.number: trial.state for trial in study._study.trials}
     assert {states[row["trial"]] for row in rows if row["name"]} == {optuna.trial.TrialState.FAIL}
     assert {row["state"] for row in rows if row["name"]} == {"complete"}
-    assert messages[-1] == "the space holds no further candidate within the budget"
+    assert messages[-1] == "all candidates within the budget that could be found were tried"
     assert len(rows) < 200
+
+
+class Learning(StandIn):
+    """Trainings with two rungs, the first at a third of what it ends with."""
+
+    def __init__(self, *, quality, **options):
+        super().__init__(**options)
+        self.quality = quality
+
+    def score_by_rungs(self, arch, *, seed, at_rung, should_stop):
+        name, final = arch_id(arch), self.quality(arch)
+        rungs = ()
+        for epoch in (1, 2):
+            rungs += (Rung(epoch=epoch, loss=2.0, correct=round(500 * final * epoch / 3), images=500),)
+            if at_rung is not None and at_rung(rungs):
+                return Stopped(rungs=rungs, seconds=epoch), False
+        self.trained.append(name)
+        return Score(correct=round(1000 * final), images=1000, losses=(1.0,) * 4, seconds=4.0, rungs=rungs), False
+
+
+def quality(arch):
+    """Shallow networks are good for nothing, so that whatever costs more than a deep one is hopeless."""
+    depth = min((stage.mobilevit.depth for stage in arch.stages if stage.mobilevit), default=0)
+    return 0.2 + 0.1 * depth
+
+
+def test_hopeless_trainings_are_stopped_and_count_as_their_share(tmp_path):
+    evaluator = Learning(quality=quality)
+    job, study, *_ = make(tmp_path, limits("6M", trials=25, early_stopping=True, sampler="random"), evaluator=evaluator)
+    rows = job.run()
+    stopped = [row for row in rows if row["state"] == "stopped"]
+    finished = [row for row in rows if row["state"] == "complete"]
+    assert stopped
+    assert 25 <= sum(map(trainings, rows)) < 26
+    assert sum(map(trainings, rows)) == pytest.approx(len(finished) + 0.25 * len(stopped))
+    for row in stopped:
+        assert "accuracy" not in row  # a part of a training is no accuracy
+        assert (row["epochs"], row["trainings"]) == (1, 0.25)
+        assert json.loads(row["rungs"])[0]["images"] == 500
+        assert re.fullmatch(
+            r"after epoch 1 of 4 at [\d.]+ %: [\d.]+ % ± [\d.]+ % foreseen, behind what costs no more", row["reason"]
+        )
+        trial = study._study.trials[row["trial"]]
+        assert trial.state == optuna.trial.TrialState.PRUNED
+        assert max(trial.constraints.values()) <= 0
+        better = [
+            one for one in finished
+            if all(one[cost] <= row[cost] for cost in ("params", "macs", "latency_ms"))
+            and one["accuracy"] >= quality(from_dict(json.loads(row["arch"]))) - 0.05
+        ]  # fmt: skip
+        assert better, "a cheap network was stopped for being less accurate than a dear one"
+    make_table(rows)
+
+
+def test_without_early_stopping_no_training_is_stopped(tmp_path):
+    job, *_ = make(tmp_path, limits("6M", trials=25, sampler="random"), evaluator=Learning(quality=quality))
+    assert {row["state"] for row in job.run()} <= {"complete", "duplicate", "over_budget", "invalid"}
+
+
+def test_a_stopped_trial_is_finished_when_that_is_asked_for(tmp_path):
+    goal = limits("6M", trials=25, early_stopping=True, sampler="random")
+    rows = make(tmp_path, goal, evaluator=Learning(quality=quality))[0].run()
+    stopped = [row for row in rows if row["state"] == "stopped"][:2]
+    more = make(tmp_path, goal, evaluator=Learning(quality=quality))[0].run([row["trial"] for row in stopped])
+    assert [row["arch_id"] for row in more[len(rows) :]] == [row["arch_id"] for row in stopped]
+    assert {row["state"] for row in more[len(rows) :]} == {"complete"}
+    assert more[len(rows)]["accuracy"] == pytest.approx(quality(from_dict(json.loads(stopped[0]["arch"]))))
+
+
+def test_a_trial_that_was_not_stopped_cannot_be_finished(tmp_path):
+    goal = limits("6M", trials=3)
+    with pytest.raises(InputError, match=r"--finish 0: there is no stopped trial 0; none was stopped"):
+        make(tmp_path, goal)[0].run([0])
+
+
+def test_a_share_of_the_proposals_is_drawn_at_random_to_compare_with(tmp_path):
+    rows = make(tmp_path, limits("6M", trials=30, baseline=0.4))[0].run()
+    by = [row["proposed_by"] for row in rows if row["state"] == "complete"]
+    assert by[:10] == ["preset"] * 3 + ["first design"] * 7
+    assert by.count("random") == 8
+    assert by.count("cost-aware") == 12
+
+
+def test_a_search_that_is_settled_ends(tmp_path):
+    asked = []
+
+    def is_settled(rows):
+        asked.append(len(rows))
+        return len(rows) == 12
+
+    evaluator = StandIn()
+    goal = limits("6M", trials=30)
+    feasible = sample_feasible(SPACE, goal.budgets, evaluator.static_cost, seed=0, samples=300)
+    job = Search(
+        Study(tmp_path, goal, SPACE), evaluator, feasible, on_row=lambda rows: None, on_message=lambda message: None,
+        should_stop=lambda: False, is_settled=is_settled,
+    )  # fmt: skip
+    assert len(job.run()) == 12
+    assert asked == list(range(1, 13))
 
 
 def test_a_tight_budget_finds_the_few_that_fit(tmp_path):

@@ -42,12 +42,14 @@ from mvit_nas.results.report import write_report
 from mvit_nas.results.table import complete, make_table
 from mvit_nas.search.feasible import Design, Feasible, presets_within, sample_feasible
 from mvit_nas.search.meter import Meter
-from mvit_nas.search.study import Limits, Row, Search, Study
+from mvit_nas.search.study import Limits, Row, Search, Study, trainings
 from mvit_nas.settings import Experiment, LatencySettings, check_name, default_name
-from mvit_nas.units import Budget
+from mvit_nas.units import Budget, format_seconds
 
 # A network is near the front that would be on it if its costs were this share less.
 _NEAR = 0.05
+# A search is settled when over the last third of at least 15 trainings the hypervolume grew by less than 1 %.
+_SETTLED_SHARE, _SETTLED_GROWTH, _SETTLED_LEAST = 1 / 3, 0.01, 15
 # The dearest candidate's latency times this is where the hypervolume's axis of latency begins.
 _LATENCY_MARGIN = 1.25
 
@@ -68,6 +70,11 @@ class SearchOptions:
     device: str
     latency: LatencySettings
     measure_front: tuple[str, ...]
+    sampler: str
+    baseline: float
+    early_stopping: bool
+    stop_when_settled: bool
+    finish: tuple[int, ...]
     name: str | None
     out: Path
     resume: bool
@@ -75,9 +82,13 @@ class SearchOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a search stands. ``best`` is the row of the best accuracy within the budget, if there is one."""
+    """Where a search stands, after ``done`` whole trainings and ``stopped`` ones that were ended early.
 
-    done: int
+    ``best`` is the row of the best accuracy within the budget, if there is one.
+    """
+
+    done: float
+    stopped: int
     trials: int
     rejected: int
     last: Row
@@ -160,6 +171,9 @@ def prepare(options: SearchOptions, *, say: Callable[[str], None]) -> Prepared:
         seed=options.seed,
         latency=replace(options.latency, runtime=evaluator.meter.runtime.name),
         measure_front=options.measure_front,
+        sampler=options.sampler,
+        baseline=options.baseline,
+        early_stopping=options.early_stopping,
         trials=options.trials,
         timeout_seconds=options.timeout_seconds,
     )
@@ -201,14 +215,16 @@ def search(
     make_folders(folder, reports)
     with claimed(folder):
         keep_settings(folder, experiment, resume=options.resume, say=say)
-        study = _open_study(folder, prepared, say=say)
-        return _search(prepared, study, reports, say=say, on_progress=on_progress, should_stop=should_stop)
+        reference = _hypervolume_reference(prepared)
+        study = _open_study(folder, prepared, reference, say=say)
+        return _search(prepared, study, reports, options, say=say, on_progress=on_progress, should_stop=should_stop)
 
 
 def _search(
     prepared: Prepared,
     study: Study,
     reports: Path,
+    options: SearchOptions,
     *,
     say: Callable[[str], None],
     on_progress: Callable[[Progress], None],
@@ -217,7 +233,7 @@ def _search(
     experiment = prepared.experiment
     start = time.monotonic()
     spent_before = sum(row["seconds"] for row in study.rows())
-    reference = _hypervolume_reference(prepared)
+    reference = study.limits.reference
     evaluator = prepared.setup.evaluator
     environment = provenance(prepared.setup, experiment) | {"hypervolume_reference": reference, "front_latency": {}}
 
@@ -232,16 +248,34 @@ def _search(
             raise PartialError(f"{error}; finished evaluations are kept: make room, then go on with --resume") from None
 
     def keep(rows: list[Row]) -> None:
-        if rows[-1]["state"] in ("complete", "failed"):
+        if rows[-1]["state"] in ("complete", "failed", "stopped"):
             write(rows)
         on_progress(_progress(rows, experiment, reference, time.monotonic() - start))
 
+    def is_settled(rows: list[Row]) -> bool:
+        if not options.stop_when_settled or not _settled(rows, experiment.objectives, reference):
+            return False
+        left = experiment.trials - sum(map(trainings, rows))
+        mean_seconds = sum(row["seconds"] for row in rows) / sum(map(trainings, rows))
+        say(
+            f"settled: the hypervolume grew by less than {100 * _SETTLED_GROWTH:g} % over the last "
+            f"{100 * _SETTLED_SHARE:.0f} % of the trainings; {left:.1f} of {experiment.trials} trainings are saved, "
+            f"about {format_seconds(left * mean_seconds)}"
+        )
+        return True
+
     job = Search(
-        study, prepared.setup.evaluator, prepared.feasible, on_row=keep, on_message=say, should_stop=should_stop
+        study,
+        prepared.setup.evaluator,
+        prepared.feasible,
+        on_row=keep,
+        on_message=say,
+        should_stop=should_stop,
+        is_settled=is_settled,
     )
     error: MvitNasError | None = None
     try:
-        rows = job.run()
+        rows = job.run(options.finish)
         _measure_front(rows, prepared, environment, write, say=say, should_stop=should_stop)
     except MvitNasError as raised:
         error = raised
@@ -331,14 +365,20 @@ def plan(options: SearchOptions, *, say: Callable[[str], None]) -> Plan:
     )
 
 
-def _open_study(folder: Path, prepared: Prepared, *, say: Callable[[str], None]) -> Study:
+def _open_study(
+    folder: Path, prepared: Prepared, reference: Mapping[str, float], *, say: Callable[[str], None]
+) -> Study:
     experiment = prepared.experiment
     limits = Limits(
         budgets=experiment.budgets,
         objectives=experiment.objectives,
+        reference=reference,
         trials=experiment.trials,
         timeout_seconds=experiment.timeout_seconds,
         seed=experiment.seed,
+        sampler=experiment.sampler,
+        baseline=experiment.baseline,
+        early_stopping=experiment.early_stopping,
     )
     study = Study(folder, limits, prepared.setup.space)
     queued = study.recover()
@@ -377,16 +417,32 @@ def _hypervolume(rows: Sequence[Row], objectives: Sequence[str], reference: Mapp
     )
 
 
+def _settled(rows: Sequence[Row], objectives: Sequence[str], reference: Mapping[str, float]) -> bool:
+    """Whether the hypervolume has hardly grown over the last part of the trainings, of which there were enough."""
+    spent = sum(map(trainings, rows))
+    if spent < _SETTLED_LEAST:
+        return False
+    before: list[Row] = []
+    for row in rows:
+        if sum(map(trainings, before)) + trainings(row) > (1 - _SETTLED_SHARE) * spent:
+            break
+        before.append(row)
+    now, then = (_hypervolume(part, objectives, reference) for part in (rows, before))
+    return now <= (1 + _SETTLED_GROWTH) * then
+
+
 def _progress(rows: list[Row], experiment: Experiment, reference: Mapping[str, float], elapsed: float) -> Progress:
-    evaluated = [row for row in rows if row["state"] in ("complete", "failed")]
+    evaluated = [row for row in rows if trainings(row)]
+    done = sum(map(trainings, rows))
     finished = [row for row in rows if row["state"] == "complete"]
-    trained = [row["seconds"] for row in evaluated if not row["cached"]]
-    left = experiment.trials - len(evaluated)
-    seconds = left * sum(trained) / len(trained) if trained else None
+    trained = [row for row in evaluated if not row["cached"]]
+    left = max(0.0, experiment.trials - done)
+    seconds = left * sum(row["seconds"] for row in trained) / sum(map(trainings, trained)) if trained else None
     if seconds is not None and experiment.timeout_seconds is not None:
         seconds = min(seconds, max(0.0, experiment.timeout_seconds - elapsed))
     return Progress(
-        done=len(evaluated),
+        done=done,
+        stopped=sum(row["state"] == "stopped" for row in rows),
         trials=experiment.trials,
         rejected=len(rows) - len(evaluated),
         last=rows[-1],

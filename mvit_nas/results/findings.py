@@ -18,6 +18,7 @@ COSTS = ("params", "macs", "latency_ms")
 
 STATE_WORDS = {
     "complete": "trained",
+    "stopped": "stopped early",
     "over_budget": "over budget",
     "duplicate": "duplicate",
     "failed": "failed",

@@ -29,11 +29,18 @@ COLUMNS: dict[str, str] = {
     "latency_runs": "Int64",
     "latency_threads": "Int64",
     "seconds": "Float64",  # what the trial cost
+    "proposed_by": "string",  # the sampler, "preset" or "first design"
+    "epochs": "Int64",  # of training, and as a share of the schedule's
+    "trainings": "Float64",
+    "training_seconds": "Float64",  # of the training alone, also where it was known before
+    "rungs": "string",  # JSON: what the training was scored at on its way
     "cached": "boolean",  # taken from an earlier evaluation
     "seed": "Int64",
     "reason": "string",  # why it failed or which budget it broke
     "arch": "string",  # JSON
 }
+# Not in tables of earlier versions.
+_LATER = {"proposed_by", "epochs", "trainings", "training_seconds", "rungs"}
 # And for each further runtime R on which the front was measured, "latency_ms.R" and so on; the note says why not.
 FURTHER: dict[str, str] = {
     "latency_ms": "Float64",
@@ -41,7 +48,7 @@ FURTHER: dict[str, str] = {
     "latency_high_ms": "Float64",
     "latency_note": "string",
 }
-STATES = ("complete", "over_budget", "duplicate", "failed", "invalid")
+STATES = ("complete", "stopped", "over_budget", "duplicate", "failed", "invalid")
 PARAM = "param."  # begins the column of a factor of the search space
 
 _FURTHER = re.compile(rf"(?:{'|'.join(FURTHER)})\.(?P<runtime>\w+)")
@@ -103,7 +110,7 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         columns = readers[path.suffix](path)
         for name in COLUMNS:
-            if name not in columns:
+            if name not in columns and name not in _LATER:
                 raise ValueError(f"the column {name!r} is missing")
         return _frame(columns)
     except FileNotFoundError:

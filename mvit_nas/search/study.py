@@ -13,8 +13,8 @@ import sqlite3
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +28,7 @@ from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import Label, SearchSpace, adapt_preset
 from mvit_nas.cost.predict import Predictor, fit
 from mvit_nas.errors import (
+    InputError,
     InterruptedCleanlyError,
     InvalidArchError,
     MeasurementError,
@@ -37,19 +38,27 @@ from mvit_nas.errors import (
 )
 from mvit_nas.search.evaluate import Evaluator
 from mvit_nas.search.feasible import Design, Feasible, describe, presets_within, spread, violation
+from mvit_nas.search.pool import SpacePool
+from mvit_nas.search.samplers import EXPECTED, OUTSIDE, SAMPLERS, STARTUP_TRIALS
+from mvit_nas.search.stopping import Curve, foresee, is_hopeless
+from mvit_nas.train.loop import Rung, Stopped
 from mvit_nas.units import Budget, format_metric
 
 Row = dict[str, Any]
 
 # Proposals of the sampler that may be rejected one after the other before a feasible design is drawn for it.
 _PATIENCE = 20
-_STARTUP_TRIALS = 10
 _DRAWS = 2000
-# User attributes of a trial: the preset that it stands for, that the space's labels do not describe that, and that its
-# latency is measured whatever is predicted.
+# User attributes of a trial: the preset that it stands for, that its latency is measured whatever is predicted, that
+# it is trained to the end whatever is foreseen, and who proposed it.
 _PRESET = "preset"
-_OUTSIDE = "outside_space"
 _MEASURE = "measure"
+_WHOLE = "train_to_the_end"
+_PROPOSED_BY = "proposed_by"
+# States of a trial that cost a training, or a part of one.
+_TRAINED = ("complete", "failed", "stopped")
+# The sampler that others are compared with.
+BASELINE = "random"
 # Begins the reason of a trial whose latency could not be measured.
 _UNMEASURED = "latency not measured"
 # Candidates of which the one that is predicted nearest to the latency budget is taken where none is within it.
@@ -60,13 +69,22 @@ _LATENCY_PATIENCE = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the search is for and when it ends."""
+    """What the search is for, how it proposes and when it ends.
+
+    ``trials`` is a number of whole trainings: one that was stopped counts as the share of its epochs. ``sampler`` is
+    one of SAMPLERS; of the proposals, the share ``baseline`` is drawn at random instead, to compare with. ``reference``
+    is the worst corner of the box in which hypervolume is measured, by objective.
+    """
 
     budgets: tuple[Budget, ...]
     objectives: tuple[str, ...]
+    reference: Mapping[str, float]
     trials: int
     timeout_seconds: float | None
     seed: int
+    sampler: str
+    baseline: float
+    early_stopping: bool
 
 
 class Study:
@@ -93,7 +111,7 @@ class Study:
         for trial in self._study.get_trials(deepcopy=False):
             if "row" in trial.user_attrs:
                 row = {"trial": trial.number, **trial.user_attrs["row"]}
-                rows.append(row if _OUTSIDE in trial.user_attrs else row | _columns(trial.params))
+                rows.append(row if OUTSIDE in trial.user_attrs else row | _columns(trial.params))
         return rows
 
     def recover(self) -> int:
@@ -115,51 +133,68 @@ class Study:
         return [trial.number for trial in failed]
 
     def _queue_again(self, trial: optuna.trial.FrozenTrial) -> None:
-        kept = {k: trial.user_attrs[k] for k in (_PRESET, _OUTSIDE, _MEASURE) if k in trial.user_attrs}
+        names = (_PRESET, OUTSIDE, _MEASURE, _WHOLE, _PROPOSED_BY)
+        kept = {name: trial.user_attrs[name] for name in names if name in trial.user_attrs}
         self._study.enqueue_trial(trial.params, user_attrs=kept)
+
+    def finish_stopped(self, number: int) -> None:
+        """Queue the stopped trial ``number`` again, to be trained to the end. Raises InputError for any other."""
+        trials = self._study.get_trials(deepcopy=False)
+        stopped = [t.number for t in trials if t.user_attrs.get("row", {}).get("state") == "stopped"]
+        if number not in stopped:
+            known = f"the stopped ones are {', '.join(map(str, stopped))}" if stopped else "none was stopped"
+            raise InputError(f"--finish {number}: there is no stopped trial {number}; {known}")
+        trials[number].user_attrs[_WHOLE] = True  # of this copy: what is stored stays as it was
+        self._queue_again(trials[number])
 
     def is_new(self) -> bool:
         """Whether nothing was asked or queued yet."""
         return not self._study.get_trials(deepcopy=False)
 
-    def enqueue(self, labels: Mapping[str, Label], *, measure: bool = False) -> None:
+    def enqueue(self, labels: Mapping[str, Label], *, proposed_by: str, measure: bool = False) -> None:
         """Try these labels before the sampler proposes others; ``measure`` their latency whatever is predicted."""
-        self._study.enqueue_trial(dict(labels), user_attrs={_MEASURE: True} if measure else None)
+        attributes = {_PROPOSED_BY: proposed_by} | ({_MEASURE: True} if measure else {})
+        self._study.enqueue_trial(dict(labels), user_attrs=attributes)
 
     def enqueue_preset(self, name: str, arch: ArchConfig) -> None:
         """Try the preset ``name``, which is ``arch`` in this space, or is outside it."""
         labels = self.space.nearest_labels(arch)
-        attributes: dict[str, Any] = {_PRESET: name}
+        attributes: dict[str, Any] = {_PRESET: name, _PROPOSED_BY: "preset"}
         try:
             # Dropout is no factor, and the presets differ in it.
             nearest = with_values(self.space.arch(labels), {"dropout": arch.dropout})
         except InvalidArchError:
             nearest = None
         if nearest is None or arch_id(nearest) != arch_id(arch):
-            attributes[_OUTSIDE] = True
+            attributes[OUTSIDE] = True
         self._study.enqueue_trial(labels, user_attrs=attributes)
 
-    def ask(self) -> Trial:
-        """The next trial. Its sampler's seed comes from the study's and the trial's number: resuming repeats it."""
+    def ask(self, pool: SpacePool, sampler: str) -> Trial:
+        """The next trial: what is queued, else what ``sampler`` proposes.
+
+        The sampler's seed comes from the study's and the trial's number: resuming repeats it.
+        """
         number = len(self._study.get_trials(deepcopy=False))
-        self._study.sampler = optuna.samplers.TPESampler(
-            multivariate=True,
-            n_startup_trials=_STARTUP_TRIALS,
-            seed=derive_seed(self.limits.seed, "sampler", number) % 2**32,
-        )
-        return self._study.ask()
+        seed = derive_seed(self.limits.seed, "sampler", number) % 2**32
+        objectives = self.limits.objectives
+        accuracy = objectives.index("accuracy") if "accuracy" in objectives else None
+        self._study.sampler = SAMPLERS[sampler](pool, accuracy, seed)
+        trial = self._study.ask()
+        if _PROPOSED_BY not in trial.user_attrs:
+            trial.set_user_attr(_PROPOSED_BY, sampler)
+        return trial
 
     def finish(self, trial: Trial, row: Row, values: Mapping[str, float] | None = None) -> None:
         """Record ``row``; with ``values`` of the objectives the trial is complete.
 
-        Over the budget ends as PRUNED, from which the sampler learns through the constraint; what tells nothing about
-        the space (a repetition, a failed training, no network at all, a preset outside it) ends as FAIL, which it
-        ignores.
+        Over the budget ends as PRUNED, from which Optuna's samplers learn through the constraint, and so does a
+        training that was stopped; what tells nothing about the space (a repetition, a failed training, no network at
+        all, a preset outside it) ends as FAIL, which they ignore.
         """
         trial.set_user_attr("row", row)
-        if values is not None and _OUTSIDE not in trial.user_attrs:
+        if values is not None and OUTSIDE not in trial.user_attrs:
             self._study.tell(trial, [float(values[name]) for name in self.limits.objectives])
-        elif row["state"] == "over_budget":
+        elif row["state"] in ("over_budget", "stopped"):
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
             self._study.tell(trial, state=TrialState.FAIL)
@@ -177,6 +212,7 @@ class Search:
         on_row: Callable[[list[Row]], None],
         on_message: Callable[[str], None],
         should_stop: Callable[[], bool],
+        is_settled: Callable[[list[Row]], bool] = lambda rows: False,
     ) -> None:
         self._study = study
         self._evaluator = evaluator
@@ -184,14 +220,23 @@ class Search:
         self._on_row = on_row
         self._on_message = on_message
         self._should_stop = should_stop
+        self._is_settled = is_settled
         self._limits = study.limits
         self._space = study.space
+        self._pool = SpacePool(
+            study.space,
+            feasible,
+            budgets=study.limits.budgets,
+            objectives=study.limits.objectives,
+            reference=study.limits.reference,
+            classes=evaluator.classes,
+        )
         self._rows = study.rows()
         self._retried = set(study.retry())
         self._seen = {
             row["arch_id"]
             for row in self._rows
-            if row["trial"] not in self._retried and (row["state"] in ("complete", "failed") or _measured(row))
+            if row["trial"] not in self._retried and (row["state"] in _TRAINED or _measured(row))
         }
         self._latency_budgets = tuple(b for b in study.limits.budgets if b.metric == "latency_ms")
         self._predictor: Predictor | None = None
@@ -202,13 +247,14 @@ class Search:
         """All rows so far."""
         return self._rows
 
-    def run(self) -> list[Row]:
+    def run(self, finish: Sequence[int] = ()) -> list[Row]:
         """All rows of the study when the trials are done, the time is up or the space is exhausted.
 
-        Raises InterruptedCleanlyError, NothingFeasibleError or PartialError; the rows are saved by then.
+        First the stopped trials ``finish`` are trained to the end. Raises InputError, InterruptedCleanlyError,
+        NothingFeasibleError or PartialError; the rows are saved by then.
         """
         try:
-            self._run()
+            self._run(finish)
         except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
             reason = str(error.__cause__ or error).splitlines()[0]
             raise PartialError(
@@ -216,44 +262,63 @@ class Search:
             ) from error
         return self._rows
 
-    def _run(self) -> None:
+    def _run(self, finish: Sequence[int]) -> None:
+        for number in finish:
+            self._study.finish_stopped(number)
+        for _ in finish:
+            self._next()
         if self._study.is_new():
             self._enqueue_first_designs()
         end = None if self._limits.timeout_seconds is None else time.monotonic() + self._limits.timeout_seconds
         rejected = 0
         while self._evaluated() < self._limits.trials and (end is None or time.monotonic() < end):
-            if self._should_stop():
-                raise InterruptedCleanlyError("stopped between two trials")
             if rejected and rejected % _PATIENCE == 0 and not self._enqueue_unseen():
-                self._on_message("the space holds no further candidate within the budget")
+                self._on_message("all candidates within the budget that could be found were tried")
                 break
-            row = self._trial(self._study.ask())
-            rejected = 0 if row["state"] in ("complete", "failed") else rejected + 1
-            self._rows.append(row)
-            if _measured(row):
-                self._learn()
-            self._on_row(self._rows)
+            row = self._next()
+            rejected = 0 if row["state"] in _TRAINED else rejected + 1
             self._check_latency_budget()
+            if row["state"] in _TRAINED and self._is_settled(self._rows):
+                break
 
-    def _evaluated(self) -> int:
-        return sum(row["state"] in ("complete", "failed") and row["trial"] not in self._retried for row in self._rows)
+    def _next(self) -> Row:
+        """Evaluate what is queued or proposed next."""
+        if self._should_stop():
+            raise InterruptedCleanlyError("stopped between two trials")
+        row = self._trial(self._study.ask(self._pool, self._sampler()))
+        self._rows.append(row)
+        if _measured(row):
+            self._learn()
+        self._on_row(self._rows)
+        return row
+
+    def _sampler(self) -> str:
+        """Who proposes next: at random as soon as that has had less than its share of what was proposed."""
+        proposed = [r["proposed_by"] for r in self._rows if r["state"] in _TRAINED and r["proposed_by"] in SAMPLERS]
+        behind = proposed.count(BASELINE) < self._limits.baseline * (len(proposed) + 1)
+        return BASELINE if behind and self._limits.baseline else self._limits.sampler
+
+    def _evaluated(self) -> float:
+        """Whole trainings so far."""
+        return sum(trainings(row) for row in self._rows if row["trial"] not in self._retried)
 
     def _enqueue_first_designs(self) -> None:
         """The published presets that fit, then designs over the whole range of costs."""
         presets = presets_within(self._space, self._limits.budgets, self._evaluator.static_cost)
         for name, arch in presets.items():
             self._study.enqueue_preset(name, arch)
-        for design in spread(self._feasible.designs, _STARTUP_TRIALS - len(presets)):
-            self._study.enqueue(design.labels)
+        for design in spread(self._feasible.designs, STARTUP_TRIALS - len(presets)):
+            self._study.enqueue(design.labels, proposed_by="first design")
 
     def _learn(self) -> None:
-        """Learn to predict latencies from the rows so far, where a budget limits them."""
-        if self._latency_budgets:
+        """Learn to predict latencies from the rows so far, where they matter."""
+        if self._needs_latency():
             rows = [row for row in self._rows if _measured(row)]
             self._predictor = fit(
                 [self._features(from_dict(json.loads(row["arch"]))) for row in rows],
                 [row["latency_ms"] for row in rows],
             )
+            self._pool.predictor = self._predictor
 
     def _features(self, arch: ArchConfig) -> dict[str, float]:
         return features(arch, classes=self._evaluator.classes)
@@ -261,7 +326,7 @@ class Search:
     def _excess(self, predictor: Predictor, arch: ArchConfig) -> float:
         """By how much ``arch`` is predicted to break the latency budgets, relative; 0 where it meets them."""
         predicted_ms = float(predictor.predict([self._features(arch)])[0])
-        return max(0.0, *(budget.violation(predicted_ms) for budget in self._latency_budgets))
+        return max((0.0, *(budget.violation(predicted_ms) for budget in self._latency_budgets)))
 
     def _surely_over(self, predictor: Predictor, trial: Trial, arch: ArchConfig) -> str:
         """Why the latency of ``arch`` need not be measured, with the constraint told; "" where it must be."""
@@ -288,7 +353,7 @@ class Search:
             if least <= 0:
                 break
         if chosen is not None:
-            self._study.enqueue(chosen.labels, measure=self._predictor is not None)
+            self._study.enqueue(chosen.labels, proposed_by=self._limits.sampler, measure=self._predictor is not None)
         return chosen is not None
 
     def _unseen(self, near: Mapping[str, Label] | None, generator: random.Random) -> Iterator[Design]:
@@ -319,12 +384,13 @@ class Search:
         start = time.monotonic()
         preset = trial.user_attrs.get(_PRESET, "")
         labels = self._space.sample(lambda name, known: cast(Label, trial.suggest_categorical(name, known)))
-        row: Row = {"name": preset, "seed": self._limits.seed, "cached": False}
+        proposed_by = trial.user_attrs[_PROPOSED_BY]
+        row: Row = {"name": preset, "seed": self._limits.seed, "cached": False, "proposed_by": proposed_by}
 
         def finish(state: str, reason: str = "", values: Mapping[str, float] | None = None) -> Row:
             row.update(state=state, reason=reason, seconds=time.monotonic() - start)
             self._study.finish(trial, row, values)
-            chosen = {} if _OUTSIDE in trial.user_attrs else _columns(labels)
+            chosen = {} if OUTSIDE in trial.user_attrs else _columns(labels)
             return {"trial": trial.number, **row, **chosen}
 
         try:
@@ -339,12 +405,13 @@ class Search:
         broken = self._constrain(trial, {"params": cost.params, "macs": cost.macs})
         if broken:
             return finish("over_budget", broken)
-        if identity in self._seen:
+        whole = _WHOLE in trial.user_attrs
+        if identity in self._seen and not whole:
             self._enqueue_unseen(near=labels)
             return finish("duplicate", "evaluated before in this study")
         values: dict[str, float] = {"params": cost.params, "macs": cost.macs}
         if self._needs_latency():
-            if self._predictor is not None and _MEASURE not in trial.user_attrs:
+            if self._predictor is not None and self._latency_budgets and _MEASURE not in trial.user_attrs:
                 reason = self._surely_over(self._predictor, trial, arch)
                 if reason:
                     self._enqueue_unseen(near=labels)
@@ -368,9 +435,21 @@ class Search:
                 self._seen.add(identity)
                 return finish("over_budget", broken)
         self._on_message(f"training {preset or identity} ({format_metric('params', cost.params)})")
+        costs = tuple(float(values[name]) for name in self._limits.objectives if name != "accuracy")
+        curves = self._curves()
+
+        def at_rung(rungs: tuple[Rung, ...]) -> bool:
+            foreseen = foresee(rungs, costs, curves)
+            return not whole and foreseen is not None and is_hopeless(foreseen, costs, curves)
+
         try:
             self._evaluator.check_static_cost(arch)
-            score, row["cached"] = self._evaluator.score(arch, seed=self._limits.seed, should_stop=self._should_stop)
+            score, row["cached"] = self._evaluator.score_by_rungs(
+                arch,
+                seed=self._limits.seed,
+                at_rung=at_rung if self._limits.early_stopping else None,
+                should_stop=self._should_stop,
+            )
         except TrainingError as error:
             self._seen.add(identity)
             return finish("failed", str(error))
@@ -381,10 +460,37 @@ class Search:
             trial.set_user_attr("traceback", traceback.format_exc())
             return finish("failed", f"{type(error).__name__}: {error}".splitlines()[0])
         self._seen.add(identity)
+        row.update(training_seconds=score.seconds, rungs=json.dumps([asdict(rung) for rung in score.rungs]))
+        epochs = self._evaluator.schedule.epochs
+        if isinstance(score, Stopped):
+            rung = score.rungs[-1]
+            foreseen = foresee(score.rungs, costs, curves)
+            assert foreseen is not None, "it was stopped for what is foreseen"
+            trial.set_user_attr(EXPECTED, (foreseen.accuracy, foreseen.deviation))
+            row.update(epochs=rung.epoch, trainings=rung.epoch / epochs)
+            return finish(
+                "stopped",
+                f"after epoch {rung.epoch} of {epochs} at {100 * rung.accuracy:.1f} %: {100 * foreseen.accuracy:.1f} % "
+                f"± {100 * foreseen.deviation:.1f} % foreseen, behind what costs no more",
+            )
+        row.update(epochs=epochs, trainings=1.0)
         low, high = score.interval
         row.update(accuracy=score.accuracy, accuracy_low=low, accuracy_high=high)
         values["accuracy"] = score.accuracy
         return finish("complete", values=values)
+
+    def _curves(self) -> list[Curve]:
+        """What was trained to the end so far."""
+        costs = [name for name in self._limits.objectives if name != "accuracy"]
+        return [
+            Curve(
+                rungs=tuple(Rung(**rung) for rung in json.loads(row["rungs"])),
+                costs=tuple(float(row[name]) for name in costs),
+                accuracy=row["accuracy"],
+            )
+            for row in self._rows
+            if row["state"] == "complete"
+        ]
 
     def _arch(self, labels: Mapping[str, Label], preset: str) -> ArchConfig:
         if preset:
@@ -425,6 +531,11 @@ def derive_seed(*parts: object) -> int:
     """A seed of 63 bits from ``parts``, equal on every machine."""
     digest = hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def trainings(row: Mapping[str, Any]) -> float:
+    """How many whole trainings ``row`` cost: its share where it was stopped; 1 where it failed or was known before."""
+    return float(row["trainings"]) if row["state"] == "stopped" else float(row["state"] in _TRAINED)
 
 
 def is_unmeasured(row: Mapping[str, Any]) -> bool:
