@@ -42,8 +42,8 @@ from mvit_nas.errors import InvalidArchError
 from mvit_nas.results.pareto import hypervolume, hypervolume_history
 from mvit_nas.search.feasible import Feasible, describe, sample_feasible, spread
 from mvit_nas.search.pool import SpacePool
-from mvit_nas.search.propose import Candidate
-from mvit_nas.search.samplers import EXPECTED, SAMPLERS, STARTUP_TRIALS, CostAwareSampler
+from mvit_nas.search.propose import Candidate, Guess
+from mvit_nas.search.samplers import EXPECTED, GUESSED, SAMPLERS, STARTUP_TRIALS, CostAwareSampler
 from mvit_nas.search.stopping import Curve, foresee, is_hopeless
 from mvit_nas.train.loop import Rung
 from mvit_nas.units import Budget
@@ -69,7 +69,7 @@ def learning_curve(final: float, size: float, *key: object) -> tuple[Rung, ...]:
     The gap to the end closes as a power of the epochs, slower for a dear network (``size`` from 0 to 1) and at a pace
     of each network's own; a rung is scored on few images, so it scatters.
     """
-    pace = 0.75 - 0.25 * size + 0.08 * normal("pace", *key)
+    pace = 0.75 - 0.25 * size + 0.06 * normal("pace", *key)
     rungs = []
     for epoch in RUNGS:
         left = (EPOCHS / epoch) ** pace - 1
@@ -340,8 +340,10 @@ def run(space: Space, name: str, seed: int) -> dict[str, Any]:
         costs = space.costs(candidate)
         rungs = space.curve(candidate, seed)
         hopeless = None
+        guessed = trial.user_attrs.get(GUESSED)
+        before = None if guessed is None else Guess(accuracy=guessed[0], deviation=guessed[1])
         for i in range(1, len(rungs) + 1) if stopping else ():
-            foreseen = foresee(rungs[:i], costs, curves)
+            foreseen = foresee(rungs[:i], costs, curves, before)
             if foreseen is not None and is_hopeless(foreseen, costs, curves):
                 hopeless = foreseen
                 spent += rungs[i - 1].epoch / EPOCHS

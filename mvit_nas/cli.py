@@ -155,6 +155,10 @@ def search(
         bool,
         typer.Option(help="Stop a training that is foreseen to end behind a candidate that costs no more."),
     ] = True,
+    inherit: Annotated[
+        bool,
+        typer.Option("--inherit", help="Start each training from the weights of the nearest one that was finished."),
+    ] = False,
     stop_when_settled: Annotated[
         bool, typer.Option("--stop-when-settled", help="End when the front has hardly grown for a third of the trials.")
     ] = False,
@@ -215,6 +219,7 @@ def search(
         sampler=proposer,
         baseline=share,
         early_stopping=early_stopping,
+        inherit=inherit,
         stop_when_settled=stop_when_settled,
         finish=tuple(finish or ()),
         name=name,

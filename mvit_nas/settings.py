@@ -61,6 +61,7 @@ class Experiment:
     sampler: str
     baseline: float
     early_stopping: bool
+    inherit: bool
     trials: int
     timeout_seconds: float | None
 

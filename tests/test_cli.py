@@ -379,7 +379,7 @@ def test_the_command_line_stays_what_it_is():
     assert flags == {
         name: sorted(text.split())
         for name, text in {
-            "search": f"--budget --objectives --sampler --baseline --trials --early-stopping --stop-when-settled --finish "
+            "search": f"--budget --objectives --sampler --baseline --trials --early-stopping --inherit --stop-when-settled --finish "
             f"--timeout --seed --measure-front {timing} {run}",
             "ablate": f"factors --base --values --seeds --precision --max-seeds --match --no-resize {timing} {run}",
             "latency": f"choices {timing} --precision --cap --image-size --int8 --data --schedule --by-stage --out --json",

@@ -117,3 +117,20 @@ def test_a_closed_form_that_fvcore_does_not_confirm_is_an_error(digits, monkeypa
     monkeypatch.setattr(evaluate, "count", lambda arch, classes: StaticCost(params=1, macs=2))
     with pytest.raises(CostError, match=r"fvcore counts StaticCost\(params=\d+, macs=\d+\), the closed form"):
         make(digits).check_static_cost(ARCH)
+
+
+def test_weights_are_kept_and_inherited_where_that_is_asked_for(digits, trained, tmp_path):
+    evaluator = make(digits)
+    options = {"seed": 0, "at_rung": None, "should_stop": lambda: False}
+    evaluator.score_by_rungs(ARCH, **options)
+    name = evaluator.training_name(ARCH, seed=0)
+    assert not evaluator.has_weights(name)
+    evaluator.score_by_rungs(ARCH, **options | {"seed": 1}, keep_weights=True)
+    name = evaluator.training_name(ARCH, seed=1)
+    assert evaluator.has_weights(name)
+    evaluator.score_by_rungs(ARCH, **options, parent=name)
+    assert torch.equal(trained[2]["weights"], trained[1]["weights"])  # the parent's, not those of seed 0
+    assert not torch.equal(trained[2]["weights"], trained[0]["weights"])
+    # It is another training than the one that started from its own weights.
+    score, known = evaluator.score_by_rungs(ARCH, **options)
+    assert (score.correct, known) == (101, True)

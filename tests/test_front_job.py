@@ -64,7 +64,7 @@ def search(tmp_path, **changes):
         "data": None, "space": "mobilevit_small", "image_size": 32, "budgets": (), "trials": 6,
         "objectives": ("accuracy", "params", "macs", "latency_ms"), "timeout_seconds": None, "schedule": "smoke",
         "seed": 0, "device": "cpu", "latency": LatencySettings(runtime="onnxruntime"), "measure_front": ("torch",),
-        "sampler": "cost-aware", "baseline": 0.0, "early_stopping": True, "stop_when_settled": False, "finish": (),
+        "sampler": "cost-aware", "baseline": 0.0, "early_stopping": True, "inherit": False, "stop_when_settled": False, "finish": (),
         "name": "s", "out": tmp_path, "resume": False,
     } | changes  # fmt: skip
     return job.search(

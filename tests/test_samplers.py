@@ -166,8 +166,14 @@ def test_pending_candidates_count_as_if_they_had_come_out_as_expected():
     trained = [Trained(candidate=one, accuracy=grid.accuracy(one.labels)) for one in grid.drawn[:15]]
     taken = {one.candidate.identity for one in trained}
     first = propose(grid, trained=trained, pending=[], taken=taken, generator=random.Random(1))
-    second = propose(grid, trained=trained, pending=[first], taken=taken | {first.identity}, generator=random.Random(1))
-    assert first.identity != second.identity
+    second = propose(
+        grid,
+        trained=trained,
+        pending=[first.candidate],
+        taken=taken | {first.candidate.identity},
+        generator=random.Random(1),
+    )
+    assert first.candidate.identity != second.candidate.identity
 
 
 def test_the_surrogate_recovers_a_smooth_function_and_knows_where_it_was_not():

@@ -48,6 +48,7 @@ class StandIn:
         self.fail = fail
         self.latency_of = latency_of
         self.known = {}
+        self.kept = set()
 
     def static_cost(self, arch):
         return count(arch, classes=10)
@@ -65,7 +66,15 @@ class StandIn:
 
     schedule = SCHEDULES["short"]
 
-    def score_by_rungs(self, arch, *, seed, at_rung, should_stop):
+    def training_name(self, arch, *, seed, parent=""):
+        return f"{parent}>{arch_id(arch)}"
+
+    def has_weights(self, training):
+        return training in self.kept
+
+    def score_by_rungs(self, arch, *, seed, at_rung, should_stop, parent, keep_weights):
+        if keep_weights:
+            self.kept.add(self.training_name(arch, seed=seed, parent=parent))
         if arch_id(arch) in self.known:
             return self.known[arch_id(arch)], True
         if should_stop():
@@ -80,12 +89,12 @@ class StandIn:
 
 def limits(
     *budgets, trials=20, objectives=("accuracy", "params", "macs", "latency_ms"), seed=0, sampler="cost-aware",
-    baseline=0.0, early_stopping=False,
+    baseline=0.0, early_stopping=False, inherit=False,
 ):  # fmt: skip
     return Limits(
         budgets=tuple(map(parse_budget, budgets)), objectives=objectives, trials=trials, timeout_seconds=None, seed=seed,
         reference={"accuracy": 0.0, "params": 6e6, "macs": 1.5e8, "latency_ms": 150.0},
-        sampler=sampler, baseline=baseline, early_stopping=early_stopping,
+        sampler=sampler, baseline=baseline, early_stopping=early_stopping, inherit=inherit,
     )  # fmt: skip
 
 
@@ -384,7 +393,7 @@ class Learning(StandIn):
         super().__init__(**options)
         self.quality = quality
 
-    def score_by_rungs(self, arch, *, seed, at_rung, should_stop):
+    def score_by_rungs(self, arch, *, seed, at_rung, should_stop, parent, keep_weights):
         name, final = arch_id(arch), self.quality(arch)
         rungs = ()
         for epoch in (1, 2):
@@ -474,6 +483,29 @@ def test_a_search_that_is_settled_ends(tmp_path):
     )  # fmt: skip
     assert len(job.run()) == 12
     assert asked == list(range(1, 13))
+
+
+def test_each_training_inherits_from_the_nearest_one_that_was_kept(tmp_path):
+    job, _, evaluator, _ = make(tmp_path, limits("6M", trials=16, inherit=True))
+    rows = job.run()
+    finished = {row["trial"]: row for row in rows if row["state"] == "complete"}
+    assert rows[0]["inherited_from"] is None
+    assert all(row["inherited_from"] < row["trial"] for row in list(finished.values())[1:])
+    # A name holds its whole ancestry, so no training is mistaken for one that began elsewhere.
+    last = max(finished)
+    ancestry, number = "", last
+    while number is not None:
+        ancestry = f">{finished[number]['arch_id']}" + ancestry
+        number = finished[number]["inherited_from"]
+    assert ancestry in evaluator.kept
+    xs, s = (row for row in rows if row["name"] in ("mobilevit_xs", "mobilevit_s"))
+    assert (xs["inherited_from"], s["inherited_from"]) == (0, 1)
+
+
+def test_without_the_switch_nothing_is_inherited_or_kept(tmp_path):
+    job, _, evaluator, _ = make(tmp_path, limits("6M", trials=6))
+    assert not any("inherited_from" in row for row in job.run())
+    assert not evaluator.kept
 
 
 def test_a_tight_budget_finds_the_few_that_fit(tmp_path):

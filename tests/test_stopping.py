@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from mvit_nas.search.stopping import LEAST_CURVES, Curve, Foreseen, foresee, is_hopeless
+from mvit_nas.search.propose import Guess
+from mvit_nas.search.stopping import LEAST_CURVES, Curve, foresee, is_hopeless
 from mvit_nas.train.loop import Rung
 
 
@@ -35,7 +36,7 @@ def test_the_guess_is_that_of_ridge_regression_and_its_deviation_that_of_leaving
     scaled = (features - features.mean(axis=0)) / features.std(axis=0)
     here = rung(0.4, loss=1.9)
     scaled_here = (np.array(columns(here, (1e6, 1e3))) - features.mean(axis=0)) / features.std(axis=0)
-    found = foresee([here], (1e6, 1e3), known)
+    found = foresee([here], (1e6, 1e3), known, None)
     assert found.accuracy == pytest.approx(float(Ridge(alpha=1.0).fit(scaled, accuracy).predict([scaled_here])[0]))
     errors = []
     for i in range(20):
@@ -47,7 +48,7 @@ def test_the_guess_is_that_of_ridge_regression_and_its_deviation_that_of_leaving
 
 def test_guesses_hold_on_networks_that_were_not_seen():
     known, new = curves(40, seed=1), curves(200, seed=2)
-    found = [foresee(one.rungs[:1], one.costs, known) for one in new]
+    found = [foresee(one.rungs[:1], one.costs, known, None) for one in new]
     z = np.array([(one.accuracy - guess.accuracy) / guess.deviation for one, guess in zip(new, found, strict=True)])
     assert 0.85 < np.mean(np.abs(z) < 2) <= 1
     assert (
@@ -56,23 +57,23 @@ def test_guesses_hold_on_networks_that_were_not_seen():
 
 
 def test_nothing_is_foreseen_from_few_curves_or_from_other_epochs():
-    assert foresee([rung(0.3)], (1e6, 1e3), curves(LEAST_CURVES - 1)) is None
-    assert foresee([rung(0.3, epoch=4)], (1e6, 1e3), curves(30)) is None
-    assert foresee([rung(0.3)], (1e6, 1e3), curves(LEAST_CURVES)) is not None
+    assert foresee([rung(0.3)], (1e6, 1e3), curves(LEAST_CURVES - 1), None) is None
+    assert foresee([rung(0.3, epoch=4)], (1e6, 1e3), curves(30), None) is None
+    assert foresee([rung(0.3)], (1e6, 1e3), curves(LEAST_CURVES), None) is not None
 
 
 def test_an_accuracy_that_never_moves_is_foreseen_as_it_is():
     known = [Curve(rungs=(rung(0.1),), costs=(1e6,), accuracy=0.1)] * 10
-    assert foresee([rung(0.1)], (1e6,), known) == Foreseen(accuracy=pytest.approx(0.1), deviation=pytest.approx(0.0))
+    assert foresee([rung(0.1)], (1e6,), known, None) == Guess(accuracy=pytest.approx(0.1), deviation=pytest.approx(0.0))
 
 
 def test_only_rivals_that_cost_no_more_make_a_training_hopeless():
     dear = Curve(rungs=(), costs=(100.0, 5.0), accuracy=0.9)
     cheap = Curve(rungs=(), costs=(10.0, 5.0), accuracy=0.6)
-    guess = Foreseen(accuracy=0.5, deviation=0.05)
+    guess = Guess(accuracy=0.5, deviation=0.05)
     assert not is_hopeless(guess, (10.0, 4.0), [dear, cheap])  # no one is as cheap in everything
     assert is_hopeless(guess, (10.0, 5.0), [dear, cheap])
-    assert is_hopeless(Foreseen(accuracy=0.8, deviation=0.05), (100.0, 5.0), [dear, cheap])
+    assert is_hopeless(Guess(accuracy=0.8, deviation=0.05), (100.0, 5.0), [dear, cheap])
     # By the optimistic guess.
-    assert not is_hopeless(Foreseen(accuracy=0.58, deviation=0.05), (10.0, 5.0), [dear, cheap])
+    assert not is_hopeless(Guess(accuracy=0.58, deviation=0.05), (10.0, 5.0), [dear, cheap])
     assert not is_hopeless(guess, (10.0, 5.0), [])

@@ -82,7 +82,7 @@ class SearchSpace:
 
     def nearest_labels(self, arch: ArchConfig) -> dict[str, Label]:
         """The labels that agree with ``arch`` at most paths: exact for an architecture of the space."""
-        known = _flat(to_dict(arch))
+        known = flat(to_dict(arch))
         absent = object()
 
         def agreement(values: Mapping[str, Any]) -> int:
@@ -278,12 +278,12 @@ def _product(parts: list[tuple[Label, ...]]) -> Iterator[tuple[Label, ...]]:
             yield (*rest, label)
 
 
-def _flat(plain: Any, prefix: str = "") -> dict[str, Any]:
-    """Every path of nested dicts and lists with its value, parts included."""
-    flat: dict[str, Any] = {}
+def flat(plain: Any, prefix: str = "") -> dict[str, Any]:
+    """Every path of nested mappings and lists with its value, parts included."""
+    paths: dict[str, Any] = {}
     items = enumerate(plain) if isinstance(plain, list | tuple) else plain.items()
     for key, value in items:
-        flat[f"{prefix}{key}"] = value
+        paths[f"{prefix}{key}"] = value
         if isinstance(value, dict | list | tuple):
-            flat.update(_flat(value, f"{prefix}{key}."))
-    return flat
+            paths.update(flat(value, f"{prefix}{key}."))
+    return paths

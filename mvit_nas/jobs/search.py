@@ -73,6 +73,7 @@ class SearchOptions:
     sampler: str
     baseline: float
     early_stopping: bool
+    inherit: bool
     stop_when_settled: bool
     finish: tuple[int, ...]
     name: str | None
@@ -174,6 +175,7 @@ def prepare(options: SearchOptions, *, say: Callable[[str], None]) -> Prepared:
         sampler=options.sampler,
         baseline=options.baseline,
         early_stopping=options.early_stopping,
+        inherit=options.inherit,
         trials=options.trials,
         timeout_seconds=options.timeout_seconds,
     )
@@ -379,6 +381,7 @@ def _open_study(
         sampler=experiment.sampler,
         baseline=experiment.baseline,
         early_stopping=experiment.early_stopping,
+        inherit=experiment.inherit,
     )
     study = Study(folder, limits, prepared.setup.space)
     queued = study.recover()

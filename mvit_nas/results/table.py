@@ -33,6 +33,7 @@ COLUMNS: dict[str, str] = {
     "epochs": "Int64",  # of training, and as a share of the schedule's
     "trainings": "Float64",
     "training_seconds": "Float64",  # of the training alone, also where it was known before
+    "inherited_from": "Int64",  # the trial whose weights it started from
     "rungs": "string",  # JSON: what the training was scored at on its way
     "cached": "boolean",  # taken from an earlier evaluation
     "seed": "Int64",
@@ -40,7 +41,7 @@ COLUMNS: dict[str, str] = {
     "arch": "string",  # JSON
 }
 # Not in tables of earlier versions.
-_LATER = {"proposed_by", "epochs", "trainings", "training_seconds", "rungs"}
+_LATER = {"proposed_by", "epochs", "trainings", "training_seconds", "inherited_from", "rungs"}
 # And for each further runtime R on which the front was measured, "latency_ms.R" and so on; the note says why not.
 FURTHER: dict[str, str] = {
     "latency_ms": "Float64",

@@ -4,17 +4,21 @@ import copy
 import os
 import platform
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from mvit_nas.arch.config import ArchConfig, arch_id
 from mvit_nas.arch.count import StaticCost, count
 from mvit_nas.cost.latency import Latency
 from mvit_nas.cost.static import count_macs, count_params
 from mvit_nas.errors import CostError, TrainingError
+from mvit_nas.nn.inherit import inherited
 from mvit_nas.nn.mobilevit import build
 from mvit_nas.search.cache import Cache, cache_folder, digest
 from mvit_nas.search.meter import Meter
@@ -47,6 +51,7 @@ class Evaluator:
         self._images = folder / "images"
         self._cache = Cache(folder / "evaluations")
         self._checkpoints = folder / "checkpoints"
+        self._weights = folder / "weights"
         self._on_decode = on_decode
         self._parts: dict[tuple[str, int], Images] = {}
 
@@ -85,13 +90,21 @@ class Evaluator:
         return score, known
 
     def score_by_rungs(
-        self, arch: ArchConfig, *, seed: int, at_rung: AtRung | None, should_stop: Callable[[], bool]
+        self,
+        arch: ArchConfig,
+        *,
+        seed: int,
+        at_rung: AtRung | None,
+        should_stop: Callable[[], bool],
+        parent: str = "",
+        keep_weights: bool = False,
     ) -> tuple[Score | Stopped, bool]:
         """``score`` that may be stopped ``at_rung``, and then goes on from there when it is asked for again.
 
-        A score that is known comes back whole: it costs nothing.
+        A score that is known comes back whole: it costs nothing. Training starts from what ``parent``, the name of a
+        training whose weights were kept, has in common with the network.
         """
-        key = self._score_key(arch, seed)
+        key = self._score_key(arch, seed, parent)
         known = self._cache.get(key)
         if known is not None:
             if "failure" in known:
@@ -99,9 +112,12 @@ class Evaluator:
             rungs = tuple(Rung(**rung) for rung in known.get("rungs", ()))
             return Score(**{**known, "losses": tuple(known["losses"]), "rungs": rungs}), True
         side = self.schedule.side(arch.image_size)
+        model = build(arch, classes=self.classes, seed=seed)
+        if parent:
+            model.load_state_dict(inherited(model.state_dict(), load_file(self._weights_of(parent))))
         try:
             score = fit_by_rungs(
-                build(arch, classes=self.classes, seed=seed),
+                model,
                 self.part("train", side),
                 self.part("validation", side),
                 self.schedule,
@@ -117,7 +133,17 @@ class Evaluator:
             raise
         if isinstance(score, Score):
             self._cache.put(key, asdict(score))
+            if keep_weights:
+                self._keep_weights(model, digest(key))
         return score, False
+
+    def training_name(self, arch: ArchConfig, *, seed: int, parent: str = "") -> str:
+        """What the training of ``arch`` is called, whose weights may have been kept."""
+        return digest(self._score_key(arch, seed, parent))
+
+    def has_weights(self, training: str) -> bool:
+        """Whether the weights of the ``training`` of that name were kept."""
+        return self._weights_of(training).is_file()
 
     def is_known(self, arch: ArchConfig, *, seed: int) -> bool:
         """Whether ``score`` would answer from the cache."""
@@ -147,9 +173,24 @@ class Evaluator:
         """What could not be decoded so far, each with its reason."""
         return tuple(dict.fromkeys(line for part in self._parts.values() for line in part.skipped))
 
-    def _score_key(self, arch: ArchConfig, seed: int) -> dict[str, Any]:
+    def _weights_of(self, training: str) -> Path:
+        return self._weights / f"{training}.safetensors"
+
+    def _keep_weights(self, model: torch.nn.Module, training: str) -> None:
+        path = self._weights_of(training)
+        temporary = path.with_name(f".{path.name}-{os.getpid()}")
+        with suppress(OSError, SafetensorError):  # where the disk is full nobody inherits from it
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                save_file({name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}, temporary)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def _score_key(self, arch: ArchConfig, seed: int, parent: str = "") -> dict[str, Any]:
         schedule = {key: value for key, value in self.schedule.to_dict().items() if key != "name"}
-        return {
+        inheritance = {"parent": parent} if parent else {}
+        return inheritance | {
             "kind": "score",
             "arch_id": arch_id(arch),
             "schedule": schedule,

@@ -35,12 +35,28 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """An accuracy that was not measured, and the standard deviation of its error."""
+
+    accuracy: float
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
     """A candidate with its ``accuracy``, which is unsure by ``deviation`` where its training was stopped."""
 
     candidate: Candidate
     accuracy: float
     deviation: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """The candidate to train next with the accuracy that is guessed for it; None where nothing was trained yet."""
+
+    candidate: Candidate
+    guess: Guess | None
 
 
 class Pool(Protocol):
@@ -68,7 +84,7 @@ def propose(
     pending: Sequence[Candidate],
     taken: Collection[str],
     generator: random.Random,
-) -> Candidate | None:
+) -> Proposal | None:
     """The candidate to train next; None where none is left. ``taken`` are identities that are not proposed again.
 
     Candidates that others are training, ``pending``, count as if they had come out as expected, so that a batch is
@@ -78,7 +94,7 @@ def propose(
     if not candidates:
         return None
     if not trained:
-        return generator.choice(candidates)
+        return Proposal(candidate=generator.choice(candidates), guess=None)
     surrogate = Surrogate(
         _features([one.candidate for one in trained]),
         np.array([one.accuracy for one in trained]),
@@ -97,7 +113,9 @@ def propose(
         known_accuracy_K=known_accuracy_K,
         known_savings_KD=pool.savings(known),
     )
-    return candidates[int(gains_C.argmax())]
+    best = int(gains_C.argmax())
+    guess = Guess(accuracy=float(accuracy_C[best]), deviation=float(deviation_C[best]))
+    return Proposal(candidate=candidates[best], guess=guess)
 
 
 def _candidates(

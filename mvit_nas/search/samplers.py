@@ -12,9 +12,10 @@ from optuna.trial import FrozenTrial, TrialState
 from mvit_nas.search.propose import Candidate, Pool, Trained, propose
 
 # User attributes of a trial. One that stands for a network outside the space tells nothing about its labels; one that
-# was stopped has what it was expected to reach, (accuracy, deviation).
+# was stopped has what it was expected to reach, (accuracy, deviation); a proposal may have what was guessed for it.
 OUTSIDE = "outside_space"
 EXPECTED = "expected_accuracy"
+GUESSED = "guessed_accuracy"
 # Complete or stopped trials before the sampler proposes; until then candidates within the budget are drawn.
 STARTUP_TRIALS = 10
 
@@ -55,12 +56,15 @@ class CostAwareSampler(BaseSampler):
                 accuracy, deviation = other.user_attrs[EXPECTED]
                 trained.append(Trained(candidate=candidate, accuracy=accuracy, deviation=deviation))
         left = [one for one in self._pool.drawn if one.identity not in taken]
-        found: Candidate | None
         if len(trained) < STARTUP_TRIALS and left:
-            found = generator.choice(left)
-        else:
-            found = propose(self._pool, trained=trained, pending=pending, taken=taken, generator=generator)
-        return {} if found is None else dict(found.labels)
+            return dict(generator.choice(left).labels)
+        found = propose(self._pool, trained=trained, pending=pending, taken=taken, generator=generator)
+        if found is None:
+            return {}
+        if found.guess is not None:
+            guess = (found.guess.accuracy, found.guess.deviation)
+            study._storage.set_trial_user_attr(trial._trial_id, GUESSED, guess)
+        return dict(found.candidate.labels)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mvit_nas.search.propose import Guess
 from mvit_nas.train.loop import Rung
 
 # Finished trainings with a rung at the same epoch that are needed to foresee another one.
@@ -32,19 +33,14 @@ class Curve:
     accuracy: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Foreseen:
-    """The accuracy that a training is expected to end with, and the standard deviation of that guess."""
-
-    accuracy: float
-    deviation: float
-
-
-def foresee(rungs: Sequence[Rung], costs: Sequence[float], curves: Sequence[Curve]) -> Foreseen | None:
+def foresee(
+    rungs: Sequence[Rung], costs: Sequence[float], curves: Sequence[Curve], before: Guess | None
+) -> Guess | None:
     """What a network of ``costs`` that stands at the last of ``rungs`` can be expected to reach.
 
     None where fewer than LEAST_CURVES were finished that had a rung there. The deviation is that of trainings which
-    were left out of the fit one by one.
+    were left out of the fit one by one. What was guessed ``before`` the training, from other networks, is a second
+    opinion: the two are weighted by their precision.
     """
     epoch = rungs[-1].epoch
     pairs = [(rung, curve) for curve in curves for rung in curve.rungs if rung.epoch == epoch]
@@ -61,10 +57,17 @@ def foresee(rungs: Sequence[Rung], costs: Sequence[float], curves: Sequence[Curv
     slopes_F = np.linalg.solve(gram_FF, known_NF.T @ (accuracy_N - mean))
     leverage_N = np.einsum("nf,nf->n", known_NF, np.linalg.solve(gram_FF, known_NF.T).T) + 1 / len(pairs)
     left_out_N = (accuracy_N - mean - known_NF @ slopes_F) / (1 - leverage_N)
-    return Foreseen(accuracy=float(mean + here_F @ slopes_F), deviation=float(np.sqrt(np.mean(left_out_N**2))))
+    by_curve = Guess(accuracy=float(mean + here_F @ slopes_F), deviation=float(np.sqrt(np.mean(left_out_N**2))))
+    if before is None or not by_curve.deviation:
+        return by_curve
+    weight = before.deviation**2 / (before.deviation**2 + by_curve.deviation**2)
+    return Guess(
+        accuracy=weight * by_curve.accuracy + (1 - weight) * before.accuracy,
+        deviation=float(np.sqrt(weight)) * by_curve.deviation,
+    )
 
 
-def is_hopeless(foreseen: Foreseen, costs: Sequence[float], curves: Sequence[Curve]) -> bool:
+def is_hopeless(foreseen: Guess, costs: Sequence[float], curves: Sequence[Curve]) -> bool:
     """Whether what is ``foreseen`` for a network of ``costs`` lies behind a finished one that costs no more."""
     rivals = [
         curve.accuracy

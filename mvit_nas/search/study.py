@@ -25,7 +25,7 @@ from optuna.trial import Trial, TrialState
 from mvit_nas.arch.blocks import features
 from mvit_nas.arch.config import ArchConfig, arch_id, from_dict, to_dict, with_values
 from mvit_nas.arch.presets import PRESETS
-from mvit_nas.arch.space import Label, SearchSpace, adapt_preset
+from mvit_nas.arch.space import Label, SearchSpace, adapt_preset, flat
 from mvit_nas.cost.predict import Predictor, fit
 from mvit_nas.errors import (
     InputError,
@@ -39,7 +39,8 @@ from mvit_nas.errors import (
 from mvit_nas.search.evaluate import Evaluator
 from mvit_nas.search.feasible import Design, Feasible, describe, presets_within, spread, violation
 from mvit_nas.search.pool import SpacePool
-from mvit_nas.search.samplers import EXPECTED, OUTSIDE, SAMPLERS, STARTUP_TRIALS
+from mvit_nas.search.propose import Guess
+from mvit_nas.search.samplers import EXPECTED, GUESSED, OUTSIDE, SAMPLERS, STARTUP_TRIALS
 from mvit_nas.search.stopping import Curve, foresee, is_hopeless
 from mvit_nas.train.loop import Rung, Stopped
 from mvit_nas.units import Budget, format_metric
@@ -85,6 +86,7 @@ class Limits:
     sampler: str
     baseline: float
     early_stopping: bool
+    inherit: bool
 
 
 class Study:
@@ -435,11 +437,16 @@ class Search:
                 self._seen.add(identity)
                 return finish("over_budget", broken)
         self._on_message(f"training {preset or identity} ({format_metric('params', cost.params)})")
+        parent = ""
+        if self._limits.inherit:
+            row["inherited_from"], parent = self._nearest_relative(arch)
         costs = tuple(float(values[name]) for name in self._limits.objectives if name != "accuracy")
         curves = self._curves()
+        guessed = trial.user_attrs.get(GUESSED)
+        before = None if guessed is None else Guess(accuracy=guessed[0], deviation=guessed[1])
 
         def at_rung(rungs: tuple[Rung, ...]) -> bool:
-            foreseen = foresee(rungs, costs, curves)
+            foreseen = foresee(rungs, costs, curves, before)
             return not whole and foreseen is not None and is_hopeless(foreseen, costs, curves)
 
         try:
@@ -449,6 +456,8 @@ class Search:
                 seed=self._limits.seed,
                 at_rung=at_rung if self._limits.early_stopping else None,
                 should_stop=self._should_stop,
+                parent=parent,
+                keep_weights=self._limits.inherit,
             )
         except TrainingError as error:
             self._seen.add(identity)
@@ -464,7 +473,7 @@ class Search:
         epochs = self._evaluator.schedule.epochs
         if isinstance(score, Stopped):
             rung = score.rungs[-1]
-            foreseen = foresee(score.rungs, costs, curves)
+            foreseen = foresee(score.rungs, costs, curves, before)
             assert foreseen is not None, "it was stopped for what is foreseen"
             trial.set_user_attr(EXPECTED, (foreseen.accuracy, foreseen.deviation))
             row.update(epochs=rung.epoch, trainings=rung.epoch / epochs)
@@ -478,6 +487,23 @@ class Search:
         row.update(accuracy=score.accuracy, accuracy_low=low, accuracy_high=high)
         values["accuracy"] = score.accuracy
         return finish("complete", values=values)
+
+    def _nearest_relative(self, arch: ArchConfig) -> tuple[int | None, str]:
+        """(trial, training) of the trained network that differs from ``arch`` least; (None, "") where none was kept."""
+        mine = flat(to_dict(arch))
+        names: dict[int, str] = {}
+        nearest, least = (None, ""), math.inf
+        for row in self._rows:
+            if row["state"] != "complete":
+                continue
+            other = from_dict(json.loads(row["arch"]))
+            parent = names.get(row.get("inherited_from", -1), "")
+            name = names[row["trial"]] = self._evaluator.training_name(other, seed=self._limits.seed, parent=parent)
+            theirs = flat(to_dict(other))
+            apart = sum(mine.get(path) != theirs.get(path) for path in mine.keys() | theirs.keys())
+            if apart < least and self._evaluator.has_weights(name):
+                nearest, least = (row["trial"], name), apart
+        return nearest
 
     def _curves(self) -> list[Curve]:
         """What was trained to the end so far."""
