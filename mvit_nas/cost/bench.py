@@ -32,6 +32,7 @@ from typing import Any
 
 LEAST_ROUNDS = 8
 _MOST_ROUNDS = 60
+# A round at a precision of 1 % or finer; coarser ones are shorter.
 _ROUND_SECONDS = 0.25
 _LEAST_PAIRS = 5
 _MOST_PAIRS = 50
@@ -82,19 +83,20 @@ def measure(
             for call in calls:
                 warm_up(call, wall)
             end = wall() + seconds * 1e9
-        rounds.append(_round(*calls, cpu if by_cpu else None, wall))
+        length = _ROUND_SECONDS * min(1.0, 0.01 / precision)
+        rounds.append(_round(*calls, cpu if by_cpu else None, wall, seconds=length))
         if len(rounds) < LEAST_ROUNDS:
             continue
         if half_width(rounds, clock) <= precision or wall() >= end or len(rounds) >= _MOST_ROUNDS:
             return rounds
 
 
-def _round(candidate: Call, reference: Call, cpu: Clock | None, wall: Clock) -> Round:
+def _round(candidate: Call, reference: Call, cpu: Clock | None, wall: Clock, *, seconds: float) -> Round:
     for call in (candidate, reference):
         for _ in range(_LEAST_WARMUPS - 1):
             call()
     samples: dict[str, list[int]] = collections.defaultdict(list)
-    end = wall() + _ROUND_SECONDS * 1e9
+    end = wall() + seconds * 1e9
     for pair in range(_MOST_PAIRS):
         if pair >= _LEAST_PAIRS and wall() >= end:
             break

@@ -274,7 +274,7 @@ class Search:
         end = None if self._limits.timeout_seconds is None else time.monotonic() + self._limits.timeout_seconds
         rejected = 0
         while self._evaluated() < self._limits.trials and (end is None or time.monotonic() < end):
-            if rejected and rejected % _PATIENCE == 0 and not self._enqueue_unseen():
+            if rejected and rejected % _PATIENCE == 0 and not self._enqueue_unseen(self._sampler()):
                 self._on_message("all candidates within the budget that could be found were tried")
                 break
             row = self._next()
@@ -340,7 +340,7 @@ class Search:
         number = format_metric("latency_ms", ms)
         return f"predicted {number} (± {100 * error:.0f} %), not measured; {' and '.join(limits)}"
 
-    def _enqueue_unseen(self, near: Mapping[str, Label] | None = None) -> bool:
+    def _enqueue_unseen(self, proposed_by: str, near: Mapping[str, Label] | None = None) -> bool:
         """Queue a candidate that fits and was not tried: one or two steps from ``near``, else drawn.
 
         The first that is predicted to fit, or the nearest to it of some: that one is measured, so that the prediction
@@ -355,7 +355,7 @@ class Search:
             if least <= 0:
                 break
         if chosen is not None:
-            self._study.enqueue(chosen.labels, proposed_by=self._limits.sampler, measure=self._predictor is not None)
+            self._study.enqueue(chosen.labels, proposed_by=proposed_by, measure=self._predictor is not None)
         return chosen is not None
 
     def _unseen(self, near: Mapping[str, Label] | None, generator: random.Random) -> Iterator[Design]:
@@ -409,14 +409,14 @@ class Search:
             return finish("over_budget", broken)
         whole = _WHOLE in trial.user_attrs
         if identity in self._seen and not whole:
-            self._enqueue_unseen(near=labels)
+            self._enqueue_unseen(proposed_by, near=labels)
             return finish("duplicate", "evaluated before in this study")
         values: dict[str, float] = {"params": cost.params, "macs": cost.macs}
         if self._needs_latency():
             if self._predictor is not None and self._latency_budgets and _MEASURE not in trial.user_attrs:
                 reason = self._surely_over(self._predictor, trial, arch)
                 if reason:
-                    self._enqueue_unseen(near=labels)
+                    self._enqueue_unseen(proposed_by, near=labels)
                     return finish("over_budget", reason)
             self._on_message(f"measuring the latency of {preset or identity}")
             try:
