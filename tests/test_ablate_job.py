@@ -33,7 +33,7 @@ class Trainer:
         self.score = lambda patch, seed: 150 + 3 * seed - 2 * patch + (patch * 7 + seed * 5) % 3
         self.fail = lambda patch, seed: False
 
-    def __call__(self, model, train, validation, schedule, *, side, seed, device, should_stop):
+    def __call__(self, model, train, validation, schedule, *, side, seed, device, should_stop, at_rung, checkpoint):
         patch = model.stages[2][1].patch_size
         self.runs.append((patch, seed))
         if self.fail(patch, seed):
@@ -46,7 +46,7 @@ class Trainer:
 @pytest.fixture
 def trainer(monkeypatch):
     stand_in = Trainer()
-    monkeypatch.setattr(evaluate, "fit", stand_in)
+    monkeypatch.setattr(evaluate, "fit_by_rungs", stand_in)
     monkeypatch.setattr(evaluate.Evaluator, "latency", lambda self, arch: latency(count_ms(arch)))
     monkeypatch.setattr(meter.Meter, "conditions", lambda self: CONDITIONS)
     monkeypatch.setattr(evaluate.Evaluator, "check_static_cost", lambda self, arch: None)
