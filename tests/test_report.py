@@ -422,6 +422,10 @@ def _broken(tmp_path, change):
             "'experiment.budgets' must hold metric, low and high",
         ),
         (lambda document: document["data"].pop("name"), "'data.name' is missing"),
+        (
+            lambda document: document["experiment"].update(sampler=3),
+            "'experiment.sampler' has the wrong type, int",
+        ),
         (lambda document: document["latency"].pop("threads"), "'latency.threads' is missing"),
     ],
 )

@@ -90,7 +90,12 @@ def spans_box(environment: Mapping[str, Any]) -> bool:
     """Whether hypervolume can be measured: the reference has all objectives, each worse than the ideal."""
     reference = environment["hypervolume_reference"]
     objectives = environment["experiment"]["objectives"]
-    return all(name in reference and (IDEAL[name] > reference[name]) == MAXIMISE[name] for name in objectives)
+    return all(name in reference and is_below_ideal(name, reference[name]) for name in objectives)
+
+
+def is_below_ideal(objective: str, value: float) -> bool:
+    """Whether ``value`` is worse than the best that the objective could be."""
+    return value < IDEAL[objective] if MAXIMISE[objective] else value > IDEAL[objective]
 
 
 def label(row: Row) -> str:

@@ -86,8 +86,8 @@ def sampled_volumes(
     """The hypervolume of many subsets of the rows, estimated; ``subsets`` has one row a subset, one column a row.
 
     All are counted on the same points of the box, drawn from one seed, so that differences between subsets are known
-    better than the volumes. It takes one product of matrices, where the exact volumes of 2,000 subsets of 40 rows and
-    four objectives take half a minute.
+    better than the volumes. It takes one product of matrices: 2,000 subsets of 100 rows, four objectives, take 0.15 s,
+    of 40 rows their exact volumes 5 s.
     """
     gains = _unit_gains(values, reference, maximise=maximise, ideal=ideal)
     points = np.random.default_rng(0).random((_DRAWN, gains.shape[1]))
