@@ -217,6 +217,9 @@ def test_what_was_reached_when_is_read_from_the_mean():
         ([{"budgets": []}, {}], ["no budget", "at most 6M parameters"]),
         ([{"image_size": 32}, {"image_size": 64}], ["32 px", "64 px"]),
         ([{"early_stopping": True}, {"early_stopping": True, "seed": 7}], ["tpe + stopping"]),
+        # A setting that came later counts where it is used.
+        ([{"later": True}, {"later": False}, {"seed": 7}], ["later", "no later"]),
+        ([{"later": 4}, {"later": 8}], ["later 4", "later 8"]),
     ],
 )  # fmt: skip
 def test_a_label_says_what_differs(options, labels):

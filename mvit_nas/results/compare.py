@@ -18,6 +18,9 @@ from mvit_nas.units import format_metric
 
 # Epochs as shares of trainings add up to whole ones but for rounding.
 _DIGITS = 9
+# Settings that make no other method, or are looked at apart from the rest. Any other, also a later one, does.
+_NO_METHOD = {"name", "seed", "trials", "timeout_seconds", "measure_front", "data", "objectives", "schedule"}
+_APART = {"sampler", "early_stopping", "baseline", "space", "image_size", "budgets", "latency"}
 # What milliseconds must share to be on one scale.
 _LATENCY = ("runtime", "target", "machine", "threads", "reference", "reference_ms")
 
@@ -438,6 +441,9 @@ def _traits(study: Study) -> dict[str, _Trait]:
     if "latency_ms" in experiment["objectives"] and environment["latency"] is not None:
         named = [environment["latency"][key] for key in ("runtime", "target", "threads")]
         found["latency"] = _Trait(value=named, words=f"{named[0]} on {named[1]}, {named[2]} threads")
+    for name, value in experiment.items():
+        if value and name not in _NO_METHOD | _APART:
+            found[name] = _Trait(value=value, words=name if value is True else f"{name} {_short(value)}")
     return found
 
 
@@ -452,7 +458,10 @@ def _labels(studies: Sequence[Study]) -> list[str]:
     differ = [name for name in names if len({json.dumps(one[name].value) if name in one else "" for one in traits}) > 1]
     labels: list[str] = []
     for one in traits:
-        shown = [one[name] for name in differ or ["sampler", "stopping"] if name in one]
+        shown = [
+            one.get(name, _Trait(value=None, words=f"no {name}", absent=True))
+            for name in differ or ["sampler", "stopping"]
+        ]
         words = [trait.words for trait in shown if not trait.absent] or [trait.words for trait in shown]
         label = " + ".join(words)
         taken = sum(other == label or other.startswith(f"{label} (") for other in labels)
