@@ -27,6 +27,7 @@ bench:  ## speed of the model against others, as ratios in one run, and of count
 search-benchmark:  ## what each sampler finds for its compute; TABLE is NAS-Bench-Macro's (an hour; goes on where it stopped)
 	python benchmarks/search_efficiency.py $(TABLE) --keep benchmarks/runs
 
-report:  ## the pages of a made-up study and of ablations, to look at while working on them
+report:  ## the pages of a made-up study, of ablations and of a comparison, to look at while working on them
 	python tests/test_report.py reports/example
 	python tests/test_ablation_page.py reports
+	python tests/test_compare.py reports/example-comparison

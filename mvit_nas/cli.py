@@ -2,11 +2,13 @@
 
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +24,8 @@ from mvit_nas import __version__
 from mvit_nas.errors import InputError, InterruptedCleanlyError, MvitNasError
 from mvit_nas.settings import (
     LatencySettings,
+    check_name,
+    joined_name,
     parse_baseline,
     parse_cost,
     parse_front_runtimes,
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from mvit_nas.jobs.latency import Outcome as LatencyOutcome
     from mvit_nas.jobs.search import Outcome, Plan, Progress, TriedDesign
     from mvit_nas.results.ablation import Variant
+    from mvit_nas.results.compare import Comparison
     from mvit_nas.results.stats import Difference
 
 # With --precision and without --max-seeds.
@@ -479,13 +484,51 @@ def report(
     """Write a study's report again, from its table alone."""
     from mvit_nas.results.report import remake_report
 
+    print(remake_report(_report_folder(name, out), runtime=runtime, target=target))
+
+
+@app.command()
+def compare(
+    studies: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STUDY...", help="Names of searches, or folders of their reports; two or more.", show_default=False
+        ),
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="Folder of the page in reports/. Without it: the names, joined.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where reports/ lies.")] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> None:
+    """Say which way of searching finds more for its compute, over seeds, from the tables of searches alone."""
+    folders = [_report_folder(study, out) for study in studies]
+    folder = joined_name([path.resolve().name for path in folders]) if name is None else check_name(name)
+    from mvit_nas.results.compare import compare_studies, document
+    from mvit_nas.results.report import read_study, write_comparison
+
+    comparison = compare_studies([read_study(path, study) for path, study in zip(folders, studies, strict=True)])
+    conditions = {
+        "command": shlex.join(["mvit-nas", *sys.argv[1:]]),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "mvit_nas": __version__,
+    }
+    page = write_comparison(comparison, conditions, out / "reports" / folder)
+    if as_json:
+        print(json.dumps(document(comparison) | {"report": str(page)}, indent=2, allow_nan=False))
+    else:
+        _print_comparison(comparison, page)
+
+
+def _report_folder(name: str, out: Path) -> Path:
+    """The folder of the report that ``name`` is, in reports/ or as a path. Raises InputError where there is none."""
     folder = out / "reports" / name
     if not folder.is_dir() and Path(name).is_dir():
         folder = Path(name)
     if not folder.is_dir():
         known = sorted(path.parent.name for path in (out / "reports").glob("*/results.csv"))
         raise InputError(f"no report {name!r} in {out / 'reports'}: known are {', '.join(known) or 'none'}")
-    print(remake_report(folder, runtime=runtime, target=target))
+    return folder
 
 
 class _Watch:
@@ -707,6 +750,27 @@ def _p_words(p: float | None) -> str:
     if p is None:
         return "-"
     return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _print_comparison(comparison: "Comparison", page: Path) -> None:
+    """The methods as a table, what was left out, and where the page lies, on stdout."""
+    from mvit_nas.results.compare_page import gain_words, trainings_words
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("method")
+    table.add_column("seeds", justify="right", no_wrap=True)
+    table.add_column("hypervolume", justify="right", no_wrap=True)
+    table.add_column("difference (95 %)", justify="right")
+    for method in comparison.methods:
+        difference = "-" if method.gain is None else gain_words(method.gain)
+        cells = [method.label, str(len(method.studies)), f"{method.mean:.3f}", difference]
+        table.add_row(*map(Text, cells))
+    console = Console(highlight=False)
+    console.print(f"\nHypervolume after {trainings_words(comparison.trainings)} each:")
+    console.print(table)
+    for note in comparison.notes:
+        console.print(Text(note))
+    console.print(f"\npage: {page}", soft_wrap=True)
 
 
 def _print_latencies(outcome: "LatencyOutcome") -> None:

@@ -359,7 +359,7 @@ def test_help_and_version_answer_without_torch_or_optuna(work):
     for name in ("torch", "optuna", "pandas", "plotly", "fvcore", "sklearn", "numpy"):
         (blocked / name).mkdir(parents=True)
         (blocked / name / "__init__.py").write_text("raise ImportError('must not be needed')")
-    for arguments in (("--help",), ("search", "--help"), ("report", "--help"), ("--version",)):
+    for arguments in (("--help",), ("search", "--help"), ("report", "--help"), ("compare", "--help"), ("--version",)):
         mvit_nas(*arguments, cwd=work, PYTHONPATH=str(blocked))
 
 
@@ -385,6 +385,7 @@ def test_the_command_line_stays_what_it_is():
             "latency": f"choices {timing} --precision --cap --image-size --int8 --data --schedule --by-stage --out --json",
             "devices": "targets --json",
             "report": "name --out --runtime --target",
+            "compare": "studies --name --out --json",
         }.items()
     }
     assert all(parameter.help for command in group.commands.values() for parameter in command.params)

@@ -154,6 +154,7 @@ def test_without_a_reference_there_is_no_history():
     table = make_table(ROWS)
     assert history_plot(table, environment(hypervolume_reference={"accuracy": 0.2})) is None
     assert history_plot(table, environment(hypervolume_reference={"accuracy": 1.0, "params": 5})) is None
+    assert history_plot(table, environment(hypervolume_reference={"accuracy": 0.2, "params": 0})) is None
     assert history_plot(make_table([]), environment()) is None
 
 

@@ -137,6 +137,10 @@ def example_table():
             }
             row |= dict.fromkeys(["accuracy", "accuracy_low", "accuracy_high"])
             row |= {"state": state, "reason": reason.get(trial, "")}
+        elif trial == 29:
+            row |= dict.fromkeys(["accuracy", "accuracy_low", "accuracy_high"])
+            row |= {"state": "stopped", "seconds": 12.0, "epochs": 2, "trainings": 0.25}
+            row |= {"reason": "after epoch 2 of 8 at 31.4 %: 52.0 % ± 3.1 % foreseen, behind what costs no more"}
         elif trial == 20:
             row |= {"cached": True, "seconds": 0.0}
         rows.append(row)
@@ -422,6 +426,10 @@ def _broken(tmp_path, change):
             "'experiment.budgets' must hold metric, low and high",
         ),
         (lambda document: document["data"].pop("name"), "'data.name' is missing"),
+        (
+            lambda document: document["experiment"].update(sampler=3),
+            "'experiment.sampler' has the wrong type, int",
+        ),
         (lambda document: document["latency"].pop("threads"), "'latency.threads' is missing"),
     ],
 )

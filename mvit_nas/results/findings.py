@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 
 from mvit_nas.results import pareto
-from mvit_nas.results.table import complete, missing
+from mvit_nas.results.baseline import against_random
+from mvit_nas.results.table import complete, missing, trainings
 from mvit_nas.units import Budget, format_metric
 
 # Every objective: whether more is better, and the best it could be, which bounds the hypervolume's box.
 MAXIMISE = {"accuracy": True, "params": False, "macs": False, "latency_ms": False}
 IDEAL = {"accuracy": 1.0, "params": 0.0, "macs": 0.0, "latency_ms": 0.0}
 COSTS = ("params", "macs", "latency_ms")
+RANDOM = "random"  # the sampler that others are compared with, as the column proposed_by has it
 
 STATE_WORDS = {
     "complete": "trained",
@@ -81,7 +83,19 @@ def findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Findin
     ]
     if skipped:
         found.append(Finding(title="Presets not compared", subject="", facts=tuple(skipped), comparisons=()))
-    return found
+    return [*found, *_against_random(table, environment)]
+
+
+def spans_box(environment: Mapping[str, Any]) -> bool:
+    """Whether hypervolume can be measured: the reference has all objectives, each worse than the ideal."""
+    reference = environment["hypervolume_reference"]
+    objectives = environment["experiment"]["objectives"]
+    return all(name in reference and is_below_ideal(name, reference[name]) for name in objectives)
+
+
+def is_below_ideal(objective: str, value: float) -> bool:
+    """Whether ``value`` is worse than the best that the objective could be."""
+    return value < IDEAL[objective] if MAXIMISE[objective] else value > IDEAL[objective]
 
 
 def label(row: Row) -> str:
@@ -215,6 +229,39 @@ def _difference(row: Row, preset: Row) -> str:
 def _overlap(row: Row, other: Row) -> bool:
     ends = [row["accuracy_low"], row["accuracy_high"], other["accuracy_low"], other["accuracy_high"]]
     return not any(missing(end) for end in ends) and bool(ends[0] <= ends[3] and ends[2] <= ends[1])
+
+
+def _against_random(table: pd.DataFrame, environment: Mapping[str, Any]) -> Iterator[Finding]:
+    """What the search found against the random sampling beside it; nothing where it had none."""
+    experiment = environment["experiment"]
+    # Earlier searches had no baseline, and do not say so.
+    share, sampler = (experiment.get(name) for name in ("baseline", "sampler"))
+    if not share or sampler in (None, RANDOM) or table["proposed_by"].isna().all() or not spans_box(environment):
+        return
+    objectives, reference = experiment["objectives"], environment["hypervolume_reference"]
+    ordered = table.sort_values("trial", kind="stable")
+    values = numbers(ordered, objectives)
+    values[(ordered["state"] != "complete").to_numpy(dtype=bool)] = np.nan
+    found = against_random(
+        values,
+        trainings(ordered),
+        by_sampler=(ordered["proposed_by"] == sampler).to_numpy(dtype=bool, na_value=False),
+        by_random=(ordered["proposed_by"] == RANDOM).to_numpy(dtype=bool, na_value=False),
+        reference=[reference[name] for name in objectives],
+        maximise=[MAXIMISE[name] for name in objectives],
+        ideal=[IDEAL[name] for name in objectives],
+    )
+    if found.p is None:
+        fact = (
+            f"{found.finished} trained candidates by {sampler} and {found.random_finished} drawn at random are too few "
+            "to tell"
+        )
+    else:
+        fact = (
+            f"after {found.trainings:.1f} trainings each, hypervolume {found.hypervolume:.3f} against "
+            f"{found.random_hypervolume:.3f} (p = {found.p:.2g}, by exchanging who proposed what)"
+        )
+    yield Finding(title="Against random sampling", subject="", facts=(fact,), comparisons=())
 
 
 def _why_not(table: pd.DataFrame, name: str) -> str:

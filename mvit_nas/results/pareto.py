@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+# Points of the box that a sampled volume is drawn from, and those that some row dominates of which it counts at most.
+_DRAWN, _COUNTED = 40_000, 8_000
+
 
 def front(values: Floats, maximise: Sequence[bool]) -> NDArray[np.bool_]:
     """Mask of the rows that no other row dominates; all copies of a row on the front are on it."""
@@ -70,6 +73,34 @@ def hypervolume_history(
             volume = max(volume, _volume(known))  # rounding must not make the history fall
         history[index] = volume
     return history
+
+
+def sampled_volumes(
+    values: Floats,
+    subsets: NDArray[np.bool_],
+    reference: Sequence[float],
+    *,
+    maximise: Sequence[bool],
+    ideal: Sequence[float],
+) -> Floats:
+    """The hypervolume of many subsets of the rows, estimated; ``subsets`` has one row a subset, one column a row.
+
+    All are counted on the same points of the box, drawn from one seed, so that differences between subsets are known
+    better than the volumes. It takes one product of matrices: 2,000 subsets of 100 rows, four objectives, take 0.15 s,
+    of 40 rows their exact volumes 5 s.
+    """
+    gains = _unit_gains(values, reference, maximise=maximise, ideal=ideal)
+    points = np.random.default_rng(0).random((_DRAWN, gains.shape[1]))
+    below = np.ones((_DRAWN, len(gains)), dtype=bool)
+    for points_of_one, gains_of_one in zip(points.T, gains.T, strict=True):
+        below &= points_of_one[:, None] < gains_of_one
+    reached = below[below.any(axis=1)][:_COUNTED]
+    share = below.any(axis=1).mean()
+    if not len(reached):
+        return np.zeros(len(subsets))
+    hits = reached.astype(np.float32) @ subsets.T.astype(np.float32)
+    volumes: Floats = share * (hits > 0).mean(axis=0)
+    return volumes
 
 
 def knee(cost: Floats, gain: Floats) -> int | None:

@@ -21,6 +21,7 @@ from mvit_nas.results.findings import (
     label,
     main_cost,
     numbers,
+    spans_box,
 )
 from mvit_nas.results.runtimes import compare, seen_through, short_name
 from mvit_nas.results.table import PARAM, STATES, missing
@@ -99,10 +100,8 @@ def history_plot(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[st
     """The dominated share of the box, in percent, after each trial; None where the reference spans no box."""
     reference = environment["hypervolume_reference"]
     objectives = environment["experiment"]["objectives"]
-    if any(name not in reference for name in objectives) or not len(table):
+    if not len(table) or not spans_box(environment):
         return None
-    if any((IDEAL[name] > reference[name]) != MAXIMISE[name] for name in objectives):
-        return None  # a reference at the ideal spans no box
     ordered = table.sort_values("trial", kind="stable")
     values = numbers(ordered, objectives)
     values[(ordered["state"] != "complete").to_numpy(dtype=bool)] = np.nan

@@ -11,8 +11,9 @@ import plotly.offline
 from markupsafe import Markup
 
 from mvit_nas.errors import InputError
-from mvit_nas.results import ablation_page, search_page
+from mvit_nas.results import ablation_page, compare_page, search_page
 from mvit_nas.results.ablation import MATCHED
+from mvit_nas.results.compare import Comparison, Study, document
 from mvit_nas.results.findings import COSTS, MAXIMISE
 from mvit_nas.results.page import finite
 from mvit_nas.results.runtimes import check_target, choose_runtime
@@ -34,6 +35,14 @@ _SEARCH = _COMMON | {
     "experiment": {"budgets": list, "objectives": list, "schedule": {"name": str}},
     "hypervolume_reference": dict,
     "presets": list,
+}
+# How a search proposes, which older environments do not tell and newer ones must tell rightly.
+_EXPERIMENT_SINCE = {"sampler": str, "baseline": (int, float), "early_stopping": bool, "image_size": int}
+# And where it is compared with other searches.
+_COMPARED = {
+    "data": {"fingerprint": str, "images": dict},
+    "space": {"name": str},
+    "experiment": {"seed": int},
 }
 _ABLATION = _COMMON | {
     "data": {"name": str, "images": {"validation": int}},
@@ -101,6 +110,41 @@ def remake_report(directory: Path, *, runtime: str | None = None, target: str | 
 
 def render(table: pd.DataFrame, environment: Mapping[str, Any]) -> str:
     """The page as HTML: an ablation's where the environment has one, otherwise a search's."""
+    name, page = ("ablation", ablation_page) if _ablates(environment) else ("search", search_page)
+    return _fill(name, page.page_data(table, environment))
+
+
+def write_comparison(comparison: Comparison, conditions: Mapping[str, Any], directory: Path) -> Path:
+    """Write comparison.json and compare.html into ``directory``; the path of the page.
+
+    ``conditions`` are of making it: command, created, versions. Each file is written whole or not at all. Raises
+    InputError where the folder cannot be written.
+    """
+    numbers = json.dumps(finite(document(comparison)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(directory / "comparison.json", lambda path: path.write_text(numbers, "utf-8"))
+    page = _fill("compare", compare_page.page_data(comparison, conditions))
+    path = directory / "compare.html"
+    write_atomically(path, lambda temporary: temporary.write_text(page, "utf-8"))
+    return path
+
+
+def read_study(folder: Path, name: str) -> Study:
+    """The search whose results.csv and environment.json lie in ``folder``, to compare it under ``name``.
+
+    Raises InputError in one line for files that are missing or broken, and for an ablation.
+    """
+    table = read_table(folder / "results.csv")
+    path = folder / "environment.json"
+    environment = read_environment(path)
+    if _ablates(environment):
+        raise InputError(f"{name} is an ablation: compare takes searches")
+    for problem in _problems(environment, _COMPARED, ""):
+        raise InputError(f"{path}: {problem}")
+    return Study(name=name, table=table, environment=environment)
+
+
+def _fill(name: str, data: Mapping[str, Any]) -> str:
+    """The template ``name`` with ``data``, the scripts and Plotly in it."""
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("mvit_nas.results"),
         autoescape=True,
@@ -110,10 +154,9 @@ def render(table: pd.DataFrame, environment: Mapping[str, Any]) -> str:
     )
     templates.policies["json.dumps_kwargs"] = {"allow_nan": False}
     assert templates.loader is not None
-    name, page = ("ablation", ablation_page) if _ablates(environment) else ("search", search_page)
     scripts = [templates.loader.get_source(templates, file)[0] for file in ("base.js", f"{name}.js")]
     return templates.get_template(f"{name}.html").render(
-        **page.page_data(table, environment),
+        **data,
         plotly=Markup(plotly.offline.get_plotlyjs()),
         script=Markup("\n".join(scripts)),
     )
@@ -202,7 +245,11 @@ def _ablation_problems(environment: Mapping[str, Any]) -> Iterator[str]:
 
 def _search_problems(environment: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong inside a search's values whose types are right."""
-    objectives = environment["experiment"]["objectives"]
+    experiment = environment["experiment"]
+    yield from _problems(
+        experiment, {key: kind for key, kind in _EXPERIMENT_SINCE.items() if key in experiment}, "experiment."
+    )
+    objectives = experiment["objectives"]
     if not objectives or any(name not in MAXIMISE for name in objectives):
         yield f"'experiment.objectives' must be some of {', '.join(MAXIMISE)}"
     for budget in environment["experiment"]["budgets"]:

@@ -88,6 +88,18 @@ def mean_interval(values: ArrayLike) -> tuple[float, float] | None:
     return None if alone.low is None or alone.high is None else (alone.low, alone.high)
 
 
+def welch_interval(values: ArrayLike, others: ArrayLike) -> tuple[float, float] | None:
+    """Welch's 95 % interval of the difference of two means, first minus second, of samples that are not paired.
+
+    None where either has fewer than 3 values, or neither has a spread.
+    """
+    samples = [np.asarray(sample, dtype=float) for sample in (values, others)]
+    if min(map(len, samples)) < MIN_PAIRS or max(map(np.ptp, samples)) < 1e-12:
+        return None
+    interval = stats.ttest_ind(*samples, equal_var=False).confidence_interval(CONFIDENCE)
+    return float(interval.low), float(interval.high)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankCorrelation:
     """Kendall's tau of ``rows`` pairs of values with its 95 % interval; None for fewer than 4 rows, or all alike."""

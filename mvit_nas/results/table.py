@@ -6,9 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow
 import pyarrow.parquet
+from numpy.typing import NDArray
 
 from mvit_nas.errors import InputError
 
@@ -80,6 +82,14 @@ def further_runtimes(table: pd.DataFrame) -> list[str]:
 def complete(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of ``table`` that were trained to the end and have an accuracy."""
     return table[(table["state"] == "complete") & table["accuracy"].notna()]
+
+
+def trainings(table: pd.DataFrame) -> NDArray[np.float64]:
+    """How many whole trainings each row cost: its share where it was stopped, 1 where it ended or failed, else 0."""
+    whole = table["state"].isin(["complete", "failed"]).to_numpy(dtype=float)
+    share = table["trainings"].to_numpy(dtype=float, na_value=1.0)
+    costs: NDArray[np.float64] = np.where((table["state"] == "stopped").to_numpy(dtype=bool), share, whole)
+    return costs
 
 
 def missing(value: object) -> bool:
