@@ -113,9 +113,9 @@ def calm_ratios(rounds: Sequence[Round], clock: str) -> list[float]:
     """The median ratio of candidate to reference, by the "cpu" or the "wall" clock, of the faster half of the rounds.
 
     Of each round only the faster half of the pairs counts. Whoever else uses the machine's caches and memory slows one
-    network more than the other, in CPU time too: bursts moved ratios by up to 5 %, and without this half the same
-    measurements differed by 0.5 % where they now differ by 0.15 %. Fast is a pair by the sum of both times, the
-    candidate's as a share of its usual one, so that neither is favoured.
+    network more than the other, in CPU time too: bursts moved ratios by up to 5 %. Over the same samples of two
+    networks, repetitions varied by 0.40 and 0.15 % without this and by 0.11 % with it. Fast is a pair by the sum of
+    both times, the candidate's as a share of its usual one, so that neither is favoured.
     """
     pairs = [list(zip(one[f"candidate_{clock}"], one[f"reference_{clock}"], strict=True)) for one in rounds]
     usual = statistics.median(candidate / max(reference, 1) for one in pairs for candidate, reference in one)

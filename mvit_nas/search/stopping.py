@@ -16,7 +16,8 @@ from mvit_nas.train.loop import Rung
 
 # Finished trainings with a rung at the same epoch that are needed to foresee another one.
 LEAST_CURVES = 8
-# How many deviations above the guess still have to be behind the front. The benchmark was run with 0.5 to 2.
+# How many deviations above the guess still have to be behind the front. At 0 the simulation of
+# benchmarks/search_efficiency.py lost; which value is best is not settled.
 OPTIMISM = 1.0
 # How firmly the slopes are held at 0, in trainings: the features have unit variance.
 _RIDGE = 1.0

@@ -10,8 +10,8 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 Floats = NDArray[np.float64]
 
-# The kernel's four numbers are learned from this many trainings at most, evenly over all; the guess uses every one.
-# With 1,000 trainings a proposal then takes half a second, and without this a minute.
+# The kernel's three numbers are learned from this many trainings at most, evenly over all; the guess uses every one.
+# Learning takes time with the cube of the trainings, some dozens of times over; the guess takes it once.
 _LEARNED_FROM = 200
 # Added to the diagonal, as a share of the variance, so that equal rows do no harm.
 _JITTER = 1e-6
@@ -20,8 +20,7 @@ _JITTER = 1e-6
 class Surrogate:
     """A Gaussian process over features, with one length for all of them once each has been scaled to unit variance.
 
-    A length for each feature (automatic relevance determination) fitted better with hundreds of trainings and worse
-    with tens, where a search decides.
+    A length for each feature (automatic relevance determination) has not been compared with it.
     """
 
     def __init__(self, features_NF: Floats, accuracy_N: Floats, deviation_N: Floats) -> None:
