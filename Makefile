@@ -13,7 +13,7 @@ format:
 	ruff check --fix .
 
 test:
-	pytest
+	pytest -n auto --dist worksteal
 
 slow:  ## minutes to an hour: what CI leaves out
 	pytest -m slow

@@ -114,7 +114,7 @@ def main() -> None:
         with load():
             found = []
             for _ in range(arguments.repetitions):
-                found.append([once(path, precision=0.01, seconds=7.5) for path in paths])
+                found.append([once(path, precision=0.01, seconds=6.0) for path in paths])
                 print(found[-1], file=sys.stderr, flush=True)  # not to lose it all in the last minute
     order = sorted(range(len(truth)), key=truth.__getitem__)
     estimates = {}

@@ -397,7 +397,7 @@ def latency(
     precision: Annotated[
         str, typer.Option(metavar="PERCENT", help="Measure until the latency is known to plus or minus this.")
     ] = "1%",
-    cap: Annotated[str, typer.Option(metavar="TIME", help="But no longer than this for each.")] = "8s",
+    cap: Annotated[str, typer.Option(metavar="TIME", help="But no longer than this for each.")] = "6s",
     image_size: Annotated[
         int | None, typer.Option(metavar="PIXELS", min=8, help="Another image size than the network's own.")
     ] = None,

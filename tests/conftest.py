@@ -3,15 +3,19 @@
 import gc
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
+from mvit_nas.cli import main
 from mvit_nas.results.report import write_report
 
 # As the command line sets it; torch reads it when it loads.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many tests run at once as there are cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The tests shall not look at what the user keeps.
 os.environ.pop("MVIT_NAS_CACHE", None)
 
@@ -30,6 +34,25 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("MVIT_NAS_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def refused(monkeypatch, capsys):
+    """Run a command that shall refuse, in this process: starting another takes seconds. The line that it ends with."""
+
+    def run(*arguments, cwd, code):
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["mvit-nas", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert (ended.value.code, out) == (code, "")
+        assert "Traceback" not in err
+        last = err.strip().splitlines()[-1]
+        assert last.startswith("mvit-nas: ")
+        return last
+
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,7 @@ def fake(tmp_path, monkeypatch):
     programs.mkdir()
     (programs / "adb").symlink_to(FAKE)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # nproc would count by it
     monkeypatch.setenv("FAKE_ADB", str(folder))
     (folder / "devices").write_text(PIXEL)
     return folder

@@ -75,18 +75,19 @@ def test_an_ablation_prints_verdicts_and_writes_a_report_and_resuming_trains_not
 
 
 def test_killed_and_resumed_no_finished_run_is_trained_again(work):
-    process = subprocess.Popen([*COMMAND, *arguments(*VALUES)], cwd=work, stderr=subprocess.PIPE, text=True)
+    command = [*COMMAND, *arguments(*VALUES), "--seeds", "3"]
+    process = subprocess.Popen(command, cwd=work, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
-        if re.match(r"\s*4/15", line):
+        if re.match(r"\s*4/9", line):
             break
     process.kill()
     process.wait()
     process.stderr.close()
     before = read_table(work / "reports/a/results.csv")
     assert len(before) >= 4
-    _, err = ablate(work, *VALUES, "--resume")
+    _, err = ablate(work, *VALUES, "--seeds", 3, "--resume")
     after = read_table(work / "reports/a/results.csv")
-    assert len(after) == 15
+    assert len(after) == 9
     assert after["cached"][: len(before)].all()
     assert not after["cached"][len(before) + 1 :].any()
     for column in ("seed", "param.patch_size", "accuracy", "seconds"):
@@ -141,16 +142,11 @@ def test_values_end_at_the_next_flag_wherever_they_stand(work):
         (("patch_size", "--name", "a/b"), 2, "--name 'a/b' cannot name a folder"),
     ],
 )  # fmt: skip
-def test_wrong_input_is_one_line_with_its_exit_code(work, more, code, message):
+def test_wrong_input_is_one_line_with_its_exit_code(work, refused, more, code, message):
     line = [*arguments(*more)]
     if "--base" in more or "--name" in more:  # the last one of a flag counts
         line += more[1:]
-    out, err = mvit_nas(*line, cwd=work, code=code)
-    assert out == ""
-    last = err.strip().splitlines()[-1]
-    assert last.startswith("mvit-nas: ")
-    assert message in last
-    assert "Traceback" not in err
+    assert message in refused(*line, cwd=work, code=code)
     assert not (work / "reports/a").exists()
 
 

@@ -450,7 +450,21 @@ def test_a_stopped_trial_is_finished_when_that_is_asked_for(tmp_path):
     more = make(tmp_path, goal, evaluator=Learning(quality=quality))[0].run([row["trial"] for row in stopped])
     assert [row["arch_id"] for row in more[len(rows) :]] == [row["arch_id"] for row in stopped]
     assert {row["state"] for row in more[len(rows) :]} == {"complete"}
+    assert [row["trainings"] for row in more[len(rows) :]] == [0.75, 0.75]  # a quarter was counted when it was stopped
     assert more[len(rows)]["accuracy"] == pytest.approx(quality(from_dict(json.loads(stopped[0]["arch"]))))
+
+
+def test_what_was_queued_before_does_not_keep_a_stopped_trial_from_being_finished(tmp_path):
+    goal = limits("6M", trials=25, early_stopping=True, sampler="random")
+    rows = make(tmp_path, goal, evaluator=Learning(quality=quality))[0].run()
+    stopped = next(row for row in rows if row["state"] == "stopped")
+    job, study, *_ = make(tmp_path, goal, evaluator=Learning(quality=quality))
+    study.enqueue(study._study.trials[stopped["trial"]].params, proposed_by="first design")
+    more = job.run([stopped["trial"]])
+    assert [row["state"] for row in more[len(rows) :]] == ["duplicate", "complete"]
+    assert more[-1]["arch_id"] == stopped["arch_id"]
+    with pytest.raises(InputError, match=f"there is no stopped trial {stopped['trial']}"):
+        make(tmp_path, goal, evaluator=Learning(quality=quality))[0].run([stopped["trial"]])
 
 
 def test_a_trial_that_was_not_stopped_cannot_be_finished(tmp_path):

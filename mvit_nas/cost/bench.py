@@ -39,7 +39,7 @@ _MOST_PAIRS = 50
 # Loaded networks that are kept while others are loaded, so that a new one does not get an old one's memory.
 _KEPT = 6
 _LEAST_WARMUPS = 3
-_LEAST_WARMUP_SECONDS = 0.5
+_LEAST_WARMUP_SECONDS = 0.3
 _MOST_WARMUP_SECONDS = 3.0
 # Times have levelled off when two neighbouring blocks of runs differ by less than this.
 _LEVEL = 0.02
@@ -140,7 +140,7 @@ def half_width(rounds: Sequence[Round], clock: str) -> float:
 
 
 def warm_up(call: Call, wall: Clock) -> None:
-    """Run ``call`` until its times level off, for half a second at least and three at most."""
+    """Run ``call`` until its times level off, for 0.3 seconds at least and three at most."""
     start = wall()
     before = 0.0
     while True:

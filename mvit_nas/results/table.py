@@ -85,10 +85,9 @@ def complete(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def trainings(table: pd.DataFrame) -> NDArray[np.float64]:
-    """How many whole trainings each row cost: its share where it was stopped, 1 where it ended or failed, else 0."""
-    whole = table["state"].isin(["complete", "failed"]).to_numpy(dtype=float)
-    share = table["trainings"].to_numpy(dtype=float, na_value=1.0)
-    costs: NDArray[np.float64] = np.where((table["state"] == "stopped").to_numpy(dtype=bool), share, whole)
+    """How many whole trainings each row cost: its share of the epochs where it says one, 1 where it failed."""
+    trained = table["state"].isin(["complete", "failed", "stopped"]).to_numpy(dtype=bool)
+    costs: NDArray[np.float64] = np.where(trained, table["trainings"].to_numpy(dtype=float, na_value=1.0), 0.0)
     return costs
 
 

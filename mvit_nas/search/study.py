@@ -139,15 +139,21 @@ class Study:
         kept = {name: trial.user_attrs[name] for name in names if name in trial.user_attrs}
         self._study.enqueue_trial(trial.params, user_attrs=kept)
 
-    def finish_stopped(self, number: int) -> None:
-        """Queue the stopped trial ``number`` again, to be trained to the end. Raises InputError for any other."""
+    def finish_stopped(self, number: int) -> str:
+        """Queue the stopped trial ``number`` again, to be trained to the end; its arch_id.
+
+        Raises InputError for any other trial.
+        """
         trials = self._study.get_trials(deepcopy=False)
-        stopped = [t.number for t in trials if t.user_attrs.get("row", {}).get("state") == "stopped"]
+        rows = {t.number: t.user_attrs["row"] for t in trials if "row" in t.user_attrs}
+        finished = {row["arch_id"] for row in rows.values() if row["state"] == "complete"}
+        stopped = [n for n, row in rows.items() if row["state"] == "stopped" and row["arch_id"] not in finished]
         if number not in stopped:
             known = f"the stopped ones are {', '.join(map(str, stopped))}" if stopped else "none was stopped"
             raise InputError(f"--finish {number}: there is no stopped trial {number}; {known}")
         trials[number].user_attrs[_WHOLE] = True  # of this copy: what is stored stays as it was
         self._queue_again(trials[number])
+        return cast(str, rows[number]["arch_id"])
 
     def is_new(self) -> bool:
         """Whether nothing was asked or queued yet."""
@@ -265,10 +271,11 @@ class Search:
         return self._rows
 
     def _run(self, finish: Sequence[int]) -> None:
-        for number in finish:
-            self._study.finish_stopped(number)
-        for _ in finish:
-            self._next()
+        unfinished = {self._study.finish_stopped(number) for number in finish}
+        while unfinished:  # what was queued before comes first
+            row = self._next()
+            if row["state"] != "duplicate":
+                unfinished.discard(row["arch_id"])
         if self._study.is_new():
             self._enqueue_first_designs()
         end = None if self._limits.timeout_seconds is None else time.monotonic() + self._limits.timeout_seconds
@@ -471,18 +478,20 @@ class Search:
         self._seen.add(identity)
         row.update(training_seconds=score.seconds, rungs=json.dumps([asdict(rung) for rung in score.rungs]))
         epochs = self._evaluator.schedule.epochs
+        # What was stopped before went on from there, and that share has been counted.
+        before_it = sum(trainings(r) for r in self._rows if r["state"] == "stopped" and r["arch_id"] == identity)
         if isinstance(score, Stopped):
             rung = score.rungs[-1]
             foreseen = foresee(score.rungs, costs, curves, before)
             assert foreseen is not None, "it was stopped for what is foreseen"
             trial.set_user_attr(EXPECTED, (foreseen.accuracy, foreseen.deviation))
-            row.update(epochs=rung.epoch, trainings=rung.epoch / epochs)
+            row.update(epochs=rung.epoch, trainings=rung.epoch / epochs - before_it)
             return finish(
                 "stopped",
                 f"after epoch {rung.epoch} of {epochs} at {100 * rung.accuracy:.1f} %: {100 * foreseen.accuracy:.1f} % "
                 f"± {100 * foreseen.deviation:.1f} % foreseen, behind what costs no more",
             )
-        row.update(epochs=epochs, trainings=1.0)
+        row.update(epochs=epochs, trainings=1.0 - before_it)
         low, high = score.interval
         row.update(accuracy=score.accuracy, accuracy_low=low, accuracy_high=high)
         values["accuracy"] = score.accuracy
@@ -560,8 +569,8 @@ def derive_seed(*parts: object) -> int:
 
 
 def trainings(row: Mapping[str, Any]) -> float:
-    """How many whole trainings ``row`` cost: its share where it was stopped; 1 where it failed or was known before."""
-    return float(row["trainings"]) if row["state"] == "stopped" else float(row["state"] in _TRAINED)
+    """How many whole trainings ``row`` cost: its share of the epochs; 1 where it failed or was known before."""
+    return float(row.get("trainings", 1.0)) if row["state"] in _TRAINED else 0.0
 
 
 def is_unmeasured(row: Mapping[str, Any]) -> bool:
