@@ -386,6 +386,34 @@ def test_a_space_that_is_used_up_ends_the_search(tmp_path):
     assert len(rows) < 200
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_space_with_one_candidate_is_searched_to_its_end(tmp_path, early_stopping):
+    space = parse_space(TINY.replace("[1, 2]", "[2]").replace("[1, 2, 3]", "[2]"), name="one", where="one")
+    goal = limits("700K..800K", trials=50, objectives=("accuracy", "params"), early_stopping=early_stopping)
+    job, _, evaluator, messages = make(tmp_path, goal, space=space)
+    job.run()
+    assert len(evaluator.trained) == 1
+    assert messages[-1] == "all candidates within the budget that could be found were tried"
+
+
+def test_an_accuracy_that_never_moves_is_searched_all_the_same(tmp_path):
+    goal = limits("6M", trials=14, early_stopping=True)
+    rows = make(tmp_path, goal, evaluator=Learning(quality=lambda arch: 0.1))[0].run()
+    assert sum(map(trainings, rows)) >= 14
+    assert {row["accuracy"] for row in rows if row["state"] == "complete"} == {0.1}
+
+
+def test_half_of_the_trials_failing_leaves_a_search_that_ends_where_it_was_to(tmp_path):
+    def fail(arch):
+        if int(arch_id(arch), 16) % 2:
+            raise TrainingError("the loss became nan")
+
+    rows = make(tmp_path, limits("6M", trials=16), evaluator=StandIn(fail=fail))[0].run()
+    failed = sum(row["state"] == "failed" for row in rows)
+    assert 4 <= failed <= 12
+    assert sum(map(trainings, rows)) == 16  # a training that failed was one too
+
+
 class Learning(StandIn):
     """Trainings with two rungs, the first at a third of what it ends with."""
 
