@@ -19,6 +19,7 @@ default has what others have at the end; and the seconds that 100 units' proposa
 
 import argparse
 import hashlib
+import importlib.util
 import json
 import math
 import random
@@ -27,7 +28,9 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -54,7 +57,7 @@ MARKS = (25, 50, 100)
 OBJECTIVES = ("accuracy", "params", "macs")
 # A training of 8 epochs, judged after 1, 2 and 4.
 EPOCHS, RUNGS = 8, (1, 2, 4)
-DEFAULT = "cost-aware, stopping"
+DEFAULT = "cost-aware"
 # Trials of the study in which the time of a proposal is taken.
 _MANY = 1000
 
@@ -284,26 +287,76 @@ def _formula(arch: ArchConfig, cost: StaticCost, labels: Mapping[str, Label]) ->
     return accuracy + 0.003 * sum(normal("pair", one, labels[one], two, labels[two]) for one, two in pairs)
 
 
+class ParetoAware:
+    """The project's own rule; what it stops teaches the sampler as the guess that it returns."""
+
+    def stops(self, number: int, rungs: Sequence[Rung], costs: Sequence[float], known: "Known") -> Guess | None:
+        """What is foreseen for the training ``number`` if it is to be stopped at the last of ``rungs``."""
+        foreseen = foresee(rungs, costs, known.curves, known.before)
+        return foreseen if foreseen is not None and is_hopeless(foreseen, costs, known.curves) else None
+
+    def finished(self, number: int, accuracy: float, costs: Sequence[float]) -> None:
+        """Nothing: the curves tell."""
+
+
+class Moasha:
+    """Syne Tune's MOASHA (Schmucker et al., 2021), which halves at the same rungs; it knows nothing of the costs."""
+
+    def __init__(self) -> None:
+        from syne_tune.optimizer.schedulers.multiobjective.moasha import MOASHA
+
+        self._scheduler = MOASHA(
+            {}, metrics=["error", "params", "macs"], time_attr="epoch", max_t=EPOCHS, grace_period=1, reduction_factor=2
+        )
+        self._added: set[int] = set()
+
+    def stops(self, number: int, rungs: Sequence[Rung], costs: Sequence[float], known: "Known") -> Guess | None:
+        """As the class above says; random draws do not look at the guess."""
+        trial = SimpleNamespace(trial_id=number)
+        if number not in self._added:
+            self._added.add(number)
+            self._scheduler.on_trial_add(trial)
+        decision = self._scheduler.on_trial_result(trial, self._result(rungs[-1].epoch, rungs[-1].accuracy, costs))
+        return Guess(accuracy=rungs[-1].accuracy, deviation=1.0) if decision == "STOP" else None
+
+    def finished(self, number: int, accuracy: float, costs: Sequence[float]) -> None:
+        """Tell it the end."""
+        self._scheduler.on_trial_complete(SimpleNamespace(trial_id=number), self._result(EPOCHS, accuracy, costs))
+
+    def _result(self, epoch: int, accuracy: float, costs: Sequence[float]) -> dict[str, float]:
+        return {"epoch": epoch, "error": 1 - accuracy, "params": costs[0], "macs": costs[1]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known when a training is judged: the finished ones, and what was guessed for it before it began."""
+
+    curves: Sequence[Curve]
+    before: Guess | None
+
+
 def _optuna(name: str) -> Callable[[Any, int], BaseSampler]:
     return lambda pool, seed: SAMPLERS[name](pool, 0, seed)
 
 
-# By name: what makes the sampler, and whether hopeless trainings are stopped.
-CONTESTANTS: dict[str, tuple[Callable[[Any, int], BaseSampler], bool]] = {
-    DEFAULT: (lambda pool, seed: CostAwareSampler(pool, accuracy=0, seed=seed), True),
-    "cost-aware": (lambda pool, seed: CostAwareSampler(pool, accuracy=0, seed=seed), False),
-    "TPE, multivariate": (_optuna("tpe"), False),
-    "TPE, independent": (lambda pool, seed: optuna.samplers.TPESampler(seed=seed), False),
-    "NSGA-II": (_optuna("nsga2"), False),
-    "random": (_optuna("random"), False),
-    "random, stopping": (_optuna("random"), True),
-    "GPSampler": (_optuna("gp"), False),
+# By name: what makes the sampler, and what makes the rule by which trainings are stopped, if any.
+CONTESTANTS: dict[str, tuple[Callable[[Any, int], BaseSampler], Callable[[], ParetoAware | Moasha] | None]] = {
+    DEFAULT: (lambda pool, seed: CostAwareSampler(pool, accuracy=0, seed=seed), None),
+    "cost-aware, stopping": (lambda pool, seed: CostAwareSampler(pool, accuracy=0, seed=seed), ParetoAware),
+    "TPE, multivariate": (_optuna("tpe"), None),
+    "TPE, independent": (lambda pool, seed: optuna.samplers.TPESampler(seed=seed), None),
+    "NSGA-II": (_optuna("nsga2"), None),
+    "random": (_optuna("random"), None),
+    "random, stopping": (_optuna("random"), ParetoAware),
+    "MOASHA": (_optuna("random"), Moasha),
+    "GPSampler": (_optuna("gp"), None),
 }
 
 
 def run(space: Space, name: str, seed: int) -> dict[str, Any]:
     """The hypervolume at each mark, at each whole unit, and the seconds of the proposals."""
-    make, stopping = CONTESTANTS[name]
+    make, make_rule = CONTESTANTS[name]
+    rule = make_rule() if make_rule is not None else None
     space.draw_pool(seed)  # type: ignore[attr-defined]
     pool = space.pool
     generator = random.Random(f"{space.name} {seed}")
@@ -344,11 +397,12 @@ def run(space: Space, name: str, seed: int) -> dict[str, Any]:
         rungs = space.curve(candidate, seed)
         hopeless = None
         guessed = trial.user_attrs.get(GUESSED)
-        before = None if guessed is None else Guess(accuracy=guessed[0], deviation=guessed[1])
-        for i in range(1, len(rungs) + 1) if stopping else ():
-            foreseen = foresee(rungs[:i], costs, curves, before)
-            if foreseen is not None and is_hopeless(foreseen, costs, curves):
-                hopeless = foreseen
+        known = Known(
+            curves=curves, before=None if guessed is None else Guess(accuracy=guessed[0], deviation=guessed[1])
+        )
+        for i in range(1, len(rungs) + 1) if rule is not None else ():
+            hopeless = rule.stops(trial.number, rungs[:i], costs, known)
+            if hopeless is not None:
                 spent += rungs[i - 1].epoch / EPOCHS
                 break
         if hopeless is not None:
@@ -359,6 +413,8 @@ def run(space: Space, name: str, seed: int) -> dict[str, Any]:
         spent += 1.0
         accuracy = space.accuracy(candidate, seed)
         study.tell(trial, [accuracy, *costs])
+        if rule is not None:
+            rule.finished(trial.number, accuracy, costs)
         curves.append(Curve(rungs=rungs, costs=costs, accuracy=accuracy))
         found.append(candidate)
         spent_at.append(spent)
@@ -419,6 +475,9 @@ def main() -> None:
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    if "MOASHA" in arguments.only and importlib.util.find_spec("syne_tune") is None:
+        arguments.only.remove("MOASHA")
+        print("MOASHA is left out: pip install syne-tune", file=sys.stderr)
     document: dict[str, Any] = {"seeds": arguments.seeds, "spaces": {}}
     for space in (SimulatedSpace(), TableSpace(arguments.table)):
         results = {

@@ -158,8 +158,10 @@ def search(
     ] = 12,
     early_stopping: Annotated[
         bool,
-        typer.Option(help="Stop a training that is foreseen to end behind a candidate that costs no more."),
-    ] = True,
+        typer.Option(
+            "--early-stopping", help="Stop a training that is foreseen to end behind a candidate that costs no more."
+        ),
+    ] = False,
     inherit: Annotated[
         bool,
         typer.Option("--inherit", help="Start each training from the weights of the nearest one that was finished."),

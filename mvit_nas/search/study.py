@@ -453,15 +453,15 @@ class Search:
         before = None if guessed is None else Guess(accuracy=guessed[0], deviation=guessed[1])
 
         def at_rung(rungs: tuple[Rung, ...]) -> bool:
-            foreseen = foresee(rungs, costs, curves, before)
-            return not whole and foreseen is not None and is_hopeless(foreseen, costs, curves)
+            foreseen = foresee(rungs, costs, curves, before) if self._limits.early_stopping and not whole else None
+            return foreseen is not None and is_hopeless(foreseen, costs, curves)
 
         try:
             self._evaluator.check_static_cost(arch)
             score, row["cached"] = self._evaluator.score_by_rungs(
                 arch,
                 seed=self._limits.seed,
-                at_rung=at_rung if self._limits.early_stopping else None,
+                at_rung=at_rung,  # also where nothing is stopped: curves are shown, and an interrupted run goes on
                 should_stop=self._should_stop,
                 parent=parent,
                 keep_weights=self._limits.inherit,
