@@ -122,6 +122,25 @@ def test_intervals_of_effects_hold_the_true_means_of_the_networks_tried():
     assert np.mean(covered) >= 0.88
 
 
+def test_the_means_of_a_factors_values_average_to_the_mean_of_all():
+    luck = random.Random(8)
+    networks = drawn(50, luck, depth=[1, 3, 3, 3, 3, 3, 2], patch=["1", "2"])
+    rows = rows_of(networks, accuracy=lambda labels: true_accuracy(labels) + luck.gauss(0, 0.02))
+    effects = factor(explained(rows), "depth").effects
+    average = np.average([effect.mean.value for effect in effects], weights=[effect.networks for effect in effects])
+    assert average == pytest.approx(np.mean([row["accuracy"] for row in rows]), abs=1e-9)
+
+
+def test_a_mean_is_never_known_better_than_that_of_all_networks():
+    luck = random.Random(9)
+    networks = [{"kernel": 5 if i == 20 else 3} for i in range(40)]
+    effects = factor(explained(rows_of(networks, accuracy=lambda _: 0.5 + luck.gauss(0, 0.02))), "kernel").effects
+    widths = {effect.label: effect.mean.high - effect.mean.low for effect in effects}
+    # Twice two standard errors of a mean of 40, by an estimated deviation; what one network tells is much less.
+    assert widths["3"] == pytest.approx(4 * 0.02 / 40**0.5, rel=0.3)
+    assert widths["5"] > 1.2 * widths["3"]
+
+
 def test_costs_are_products():
     found = explained(
         rows_of(
