@@ -8,9 +8,10 @@ sums, softmax and pooling by a mean are free. Attention's two products are count
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
-from mvit_nas.arch.config import ArchConfig, MobileViTConfig
+from mvit_nas.arch.config import ArchConfig, MobileViTConfig, StageConfig
 
 Kind = Literal[
     "stem",
@@ -52,30 +53,18 @@ class Block:
 
 def blocks(arch: ArchConfig, *, classes: int = 1000) -> Iterator[Block]:
     """The blocks of ``arch`` with ``classes`` outputs, for one image of ``arch.image_size`` squared."""
+    return chain.from_iterable(parts(arch, classes=classes))
+
+
+def parts(arch: ArchConfig, *, classes: int = 1000) -> Iterator[Iterator[Block]]:
+    """The same blocks by where they are: those of the stem, of each stage, and of the head."""
     side = _strided(arch.image_size, arch.stem.stride)
     channels = arch.stem.channels
-    yield _conv("stem", 3, channels, kernel=3, side=side, side_before=arch.image_size)
-    yield _activation(channels * side * side)
+    yield _stem(channels, side=side, side_before=arch.image_size)
     for stage in arch.stages:
-        for number in range(stage.blocks):
-            stride = stage.stride if number == 0 else 1
-            hidden = stage.hidden_channels(channels)
-            if stage.expand_ratio != 1:
-                yield _conv("pointwise", channels, hidden, kernel=1, side=side)
-                yield _activation(hidden * side * side)
-            side_before, side = side, _strided(side, stride)
-            yield _conv("depthwise", hidden, hidden, kernel=stage.kernel_size, side=side, side_before=side_before)
-            yield _activation(hidden * side * side)
-            yield _conv("pointwise", hidden, stage.channels, kernel=1, side=side)
-            if stride == 1 and channels == stage.channels:
-                yield Block(kind="add", values=3 * channels * side * side)
-            channels = stage.channels
-        if stage.mobilevit is not None:
-            yield from _mobilevit(stage.mobilevit, channels=channels, side=side)
-    yield _conv("pointwise", channels, arch.head_channels, kernel=1, side=side)
-    yield _activation(arch.head_channels * side * side)
-    pooled = arch.head_channels * side * side
-    yield _linear("classifier", arch.head_channels, classes, tokens=1, more_values=pooled)
+        yield _stage(stage, channels=channels, side=side)
+        channels, side = stage.channels, _strided(side, stage.stride)
+    yield _head(channels, arch.head_channels, classes=classes, side=side)
 
 
 def features(arch: ArchConfig, *, classes: int = 1000) -> dict[str, float]:
@@ -96,6 +85,37 @@ def features(arch: ArchConfig, *, classes: int = 1000) -> dict[str, float]:
                 key = f"{block.kind}.{name}"
                 sums[key] = sums.get(key, 0.0) + block.times * amount
     return sums
+
+
+def _stem(channels: int, *, side: int, side_before: int) -> Iterator[Block]:
+    yield _conv("stem", 3, channels, kernel=3, side=side, side_before=side_before)
+    yield _activation(channels * side * side)
+
+
+def _stage(stage: StageConfig, *, channels: int, side: int) -> Iterator[Block]:
+    """The blocks of ``stage``, which gets a map of ``channels`` and ``side``."""
+    for number in range(stage.blocks):
+        stride = stage.stride if number == 0 else 1
+        hidden = stage.hidden_channels(channels)
+        if stage.expand_ratio != 1:
+            yield _conv("pointwise", channels, hidden, kernel=1, side=side)
+            yield _activation(hidden * side * side)
+        side_before, side = side, _strided(side, stride)
+        yield _conv("depthwise", hidden, hidden, kernel=stage.kernel_size, side=side, side_before=side_before)
+        yield _activation(hidden * side * side)
+        yield _conv("pointwise", hidden, stage.channels, kernel=1, side=side)
+        if stride == 1 and channels == stage.channels:
+            yield Block(kind="add", values=3 * channels * side * side)
+        channels = stage.channels
+    if stage.mobilevit is not None:
+        yield from _mobilevit(stage.mobilevit, channels=channels, side=side)
+
+
+def _head(channels: int, head_channels: int, *, classes: int, side: int) -> Iterator[Block]:
+    area = side * side
+    yield _conv("pointwise", channels, head_channels, kernel=1, side=side)
+    yield _activation(head_channels * area)
+    yield _linear("classifier", head_channels, classes, tokens=1, more_values=head_channels * area)
 
 
 def _mobilevit(config: MobileViTConfig, *, channels: int, side: int) -> Iterator[Block]:

@@ -37,6 +37,7 @@ from mvit_nas.jobs.setup import (
     try_step,
 )
 from mvit_nas.results.findings import IDEAL, MAXIMISE, front_rows
+from mvit_nas.results.health import SETTLED_GROWTH, SETTLED_LEAST, SETTLED_SHARE
 from mvit_nas.results.pareto import hypervolume, near_front
 from mvit_nas.results.report import write_report
 from mvit_nas.results.table import complete, make_table
@@ -48,8 +49,6 @@ from mvit_nas.units import Budget, format_seconds
 
 # A network is near the front that would be on it if its costs were this share less.
 _NEAR = 0.05
-# A search is settled when over the last third of at least 15 trainings the hypervolume grew by less than 1 %.
-_SETTLED_SHARE, _SETTLED_GROWTH, _SETTLED_LEAST = 1 / 3, 0.01, 15
 # The dearest candidate's latency times this is where the hypervolume's axis of latency begins.
 _LATENCY_MARGIN = 1.25
 
@@ -260,8 +259,8 @@ def _search(
         left = experiment.trials - sum(map(trainings, rows))
         mean_seconds = sum(row["seconds"] for row in rows) / sum(map(trainings, rows))
         say(
-            f"settled: the hypervolume grew by less than {100 * _SETTLED_GROWTH:g} % over the last "
-            f"{100 * _SETTLED_SHARE:.0f} % of the trainings; {left:.1f} of {experiment.trials} trainings are saved, "
+            f"settled: the hypervolume grew by less than {100 * SETTLED_GROWTH:g} % over the last "
+            f"{100 * SETTLED_SHARE:.0f} % of the trainings; {left:.1f} of {experiment.trials} trainings are saved, "
             f"about {format_seconds(left * mean_seconds)}"
         )
         return True
@@ -423,15 +422,15 @@ def _hypervolume(rows: Sequence[Row], objectives: Sequence[str], reference: Mapp
 def _settled(rows: Sequence[Row], objectives: Sequence[str], reference: Mapping[str, float]) -> bool:
     """Whether the hypervolume has hardly grown over the last part of the trainings, of which there were enough."""
     spent = sum(map(trainings, rows))
-    if spent < _SETTLED_LEAST:
+    if spent < SETTLED_LEAST:
         return False
     before: list[Row] = []
     for row in rows:
-        if sum(map(trainings, before)) + trainings(row) > (1 - _SETTLED_SHARE) * spent:
+        if sum(map(trainings, before)) + trainings(row) > (1 - SETTLED_SHARE) * spent:
             break
         before.append(row)
     now, then = (_hypervolume(part, objectives, reference) for part in (rows, before))
-    return now <= (1 + _SETTLED_GROWTH) * then
+    return now <= (1 + SETTLED_GROWTH) * then
 
 
 def _progress(rows: list[Row], experiment: Experiment, reference: Mapping[str, float], elapsed: float) -> Progress:

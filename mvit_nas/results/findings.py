@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvit_nas.arch.space import SearchSpace, parse_space
+from mvit_nas.errors import MvitNasError
 from mvit_nas.results import pareto
-from mvit_nas.results.baseline import against_random
+from mvit_nas.results.baseline import AgainstRandom, against_random
 from mvit_nas.results.table import complete, missing, trainings
 from mvit_nas.units import Budget, format_metric
 
@@ -84,6 +86,37 @@ def findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Findin
     if skipped:
         found.append(Finding(title="Presets not compared", subject="", facts=tuple(skipped), comparisons=()))
     return [*found, *_against_random(table, environment)]
+
+
+def random_comparison(table: pd.DataFrame, environment: Mapping[str, Any]) -> AgainstRandom | None:
+    """What the search found against the random sampling beside it; None where it had none."""
+    experiment = environment["experiment"]
+    # Earlier searches had no baseline, and do not say so.
+    share, sampler = (experiment.get(name) for name in ("baseline", "sampler"))
+    if not share or sampler in (None, RANDOM) or table["proposed_by"].isna().all() or not spans_box(environment):
+        return None
+    objectives, reference = experiment["objectives"], environment["hypervolume_reference"]
+    ordered = table.sort_values("trial", kind="stable")
+    values = numbers(ordered, objectives)
+    values[(ordered["state"] != "complete").to_numpy(dtype=bool)] = np.nan
+    return against_random(
+        values,
+        trainings(ordered),
+        by_sampler=(ordered["proposed_by"] == sampler).to_numpy(dtype=bool, na_value=False),
+        by_random=(ordered["proposed_by"] == RANDOM).to_numpy(dtype=bool, na_value=False),
+        reference=[reference[name] for name in objectives],
+        maximise=[MAXIMISE[name] for name in objectives],
+        ideal=[IDEAL[name] for name in objectives],
+    )
+
+
+def space_of(environment: Mapping[str, Any]) -> SearchSpace | None:
+    """The search space that was searched; None where the environment does not hold its file."""
+    text = environment["space"].get("text")
+    try:
+        return parse_space(text, name="space", where="environment.json") if isinstance(text, str) else None
+    except MvitNasError:
+        return None
 
 
 def spans_box(environment: Mapping[str, Any]) -> bool:
@@ -232,29 +265,13 @@ def _overlap(row: Row, other: Row) -> bool:
 
 
 def _against_random(table: pd.DataFrame, environment: Mapping[str, Any]) -> Iterator[Finding]:
-    """What the search found against the random sampling beside it; nothing where it had none."""
-    experiment = environment["experiment"]
-    # Earlier searches had no baseline, and do not say so.
-    share, sampler = (experiment.get(name) for name in ("baseline", "sampler"))
-    if not share or sampler in (None, RANDOM) or table["proposed_by"].isna().all() or not spans_box(environment):
+    found = random_comparison(table, environment)
+    if found is None:
         return
-    objectives, reference = experiment["objectives"], environment["hypervolume_reference"]
-    ordered = table.sort_values("trial", kind="stable")
-    values = numbers(ordered, objectives)
-    values[(ordered["state"] != "complete").to_numpy(dtype=bool)] = np.nan
-    found = against_random(
-        values,
-        trainings(ordered),
-        by_sampler=(ordered["proposed_by"] == sampler).to_numpy(dtype=bool, na_value=False),
-        by_random=(ordered["proposed_by"] == RANDOM).to_numpy(dtype=bool, na_value=False),
-        reference=[reference[name] for name in objectives],
-        maximise=[MAXIMISE[name] for name in objectives],
-        ideal=[IDEAL[name] for name in objectives],
-    )
     if found.p is None:
         fact = (
-            f"{found.finished} trained candidates by {sampler} and {found.random_finished} drawn at random are too few "
-            "to tell"
+            f"{found.finished} trained candidates by {environment['experiment']['sampler']} and "
+            f"{found.random_finished} drawn at random are too few to tell"
         )
     else:
         fact = (
