@@ -77,7 +77,14 @@ def findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Findin
     """The headline as data; never empty."""
     if (table["state"] == "complete").sum() == 0:
         return [_nothing(table)]
-    found = list(_best(table, environment))
+    return [*_best(table, environment), *lasting_findings(table, environment)]
+
+
+def lasting_findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Finding]:
+    """Those of the headline that hold whatever a reader limits the candidates to."""
+    if (table["state"] == "complete").sum() == 0:
+        return []
+    found = []
     skipped = [
         f"{name} ({_why_not(table, name)})"
         for name in environment["presets"]
@@ -164,7 +171,9 @@ def interval_words(row: Row, metric: str) -> str:
     if missing(row[low]) or missing(row[high]):
         return ""
     digits = ".1f" if metric == "accuracy" else "#.3g"
-    return f"{scale * row[low]:{digits}} to {scale * row[high]:{digits}} {unit}"
+    # "#" keeps zeros, and a point after whole numbers.
+    ends = (f"{scale * row[end]:{digits}}".rstrip(".") for end in (low, high))
+    return f"{' to '.join(ends)} {unit}"
 
 
 def change_words(cost: str, ratio: float) -> str:
