@@ -18,7 +18,7 @@ from mvit_nas.arch.presets import PRESETS
 from mvit_nas.results import pareto
 from mvit_nas.results.architecture import differences
 from mvit_nas.results.document import document
-from mvit_nas.results.findings import change_words, findings, front_rows, interval_words
+from mvit_nas.results.findings import change_words, findings, front_rows, interval_words, lasting_findings
 from mvit_nas.results.page import finite
 from mvit_nas.results.table import make_table, write_table
 from mvit_nas.units import format_count, format_metric, format_seconds
@@ -48,7 +48,7 @@ def numbers(folder):
         "words": words(),
         "fronts": list(fronts()),
         "knees": list(knees()),
-        "document": document(table, environment()),
+        "document": document(table, environment(), lasting_findings(table, environment())),
         "findings": finite([asdict(finding) for finding in findings(table, environment())]),
         "limited": [limited(table, limits) for limits in LIMITS],
         "csv": (folder / "results.csv").read_text(),

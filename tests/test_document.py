@@ -9,11 +9,15 @@ from mvit_nas.arch.config import to_dict
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.results import document as module
 from mvit_nas.results.document import columns, document, drawings, history
-from mvit_nas.results.findings import findings
+from mvit_nas.results.findings import findings, lasting_findings
 from mvit_nas.results.table import make_table
 
 XXS = json.dumps(to_dict(PRESETS["mobilevit_xxs"]), sort_keys=True)
 XS = json.dumps(to_dict(PRESETS["mobilevit_xs"]), sort_keys=True)
+
+
+def drawn_of(table):
+    return document(table, environment(), lasting_findings(table, environment()))
 
 
 def values(drawn, name):
@@ -22,7 +26,7 @@ def values(drawn, name):
 
 def test_the_document_is_json_and_holds_every_cell():
     table = example_table()
-    drawn = json.loads(json.dumps(document(table, environment()), allow_nan=False))
+    drawn = json.loads(json.dumps(drawn_of(table), allow_nan=False))
     assert [column["name"] for column in drawn["columns"]] == list(table.columns)
     assert {column["kind"] for column in drawn["columns"]} == {"Int64", "string", "Float64", "boolean"}
     assert values(drawn, "accuracy")[:2] == [0.631, 0.668]
@@ -37,21 +41,21 @@ def test_whole_numbers_beyond_a_float_are_text():
 
 
 def test_metrics_are_what_was_measured():
-    assert [metric["name"] for metric in document(three_rows(), environment())["metrics"]] == [
+    assert [metric["name"] for metric in drawn_of(three_rows())["metrics"]] == [
         "accuracy",
         "params",
         "macs",
         "latency_ms",
     ]
-    drawn = document(three_rows(latency_ms=None), environment())
+    drawn = drawn_of(three_rows(latency_ms=None))
     assert [metric["name"] for metric in drawn["metrics"]] == ["accuracy", "params", "macs"]
-    costs = document(three_rows(accuracy=None), environment())
+    costs = drawn_of(three_rows(accuracy=None))
     assert (costs["x"], costs["y"]) == ("params", "macs")
-    assert document(make_table([]), environment())["metrics"] == []
+    assert drawn_of(make_table([]))["metrics"] == []
 
 
 def test_what_limits_do_not_change_is_said_by_python():
-    drawn = document(three_rows(), environment())
+    drawn = drawn_of(three_rows())
     assert [finding["title"] for finding in drawn["findings"]] == ["Presets not compared"]
     whole = [finding.title for finding in findings(three_rows(), environment())]
     assert whole[-1:] == ["Presets not compared"]
@@ -127,7 +131,7 @@ def test_without_a_box_there_is_no_history():
 
 
 def test_published_models_come_once_each_with_a_cost():
-    published = document(three_rows(), environment())["published"]
+    published = drawn_of(three_rows())["published"]
     names = [model["name"] for model in published]
     assert len(names) == len(set(names)) > 50
     assert all(model["params"] or model["macs"] for model in published)

@@ -13,6 +13,7 @@ from mvit_nas.results.findings import findings, front_rows
 from mvit_nas.results.table import make_table
 
 AXE = Path(__file__).parent / "vendor/axe.min.js"
+MISSING = "\u2013"
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -47,13 +48,12 @@ def drag(page, metric, limit, step):
     settled(page)
 
 
-def shown_front(page, id="front"):
+def shown_front(page):
     return page.evaluate(
-        """id => {
-            const front = document.getElementById(id).data.find(trace => trace.name === 'front of these axes');
+        """() => {
+            const front = document.getElementById('front').data.find(trace => trace.name === 'front of these axes');
             return front.x.map((x, i) => [x, front.y[i]]);
-        }""",
-        id,
+        }"""
     )
 
 
@@ -247,11 +247,11 @@ def test_the_table_sorts_what_is_missing_last(opened):
         return float(text.rstrip("KMG")) * {"K": 1e3, "M": 1e6}[text[-1]]
 
     heading.click()
-    ascending = [number(text) for text in values() if text != "–"]
+    ascending = [number(text) for text in values() if text != MISSING]
     assert ascending == sorted(ascending)
     heading.click()
     settled(page)
-    descending = [number(text) for text in values() if text != "–"]
+    descending = [number(text) for text in values() if text != MISSING]
     assert descending == sorted(descending, reverse=True)
     assert page.evaluate("location.hash") == "#sort=params%2Cdesc"
 

@@ -242,7 +242,9 @@ def _variant_cells(variant: Variant, summary: Summary, notes: str) -> Iterator[d
     if any(other.latency_ms is not None for other in summary.variants):
         ends = {"latency_low_ms": variant.latency_low_ms, "latency_high_ms": variant.latency_high_ms}
         details = [_change(variant, base, "latency_ms"), interval_words(ends, "latency_ms")]
-        yield number(variant.latency_ms, f"{to_float(variant.latency_ms):#.3g}".rstrip("."), "\n".join(filter(None, details)))
+        yield number(
+            variant.latency_ms, f"{to_float(variant.latency_ms):#.3g}".rstrip("."), "\n".join(filter(None, details))
+        )
 
 
 def _difference_cells(difference: Difference | None, p_holm: float | None) -> Iterator[dict[str, Any]]:

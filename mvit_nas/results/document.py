@@ -1,7 +1,7 @@
 """What the page of a search draws, as one JSON document: the table by columns, and what is computed of it once."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,38 +11,40 @@ import pandas as pd
 from mvit_nas.arch.config import from_dict
 from mvit_nas.errors import ArchError
 from mvit_nas.results import pareto
-from mvit_nas.results.architecture import drawing
+from mvit_nas.results.architecture import Part, drawing
 from mvit_nas.results.findings import (
     COSTS,
     IDEAL,
     MAXIMISE,
     RANDOM,
     STATE_WORDS,
+    Finding,
     accuracy_words,
     budget_words,
     front_rows,
-    lasting_findings,
     main_cost,
     numbers,
     spans_box,
 )
 from mvit_nas.results.importance import Importance, importance
 from mvit_nas.results.page import axis_label, finite
-
 from mvit_nas.results.published import published_models
 from mvit_nas.results.runtimes import compare, measured_runtimes, short_name
 from mvit_nas.results.table import PARAM, trainings
 
-# A drawing takes a third of a millisecond; of more networks than this the best are drawn.
-MOST_DRAWN = 2000
+# Drawing takes about a millisecond each; of more networks than this the best are drawn.
+MOST_DRAWN = 1000
 # Whole numbers beyond this are sent as text: the page's are floats of 64 bits.
 _LARGEST = 2**53
 _TITLES = {"accuracy": "Accuracy", "params": "Parameters", "macs": "MACs", "latency_ms": "Latency"}
 _ENDS = {"accuracy": ("accuracy_low", "accuracy_high"), "latency_ms": ("latency_low_ms", "latency_high_ms")}
 
 
-def document(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str, Any]:
-    """All that the page of a search draws. Rows are named by their position in ``table``; missing is None."""
+def document(table: pd.DataFrame, environment: Mapping[str, Any], lasting: Sequence[Finding]) -> dict[str, Any]:
+    """All that the page of a search draws. Rows are named by their position in ``table``; missing is None.
+
+    ``lasting`` are the findings that no limit changes.
+    """
     table = table.reset_index(drop=True)
     experiment = environment["experiment"]
     metrics = list(_metrics(table, environment))
@@ -66,14 +68,14 @@ def document(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str, A
         "x": x,
         "y": "accuracy" if "accuracy" in names else next((name for name in names if name != x), x),
         "front": front_rows(table, experiment["objectives"]).index.tolist(),
-        "findings": [asdict(finding) for finding in lasting_findings(table, environment)],
+        "findings": [asdict(finding) for finding in lasting],
         "further": list(_further(table, environment)),
         "importance": asdict(found),
         "order": _order(table, found),
         "history": history(table, environment),
         "published": _published(),
     }
-    return finite(drawn) | drawings(table, environment) | {"columns": columns(table)}
+    return {**finite(drawn), **drawings(table, environment), "columns": columns(table)}
 
 
 def columns(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -93,7 +95,7 @@ def drawings(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str, A
     ``imageSizes`` are the sides of the images for which the rows are drawn.
     """
     classes = len(environment["data"].get("classes") or ()) or 1000
-    parts: dict[str, int] = {}
+    parts: dict[Part, int] = {}
     known: dict[str, tuple[list[int], int] | None] = {}
     found: list[list[int] | None] = [None] * len(table)
     sizes: list[int | None] = [None] * len(table)
@@ -107,7 +109,7 @@ def drawings(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str, A
         drawn = known[text]
         if drawn is not None:
             found[row], sizes[row] = drawn
-    return {"parts": [json.loads(text) for text in parts], "drawings": found, "imageSizes": sizes}
+    return {"parts": [asdict(part) for part in parts], "drawings": found, "imageSizes": sizes}
 
 
 def history(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[dict[str, Any]] | None:
@@ -220,10 +222,10 @@ def _worth_drawing(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[
     return list(dict.fromkeys([*front, *ranked]))
 
 
-def _parts(text: str, classes: int, parts: dict[str, int]) -> tuple[list[int], int] | None:
+def _parts(text: str, classes: int, parts: dict[Part, int]) -> tuple[list[int], int] | None:
     """(The numbers of the network's parts in ``parts``, image size); None where ``text`` describes no network."""
     try:
         drawn = drawing(from_dict(json.loads(text)), classes)
     except (ValueError, TypeError, AttributeError, ArchError):
         return None  # a table that was written by hand, or by another version
-    return [parts.setdefault(json.dumps(asdict(part)), len(parts)) for part in drawn.parts], drawn.image_size
+    return [parts.setdefault(part, len(parts)) for part in drawn.parts], drawn.image_size

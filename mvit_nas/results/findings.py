@@ -75,14 +75,17 @@ def headline(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[str]:
 
 def findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Finding]:
     """The headline as data; never empty."""
-    if (table["state"] == "complete").sum() == 0:
-        return [_nothing(table)]
-    return [*_best(table, environment), *lasting_findings(table, environment)]
+    return [*leading_findings(table, environment), *lasting_findings(table, environment)]
+
+
+def leading_findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Finding]:
+    """The best within the budget and the knee, or that there are none."""
+    return list(_best(table, environment)) if (table["state"] == "complete").any() else [_nothing(table)]
 
 
 def lasting_findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Finding]:
     """Those of the headline that hold whatever a reader limits the candidates to."""
-    if (table["state"] == "complete").sum() == 0:
+    if not (table["state"] == "complete").any():
         return []
     found = []
     skipped = [

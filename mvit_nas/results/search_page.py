@@ -8,7 +8,16 @@ from typing import Any
 import pandas as pd
 
 from mvit_nas.results.document import document
-from mvit_nas.results.findings import STATE_WORDS, Row, budget_words, findings, front_rows, interval_words, label
+from mvit_nas.results.findings import (
+    STATE_WORDS,
+    Row,
+    budget_words,
+    front_rows,
+    interval_words,
+    label,
+    lasting_findings,
+    leading_findings,
+)
 from mvit_nas.results.health import lights
 from mvit_nas.results.page import MISSING, axis_label, cell, number, provenance, title, to_float
 from mvit_nas.results.runtimes import compare, measured_runtimes, sentences, short_name
@@ -23,12 +32,14 @@ _TERM = re.compile(r"^- \*\*(?P<word>.+?)\*\*: (?P<text>.+?)(?=\n- |\Z)", re.MUL
 
 def page_data(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str, Any]:
     """All that the page shows, as plain data."""
-    drawn = document(table, environment)
+    # What random sampling found beside the search takes a second to compare in thousands of trials.
+    lasting = lasting_findings(table, environment)
+    drawn = document(table, environment, lasting)
     plotted = {one["runtime"] for one in drawn["further"]}
     return {
         "study": environment["study"],
         "summary": _summary(table, environment),
-        "findings": findings(table, environment),
+        "findings": [*leading_findings(table, environment), *lasting],
         "lights": lights(table, environment),
         "trained": bool((table["state"] == "complete").any()),
         "schedule": environment["experiment"]["schedule"]["name"],
@@ -120,7 +131,7 @@ def candidates(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[dict
             "reason": "" if missing(row["reason"]) else row["reason"],
             "cells": list(_cells(row, factors, on_front=on_front, latencies=latencies)),
         }
-        for on_front, row in zip(first.index.isin(front.index), first.to_dict("records"), strict=True)
+        for on_front, row in zip(first.index.isin(front.index).tolist(), first.to_dict("records"), strict=True)
     ]
 
 

@@ -10,8 +10,9 @@ export function learningCurves(study) {
   const read = row => {
     try {
       const found = JSON.parse(rungs[row] || "[]").filter(rung => isKnown(rung.epoch) && rung.images > 0).map(rung => [rung.epoch, 100 * rung.correct / rung.images]);
-      if (isKnown(accuracy[row]) && isKnown(epochs[row])) found.push([epochs[row], 100 * accuracy[row]]);
-      return found.sort((a, b) => a[0] - b[0]);
+      if (!isKnown(accuracy[row]) || !isKnown(epochs[row])) return found.sort((a, b) => a[0] - b[0]);
+      // At the end all validation images count, not the part that was looked at on the way.
+      return [...found.filter(([epoch]) => epoch < epochs[row]), [epochs[row], 100 * accuracy[row]]].sort((a, b) => a[0] - b[0]);
     } catch {
       return []; // a table that people edited
     }

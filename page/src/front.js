@@ -2,8 +2,7 @@
 // ten thousand marks in SVG take half a second and the canvas a few milliseconds.
 import { describe } from "./describe.js";
 import { byId, element, tooltip } from "./dom.js";
-import { front } from "./pareto.js";
-import { colour, escaped, isPrinting, layout, placed, show } from "./plot.js";
+import { colour, escaped, isNarrow, isPrinting, layout, placed, show } from "./plot.js";
 import { formatMetric, isKnown, kindOf } from "./words.js";
 
 const REACH = 14; // pixels between pointer and mark
@@ -53,7 +52,7 @@ export function frontPlot(id, study, pick) {
     // Of thousands the intervals are not drawn.
     const ends = shown.length < 300 ? shown.flatMap(row => [end(name, row, "low"), end(name, row, "high")]).filter(isKnown) : [];
     const over = move(known(study.overBudget).map(at));
-    let inner = move([...shown.map(at), ...ends, ...published.map(one => scaled(name, one[name]))]);
+    let inner = move([...shown.map(at), ...ends, ...published.map(one => scaled(name, one[name]))].filter(isKnown));
     if (!inner.length) inner = over;
     if (!inner.length) return undefined;
     const [low, top] = [inner.reduce((a, b) => Math.min(a, b)), inner.reduce((a, b) => Math.max(a, b))];
@@ -62,12 +61,18 @@ export function frontPlot(id, study, pick) {
     return [low - SPARE * span, high + SPARE * span];
   }
 
+  // Published models that cost no more than what is drawn here: others would press the study into a corner.
+  function comparable(x, y) {
+    const costly = [[x, y], [y, x]].filter(([name]) => study.metrics.get(name).cost).map(([name, other]) => [name, range(name, other, [], false)]);
+    return study.published.filter(one => isKnown(one[x]) && isKnown(one[y]) && costly.every(([name, ends]) => ends && one[name] <= ends[1]));
+  }
+
   function groups({ x, y, within, highlighted, rows }) {
     const both = row => value(x, row) !== null && value(y, row) !== null;
     const subset = rows ? new Set(rows) : null;
     const inside = within.filter(row => both(row) && (!subset || subset.has(row)));
     const insideSet = new Set(inside);
-    const line = front([x, y].map(study.column), [x, y].map(name => study.metrics.get(name).maximise), inside);
+    const line = study.front([x, y], row => insideSet.has(row));
     line.sort((a, b) => value(x, a) - value(x, b) || value(y, a) - value(y, b));
     const lineSet = new Set(line);
     const presets = inside.filter(study.isPreset);
@@ -86,7 +91,7 @@ export function frontPlot(id, study, pick) {
     const metric = { x: study.metrics.get(x), y: study.metrics.get(y) };
     const found = groups({ x, y, within, highlighted, rows });
     const faint = row => brushedRows && !brushedRows.has(row);
-    const others = published && !rows ? study.published.filter(one => isKnown(one[x]) && isKnown(one[y])) : [];
+    const others = published && !rows ? comparable(x, y) : [];
     const tones = Object.fromEntries(["front", "shared", "preset", "budget", "grey", "text", "page", "published"].map(name => [name, colour(name)]));
     const at = list => ({ x: list.map(row => value(x, row)), y: list.map(row => value(y, row)) });
     const named = [...new Set([...found.presets, ...pinned.filter(row => value(x, row) !== null && value(y, row) !== null)])];
@@ -104,7 +109,7 @@ export function frontPlot(id, study, pick) {
       // What a point dominates lies on its costly side: the step leaves the point towards more cost.
       trace("front of these axes", found.line, { size: found.line.map(row => study.isPreset(row) ? 0 : 10), color: tones.front, opacity: opacity(found.line) }, {
         mode: "lines+markers", line: { shape: metric.x.cost ? "hv" : "vh", width: 2, color: tones.front }, ...bothBars(found.line, tones.front, study.isPreset) }),
-      trace("published on ImageNet", [], { size: 10, symbol: "diamond-open", color: tones.published, line: { width: 1.5 } }, {
+      trace("published on ImageNet", [], { size: 8, symbol: "diamond-open", color: tones.published, line: { width: 1.2 } }, {
         x: others.map(one => scaled(x, one[x])), y: others.map(one => scaled(y, one[y])), visible: others.length > 0, mode: "markers+text",
         texttemplate: others.map((one, i) => sides[`published ${i}`] ? escaped(one.name) : ""),
         textposition: others.map((one, i) => sides[`published ${i}`] || "top left"), textfont: { color: tones.published, size: 11 } }),
@@ -170,11 +175,11 @@ export function frontPlot(id, study, pick) {
     const inside = [0, -16, xaxis._length, yaxis._length];
     const names = placed(boxes, inside, { must: true });
     const result = Object.fromEntries(boxes.map((box, i) => [box.key, names[i]]).filter(([, side]) => side));
-    const strangers = others.map(one => {
+    const strangers = (isNarrow() ? [] : others).map(one => {
       const height = pixel(yaxis, scaled(y, one[y]));
       return { x: pixel(xaxis, scaled(x, one[x])), y: height, low: height, high: height, width: 6.2 * one.name.length };
     });
-    placed([...strangers, ...boxes.map(box => ({ ...box, width: 0 }))], inside).slice(0, others.length).forEach((side, i) => {
+    placed([...strangers, ...boxes.map(box => ({ ...box, width: 0 }))], inside).slice(0, strangers.length).forEach((side, i) => {
       if (side) result[`published ${i}`] = side;
     });
     return result;
@@ -196,17 +201,18 @@ export function frontPlot(id, study, pick) {
     const { x, y, tones } = seen;
     const place = row => [xaxis._offset + pixel(xaxis, value(x, row)), yaxis._offset + pixel(yaxis, value(y, row))];
     const dots = (rows, radius, tone, opacity, hollow) => {
-      for (const part of [rows.filter(seen.faint), rows.filter(row => !seen.faint(row))]) {
-        pen.globalAlpha = part.length && seen.faint(part[0]) ? opacity * 0.25 : opacity;
-        pen.beginPath();
-        for (const row of part) {
-          const [left, top] = place(row);
-          pen.moveTo(left + radius, top);
+      pen[hollow ? "strokeStyle" : "fillStyle"] = tone;
+      pen.lineWidth = 1.5;
+      for (const row of rows) {
+        const [left, top] = place(row);
+        pen.globalAlpha = seen.faint(row) ? opacity * 0.25 : opacity;
+        // So small, nobody tells a square from a disc, which is more work.
+        if (radius <= 2 && !hollow) pen.fillRect(left - radius, top - radius, 2 * radius, 2 * radius);
+        else {
+          pen.beginPath();
           pen.arc(left, top, radius, 0, 2 * Math.PI);
+          hollow ? pen.stroke() : pen.fill();
         }
-        pen[hollow ? "strokeStyle" : "fillStyle"] = tone;
-        pen.lineWidth = 1.5;
-        hollow ? pen.stroke() : pen.fill();
       }
     };
     // Many points are drawn smaller, or they hide one another.

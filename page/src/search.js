@@ -8,7 +8,6 @@ import { findings, giveUp, limitWords } from "./headline.js";
 import { limitSliders } from "./limits.js";
 import { whatMatters } from "./matters.js";
 import { parallelPlot } from "./parallel.js";
-import { front } from "./pareto.js";
 import { start } from "./plot.js";
 import { hypervolumePlot, spendingPlot } from "./progress.js";
 import { fromHash, pin, toHash } from "./state.js";
@@ -29,11 +28,12 @@ export function searchPage(document_) {
 
   function derive() {
     const within = withinLimits(study, state.limits);
-    const front_ = frontOfAll(study, within, front);
+    const inside = new Set(within);
+    const front = frontOfAll(study, row => inside.has(row));
     const found = findings(study, state.limits, within);
     const best = [...new Set(found.map(({ row }) => row).filter(row => row !== null && row !== undefined))];
     return {
-      state, ...state, within, inside: new Set(within), highlighted: new Set(front_), found, brushedRows: brushed(study, state.brush, axes.axes),
+      state, ...state, within, inside, highlighted: new Set(front), found, brushedRows: brushed(study, state.brush, axes.axes),
       // Without a choice of the reader's, the best and the knee stand side by side.
       shown: state.pinned.length ? state.pinned : best.slice(0, 2),
     };

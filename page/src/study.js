@@ -1,4 +1,5 @@
 // The document that Python made, and what is asked of it everywhere.
+import { frontAmong, prepare } from "./pareto.js";
 import { isKnown } from "./words.js";
 
 // The document lies in the page as base64 of gzip: ten thousand architectures take 1 MB that way.
@@ -16,10 +17,17 @@ export function openStudy(document) {
   const metrics = new Map(document.metrics.map(metric => [metric.name, metric]));
   const [state, name, archId, trial] = ["state", "name", "arch_id", "trial"].map(column);
   const rows = [...Array(size).keys()];
+  const trained = rows.filter(row => state[row] === "complete");
+  const prepared = new Map();
+  // The front of some columns among the trained rows that are kept: sorted once, so that a slider need not.
+  const front = (names, keep) => {
+    const key = names.join(" ");
+    if (!prepared.has(key)) prepared.set(key, prepare(names.map(column), names.map(each => metrics.get(each).maximise), trained));
+    return frontAmong(prepared.get(key), keep);
+  };
   return {
-    ...document, size, rows, column, metrics,
+    ...document, size, rows, column, metrics, trained, front, initialFront: document.front,
     kind: name => columns.get(name).kind,
-    trained: rows.filter(row => state[row] === "complete"),
     overBudget: rows.filter(row => state[row] === "over_budget"),
     label: row => name[row] || archId[row] || "unnamed",
     isPreset: row => Boolean(name[row]),
@@ -49,9 +57,9 @@ export function brushed(study, brush, axes) {
   })));
 }
 
-// The candidates of ``rows`` that no other beats in every objective, each architecture once (findings.py, front_rows).
-export function frontOfAll(study, rows, front) {
-  const found = front(study.objectives.map(study.column), study.objectives.map(name => study.metrics.get(name).maximise), rows);
+// The candidates that are kept and that no other of them beats in every objective, each architecture once (findings.py, front_rows).
+export function frontOfAll(study, keep) {
+  const found = study.front(study.objectives, keep);
   const accuracy = study.column("accuracy");
   const first = study.trained.some(row => isKnown(accuracy[row])) ? "accuracy" : study.objectives[0];
   const values = study.column(first);

@@ -151,7 +151,7 @@ export function candidateTable(study, { order, pick, change }) {
 }
 
 // Those on the front first, then the others that were trained, the most accurate first, then the rest.
-function startOrder(study, front = new Set(study.front)) {
+function startOrder(study, front = new Set(study.initialFront)) {
   const accuracy = study.column("accuracy");
   const rank = row => front.has(row) ? 0 : study.column("state")[row] === "complete" ? 1 : 2;
   const ranks = study.rows.map(rank);
