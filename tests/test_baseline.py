@@ -95,6 +95,37 @@ def test_two_thousand_exchanges_cannot_say_less_than_one_in_as_many():
     assert of_rows(rows).p == pytest.approx(1 / 2001)
 
 
+def near(generator, number, accuracy, params):
+    """Candidates around one point."""
+    return [(accuracy + da, params + dp) for da, dp in generator.uniform([-0.005, -0.05], [0.005, 0.05], (number, 2))]
+
+
+# In one, each side is far ahead somewhere and has little but crowds of beaten rows elsewhere, which decide; in the
+# other, sampler and random sampling find much the same.
+CROWDS = {
+    "beaten rows decide": lambda g: (
+        near(g, 25, 0.3, 2) + near(g, 25, 0.68, 6.2),
+        near(g, 25, 0.7, 6) + near(g, 25, 0.05, 3),
+    ),
+    "much the same": lambda g: (g.uniform([0, 0], [0.8, 10], (60, 2)), g.uniform([0, 0], [0.82, 10], (60, 2))),
+}
+
+
+@pytest.mark.parametrize("name", CROWDS)
+def test_p_counts_every_row_however_many_there_are(name):
+    """Against exact volumes of all rows, by brute force over 400 exchanges."""
+    own, other = CROWDS[name](np.random.default_rng(4))
+    points, generator = np.vstack([own, other]), np.random.default_rng(1)
+
+    def ahead(chosen):
+        return hypervolume(points[chosen], **BOX) - hypervolume(points[~chosen], **BOX)
+
+    observed = np.arange(len(points)) < len(own)
+    found = against_random(points, np.ones(len(points)), by_sampler=observed, by_random=~observed, **BOX)
+    exchanged = [ahead(generator.permutation(observed)) for _ in range(400)]
+    assert found.p == pytest.approx(np.mean(np.array(exchanged) >= ahead(observed)), abs=0.08)
+
+
 def test_sampled_volumes_are_near_the_exact_ones():
     generator = np.random.default_rng(3)
     values = np.column_stack([generator.random(12), 10 * generator.random((12, 2))])

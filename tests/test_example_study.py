@@ -39,4 +39,4 @@ def test_a_long_one_has_every_state_and_a_front():
 def test_a_report_is_made_of_it(trials, tmp_path):
     table, environment = study(trials)
     write_report(table, environment, tmp_path)
-    assert read_environment(tmp_path / "environment.json")["study"] == f"{trials} trials within six million"
+    assert read_environment(tmp_path / "environment.json")["study"] == f"{trials} trials within three million"

@@ -117,6 +117,16 @@ def test_most_of_the_front_is_enough():
     assert light(EDGES, rows).state == "good"
 
 
+def test_less_than_half_of_the_front_is_not_enough_however_unlikely():
+    rows = front_of(40, depth=2)
+    for row in rows[:18]:
+        row["param.depth"] = 4
+    assert light(EDGES, rows).state == "good"
+    for row in rows[:22]:
+        row["param.depth"] = 4
+    assert light(EDGES, rows).state == "warning"
+
+
 def test_an_inner_value_is_no_edge():
     found = light(EDGES, front_of(8, depth=2, width="middle"))
     assert found.state == "good"
@@ -199,7 +209,7 @@ def test_intervals_that_tell_neighbours_apart_are_stable():
 
 @pytest.mark.parametrize(
     ("latencies", "apart", "state"),
-    [((10, 11, 12, 12.1), "2 of 3", "warning"), ((10, 10.1, 10.2, 12), "1 of 3", "bad")],
+    [((10, 11, 12, 12.1), "2 of 3", "warning"), ((10, 10.3, 10.6, 12), "1 of 3", "bad")],
 )
 def test_neighbours_within_their_intervals_are_counted(latencies, apart, state):
     found = light(LATENCY, timed(*latencies, half_width=0.02))

@@ -31,17 +31,6 @@ def front(values: Floats, maximise: Sequence[bool]) -> NDArray[np.bool_]:
     return mask
 
 
-def dominators(values: Floats, maximise: Sequence[bool]) -> NDArray[np.int_]:
-    """How many other rows dominate each row; for one with NaN, more than there are rows."""
-    costs = _as_costs(values, maximise)
-    counts = np.full(len(costs), len(costs) + 1)
-    measured = np.flatnonzero(~np.isnan(costs).any(axis=1))
-    for row in measured:
-        others = costs[measured]
-        counts[row] = int(((others <= costs[row]).all(axis=1) & (others < costs[row]).any(axis=1)).sum())
-    return counts
-
-
 def near_front(values: Floats, maximise: Sequence[bool], slack: float) -> NDArray[np.bool_]:
     """Mask of the rows that would be on the front if alone their costs, what is not maximised, were ``slack`` less.
 
