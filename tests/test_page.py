@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_report import environment, example_table, only_costs, three_rows, trained, with_further
 
@@ -33,17 +34,20 @@ def drawn_table():
 
 def settled(page):
     """Wait until all views have followed the last change."""
-    page.wait_for_timeout(50)
-    page.evaluate("() => { delete document.documentElement.dataset.settled; }")
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(50)  # the browser tells of a new hash a little later
+    page.wait_for_selector("html[data-settled=yes]")
 
 
-def drag(page, metric, limit, step):
+def same(points, others):
+    return np.allclose(points, others) if len(points) == len(others) else False
+
+
+def drag(page, metric, limit):
     """Move the slider of ``metric`` to ``limit``."""
     page.evaluate(
-        "([id, value]) => { const slider = document.getElementById(id); slider.value = value; "
+        "([id, limit]) => { const slider = document.getElementById(id); slider.value = Math.round(limit / slider.dataset.unit); "
         "slider.dispatchEvent(new Event('input', { bubbles: true })); }",
-        [f"limit-{metric}", str(round(limit / step))],
+        [f"limit-{metric}", limit],
     )
     settled(page)
 
@@ -78,7 +82,7 @@ def test_the_front_of_any_two_axes_is_that_of_the_table(opened):
             page.select_option("#x", x)
             page.select_option("#y", y)
             settled(page)
-            assert shown_front(page) == pytest.approx(front_of(table, x, y)), (x, y)
+            assert same(shown_front(page), front_of(table, x, y)), (x, y)
 
 
 def test_choosing_the_other_axis_swaps_the_two(opened):
@@ -119,16 +123,16 @@ def test_the_headline_of_the_page_is_the_headline_of_python(opened):
 def test_a_slider_makes_the_front_and_the_best_of_the_table_cut_by_it(opened):
     table = example_table()
     page = opened(table, environment())
-    drag(page, "params", 2_500_000, 50_000)
+    drag(page, "params", 2_500_000)
     assert page.locator("label[for=limit-params] output").text_content() == "at most 2.5M parameters"
     cut = table[(table["state"] == "complete") & (table["params"] <= 2_500_000)]
-    assert shown_front(page) == pytest.approx(front_of(cut, "params", "accuracy"))
+    assert same(shown_front(page), front_of(cut, "params", "accuracy"))
     best, knee = findings(cut, environment(presets=[]))[:2]
     assert page.locator("#headline .subject").all_text_contents()[:2] == [best.subject, knee.subject]
     assert f"{len(cut)} of " in page.locator("#left").text_content()
     page.click("#reset")
     settled(page)
-    assert shown_front(page) == pytest.approx(front_of(table, "params", "accuracy"))
+    assert same(shown_front(page), front_of(table, "params", "accuracy"))
     assert "limit" not in page.evaluate("location.hash")
 
 
@@ -143,14 +147,14 @@ def test_limits_that_nothing_keeps_are_said_to(opened):
 def test_what_one_gives_up_is_said(opened):
     page = opened(example_table(), environment())
     trade = page.locator("#headline .trade").first.text_content()
-    assert re.search(r"With 1M parameters less: -\d+\.\d points", trade)
+    assert re.search(r"With 500K parameters less: -\d+\.\d points", trade)
 
 
 def test_the_hash_restores_what_was_seen(opened, browser, tmp_path):
     page = opened(drawn_table(), environment())
     page.select_option("#x", "latency_ms")
     page.check("#log")
-    drag(page, "accuracy", 0.6, 0.0005)
+    drag(page, "accuracy", 0.6)
     page.locator("#candidates").scroll_into_view_if_needed()
     page.fill("#find", "mobilevit")
     page.locator(".tabulator-row").nth(0).click()
@@ -177,6 +181,7 @@ def test_the_hash_restores_what_was_seen(opened, browser, tmp_path):
 def test_a_click_on_a_point_pins_its_network(opened):
     page = opened(drawn_table(), environment())
     settled(page)
+    page.locator("#front").scroll_into_view_if_needed()
     x, y = page.evaluate(
         """() => {
             const plot = document.getElementById('front');
@@ -414,7 +419,7 @@ def test_nothing_serious_keeps_anybody_from_reading_the_page(opened, scheme, wid
     page.evaluate(AXE.read_text("utf-8"))
     found = page.evaluate("async () => (await axe.run(document)).violations")
     serious = [
-        (one["id"], one["help"], [node["html"][:200] for node in one["nodes"]][:4])
+        (one["id"], one["help"], [(node["html"][:200], node["failureSummary"]) for node in one["nodes"]][:4])
         for one in found
         if one["impact"] in ("serious", "critical")
     ]

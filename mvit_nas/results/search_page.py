@@ -6,6 +6,7 @@ from importlib import resources
 from typing import Any
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from mvit_nas.results.document import document
 from mvit_nas.results.findings import (
@@ -34,7 +35,9 @@ def page_data(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str, 
     """All that the page shows, as plain data."""
     # What random sampling found beside the search takes a second to compare in thousands of trials.
     lasting = lasting_findings(table, environment)
-    drawn = document(table, environment, lasting)
+    # The matrices are small, and threads that wait for each other took 20 times as long on a busy machine.
+    with threadpool_limits(limits=1):
+        drawn = document(table, environment, lasting)
     plotted = {one["runtime"] for one in drawn["further"]}
     return {
         "study": environment["study"],

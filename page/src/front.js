@@ -276,9 +276,10 @@ export function frontPlot(id, study, pick) {
     frame.addEventListener("pointerleave", () => tip.hide());
     frame.addEventListener("pointerdown", event => { down = [event.clientX, event.clientY]; }, { capture: true });
     addEventListener("pointerup", event => {
-      if (!down || Math.hypot(event.clientX - down[0], event.clientY - down[1]) > 4 || !frame.contains(document.elementFromPoint(event.clientX, event.clientY))) return;
+      // Plotly covers the page while a button is down, so it is the place that tells a click.
+      const clicked = down && Math.hypot(event.clientX - down[0], event.clientY - down[1]) <= 4;
       down = null;
-      const { row } = nearest(event);
+      const { row } = clicked ? nearest(event) : { row: null };
       if (row !== null) pick(row);
     });
     frame.addEventListener("keydown", event => {

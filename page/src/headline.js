@@ -33,7 +33,7 @@ export function findings(study, limits, within) {
   const title = Object.keys(limits).length ? `Best within the limits (${words})` : words ? `Best within the budget (${words})` : "Best (no budget was set)";
   const found = [finding(study, title, best)];
   const among = new Set(fitting);
-  const bend = !study.metrics.has(study.cost) ? null : knee(cost, accuracy, study.front([study.cost, "accuracy"], row => among.has(row)));
+  const bend = knee(cost, accuracy, study.front([study.cost, "accuracy"], row => among.has(row)));
   if (bend !== null) found.push(finding(study, `Knee of the front (accuracy against ${NOUN[kindOf(study.cost)]})`, bend));
   return found;
 }

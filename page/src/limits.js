@@ -17,7 +17,7 @@ export function limitSliders(study, change) {
     const [first, last] = metric.maximise ? [Math.floor(low / step + 1e-9), Math.floor(high / step + 1e-9)] : [Math.ceil(low / step - 1e-9), Math.ceil(high / step - 1e-9)];
     const free = metric.maximise ? first : last;
     const output = element("output", {});
-    const input = element("input", { type: "range", min: first, max: last, step: 1, id: `limit-${metric.name}` });
+    const input = element("input", { type: "range", min: first, max: last, step: 1, "data-unit": step, id: `limit-${metric.name}` });
     const label = element("label.limit", { for: input.id }, element("span", {}, metric.title), output);
     const number = () => Number((Number(input.value) * step).toPrecision(12));
     input.addEventListener("input", () => change(metric.name, Number(input.value) === free ? null : number()));

@@ -2,7 +2,8 @@
 import { architectureCards } from "./cards.js";
 import { parallelAxes } from "./axes.js";
 import { learningCurves } from "./curves.js";
-import { byId, element, whenNear } from "./dom.js";
+import { byId, download, element, whenNear } from "./dom.js";
+import { csvOf, jsonOf } from "./files.js";
 import { frontPlot } from "./front.js";
 import { findings, giveUp, limitWords } from "./headline.js";
 import { limitSliders } from "./limits.js";
@@ -41,6 +42,7 @@ export function searchPage(document_) {
 
   function change(changes) {
     state = { ...state, ...changes };
+    document.documentElement.dataset.settled = "no"; // for tests
     cancelAnimationFrame(frame);
     frame = requestAnimationFrame(() => {
       derived = derive();
@@ -102,7 +104,7 @@ export function searchPage(document_) {
     for (const view of lazily) if (view.follow) view.draw();
     const hash = toHash(state, study);
     if (hash !== location.hash.slice(1)) history.replaceState(null, "", `#${hash}`);
-    byId("unbrush").hidden = !Object.keys(state.brush).length;
+    if (byId("unbrush")) byId("unbrush").hidden = !Object.keys(state.brush).length;
     document.documentElement.dataset.settled = "yes";
   }
   const drawFurther = () => further.forEach(({ plot: one, ...what }) =>
@@ -132,8 +134,11 @@ export function searchPage(document_) {
     }
     byId("log").addEventListener("change", () => change({ log: byId("log").checked }));
     byId("published").addEventListener("change", () => change({ published: byId("published").checked }));
+    const name = study.study.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|-+$/g, "") || "study";
+    byId("csv").addEventListener("click", () => download(`${name}.csv`, csvOf(study.columns, study.rows), "text/csv"));
+    byId("json").addEventListener("click", () => download(`${name}.json`, jsonOf(study.columns, study.rows), "application/json"));
     byId("reset").addEventListener("click", () => change({ limits: {} }));
-    byId("unbrush").addEventListener("click", () => change({ brush: {} }));
+    byId("unbrush")?.addEventListener("click", () => change({ brush: {} }));
     byId("front-controls").hidden = !plot;
     byId("limits-panel").hidden = !sliders.any;
     addEventListener("hashchange", () => {

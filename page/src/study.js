@@ -21,6 +21,7 @@ export function openStudy(document) {
   const prepared = new Map();
   // The front of some columns among the trained rows that are kept: sorted once, so that a slider need not.
   const front = (names, keep) => {
+    if (!names.every(each => metrics.has(each))) return []; // what was not measured puts nobody on a front
     const key = names.join(" ");
     if (!prepared.has(key)) prepared.set(key, prepare(names.map(column), names.map(each => metrics.get(each).maximise), trained));
     return frontAmong(prepared.get(key), keep);

@@ -1,7 +1,8 @@
 // All candidates in a table that draws only the rows that are looked at.
 /* global Tabulator */
-import { byId, copy, download, element } from "./dom.js";
-import { commands, csvOf, jsonOf } from "./files.js";
+import { byId, copy, element } from "./dom.js";
+import { commands } from "./files.js";
+import { isPrinting } from "./plot.js";
 import { factorName } from "./study.js";
 import { formatCell, fixed, intervalWords, isKnown, kindOf } from "./words.js";
 
@@ -36,6 +37,9 @@ export function candidateTable(study, { order, pick, change }) {
   table.on("headerClick", () => setTimeout(tellSort));
   ready.then(() => {
     built = true;
+    // A group of rows may not hold another one.
+    for (const group of document.querySelectorAll("#candidates .tabulator-header [role=rowgroup], #candidates .tabulator-table")) group.setAttribute("role", "presentation");
+    document.querySelector("#candidates .tabulator-tableholder").setAttribute("role", "rowgroup");
     if (derived) draw(derived);
   });
 
@@ -62,6 +66,7 @@ export function candidateTable(study, { order, pick, change }) {
 
   function draw(next) {
     derived = next;
+    if (isPrinting()) print();
     if (!built) return;
     const { state } = next;
     const columns = chosenColumns(state);
@@ -128,9 +133,6 @@ export function candidateTable(study, { order, pick, change }) {
     details.addEventListener("toggle", () => { if (details.open) byId("choices").replaceChildren(...chooser(state)); });
     document.addEventListener("click", event => { if (!details.contains(event.target)) details.open = false; });
     document.addEventListener("keydown", event => { if (event.key === "Escape") details.open = false; });
-    const name = study.study.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|-+$/g, "") || "study";
-    byId("csv").addEventListener("click", () => download(`${name}.csv`, csvOf(study.columns, study.rows), "text/csv"));
-    byId("json").addEventListener("click", () => download(`${name}.json`, jsonOf(study.columns, study.rows), "application/json"));
   }
 
   // On paper stands what can be read there: the front, then what was chosen.
@@ -145,8 +147,6 @@ export function candidateTable(study, { order, pick, change }) {
           columns.map(({ numeric, cell }) => element("td", { class: numeric ? "number" : "" }, cell(row, derived))))))),
       ...(rows.length > PRINTED ? [element("p.note", {}, `and ${rows.length - PRINTED} more, in results.csv`)] : []));
   }
-  addEventListener("beforeprint", () => derived && print());
-
   return { draw, controls };
 }
 
