@@ -1,6 +1,6 @@
 TABLE ?= ../shared/reference/bench/nas-bench-macro_cifar10.json
 
-.PHONY: check format test slow bench search-benchmark report
+.PHONY: check format test slow bench search-benchmark report page page-test
 
 check:  ## format, lint, types, layers
 	ruff format --check .
@@ -31,3 +31,10 @@ report:  ## the pages of a made-up study, of ablations and of a comparison, to l
 	python tests/test_report.py reports/example
 	python tests/test_ablation_page.py reports
 	python tests/test_compare.py reports/example-comparison
+
+page:  ## the pages' script from page/src, and the libraries that they embed, into the package (needs Node 20)
+	npm --prefix page ci
+	npm --prefix page run build
+
+page-test:  ## unit tests of the pages' script (needs Node 20)
+	npm --prefix page test

@@ -83,6 +83,8 @@ def opened(browser, tmp_path):
         page.on("request", lambda request: requests.append(request.url))
         page.on("dialog", lambda dialog: complaints.append(dialog.message))
         page.goto(path.as_uri())
+        if options.get("java_script_enabled", True):
+            page.wait_for_selector("html[data-ready]")
         pages.append(page)
         return page
 

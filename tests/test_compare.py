@@ -412,9 +412,9 @@ def test_the_title_is_the_question():
 
 def test_the_page_has_a_line_a_method_and_a_row_a_study():
     data = page_data(compare_studies(by_hand()), CONDITIONS)
-    assert [line["label"] for line in data["plots"]["history"]["lines"]] == ["cost-aware", "tpe"]
-    assert data["plots"]["attained"]["lines"][0]["x"] == [0.0, 5.0, 7.0]  # drawn on to where the longest ends
-    assert data["plots"]["attained"]["lines"][0]["y"] == [60.0, 80.0, 80.0]
+    assert [line["label"] for line in data["document"]["history"]["lines"]] == ["cost-aware", "tpe"]
+    assert data["document"]["attained"]["lines"][0]["x"] == [0.0, 5.0, 7.0]  # drawn on to where the longest ends
+    assert data["document"]["attained"]["lines"][0]["y"] == [60.0, 80.0, 80.0]
     assert [cell["text"] for cell in data["rows"][0]["cells"]] == [
         "cost-aware", "a0", "0", "0.400", "3.5", "5", "2 min 5 s",
     ]  # fmt: skip

@@ -7,8 +7,7 @@ from test_report import EXECUTORCH, data_of, environment, example_table, three_r
 
 from mvit_nas.errors import InputError
 from mvit_nas.results.findings import headline
-from mvit_nas.results.page import provenance, scale_words
-from mvit_nas.results.plots import axis_label, further_plot
+from mvit_nas.results.page import axis_label, provenance, scale_words
 from mvit_nas.results.report import remake_report, render, write_report
 from mvit_nas.results.runtimes import Comparison, compare, seen_through, sentences, short_name
 from mvit_nas.results.search_page import candidates, columns, further_section, page_data
@@ -147,7 +146,7 @@ def test_nothing_measured_says_only_why():
     comparison = compare(table, document, "executorch")
     assert comparison.ranks == RankCorrelation(rows=0, tau=None, low=None, high=None)
     assert sentences(comparison, document) == ["1 network could not be measured: it hangs."]
-    assert further_plot(table, document, "executorch") is None
+    assert page_data(table, document)["document"]["further"] == []
     assert "The front as ExecuTorch runs it" in render(table, document)
 
 
@@ -200,23 +199,24 @@ def test_the_headline_is_about_the_latency_that_is_shown():
 def test_a_view_tells_what_it_shows_and_not_what_the_search_cost():
     data = page_data(*seen_through(by_hand(), conditions(), "executorch"))
     assert data["summary"][0] == "as ExecuTorch 1.5.2 runs them: 4 of the 6 trained candidates"
-    assert (data["view"], data["further"], data["plots"]["cost"], data["plots"]["history"]) == (True, [], None, None)
-    front = data["plots"]["front"]
-    assert (front["x"], front["points"]["latency_ms"]) == ("latency_ms", [10.0, 9.0, 20.0, 15.0])
-    assert front["axes"]["latency_ms"]["label"] == "Latency (ms; ExecuTorch 1.5.2, adb:R5CX10ABCDE, 1 thread, ±2 %)"
+    drawn = data["document"]
+    assert (data["view"], data["further"], drawn["view"], drawn["history"]) == (True, [], True, None)
+    latencies = next(column["values"] for column in drawn["columns"] if column["name"] == "latency_ms")
+    assert (drawn["x"], latencies) == ("latency_ms", [10.0, 9.0, 20.0, 15.0])
+    labels = {metric["name"]: metric["label"] for metric in drawn["metrics"]}
+    assert labels["latency_ms"] == "Latency (ms; ExecuTorch 1.5.2, adb:R5CX10ABCDE, 1 thread, ±2 %)"
     assert "Where the time went" not in render(*seen_through(by_hand(), conditions(), "executorch"))
 
 
 # The page of the search
 
 
-def test_the_plot_of_a_further_runtime_has_its_latencies_alone():
-    plot = further_plot(by_hand(), conditions(), "executorch")
-    assert plot["points"]["label"] == ["mobilevit_xxs", "b", "c", "d"]
-    assert plot["points"]["latency_ms"] == [10.0, 9.0, 20.0, 15.0]
-    assert (plot["points"]["latency_low_ms"][0], plot["points"]["latency_high_ms"][0]) == (9.5, 11.0)
-    assert (plot["x"], plot["y"], plot["fronts"]["latency_ms accuracy"]) == ("latency_ms", "accuracy", [1, 3, 2])
-    assert (plot["marked"], plot["mark"]) == ([0, 1, 2], "on the front by ONNX Runtime")
+def test_the_plot_of_a_further_runtime_is_of_what_was_measured_on_it():
+    table = by_hand()
+    (plot,) = page_data(table, conditions())["document"]["further"]
+    assert [table["arch_id"][row] for row in plot["rows"]] == ["a", "b", "c", "d"]
+    assert [table["arch_id"][row] for row in plot["marked"]] == ["a", "b", "c"]
+    assert plot["mark"] == "on the front by ONNX Runtime"
 
 
 def test_both_latencies_stand_side_by_side_with_their_ranks():
@@ -416,4 +416,4 @@ def test_a_long_title_of_an_axis_is_broken_in_a_narrow_window(opened):
 def test_the_page_of_a_view_opens(opened):
     page = opened(*seen_through(*with_further(example_table()), "executorch"))
     assert page.input_value("#x") == "latency_ms"
-    assert page.locator("#candidates tbody tr").count() == 15
+    assert page.locator("#shown").text_content() == "15 candidates"

@@ -42,7 +42,7 @@ OWNERS = {
     "executorch": {"cost/runtimes/executorch.py", "cost/bench.py"},
     "torchao": {"cost/runtimes/executorch.py"},
 }
-FOLDERS = {"pandas": "results/", "plotly": "results/"}
+FOLDERS = {"pandas": "results/"}
 
 
 def modules():

@@ -41,7 +41,7 @@ COARSE, FINE = 0.02, 0.01
 # Images of up to this side get the space for small images.
 _SMALL_SIDE = 96
 _RUNTIMES = ("onnx", "onnxruntime", "litert-torch", "ai-edge-litert", "executorch", "torchao")
-_PACKAGES = ("torch", "optuna", "fvcore", "numpy", "pandas", "plotly", "pillow", "scikit-learn", "scipy", "statsmodels")
+_PACKAGES = ("torch", "optuna", "fvcore", "numpy", "pandas", "pillow", "scikit-learn", "scipy", "statsmodels")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

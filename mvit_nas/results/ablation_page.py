@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from mvit_nas.results.ablation import MATCHED, Interaction, Summary, Variant, summarise, value_words
 from mvit_nas.results.ablation_plots import accuracy_plot, forest_plot, interval_points, signed
 from mvit_nas.results.findings import STATE_WORDS, Row, change_words, interval_words
-from mvit_nas.results.page import MISSING, cell, finite, number, provenance, to_float
-from mvit_nas.results.plots import axis_label
+from mvit_nas.results.page import MISSING, axis_label, cell, finite, number, provenance, to_float
 from mvit_nas.results.stats import Difference
 from mvit_nas.results.table import PARAM, missing
 from mvit_nas.units import format_count, format_seconds
@@ -48,7 +46,13 @@ def page_data(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str, 
         "total": format_seconds(float(table["seconds"].sum())),
         "elapsed": format_seconds(environment["elapsed_seconds"]),
         "provenance": provenance({**environment, "ablation": _plan(summary, environment)}),
-        "plots": finite({"forest": forest_plot(summary, environment), "accuracy": accuracy_plot(summary, environment)}),
+        "document": finite(
+            {
+                "page": "ablation",
+                "forest": forest_plot(summary, environment),
+                "accuracy": accuracy_plot(summary, environment),
+            }
+        ),
     }
 
 
@@ -77,7 +81,7 @@ def columns(summary: Summary, environment: Mapping[str, Any]) -> list[dict[str, 
     numbers = ["Accuracy (%)", "Difference (points)", "p (Holm)", "Effect size (g)", "Detectable (points)"]
     costs = ["Parameters", "MACs (fvcore FLOPs)"]
     if any(variant.latency_ms is not None for variant in summary.variants):
-        costs.append(Markup(axis_label("latency_ms", environment)).unescape())
+        costs.append(axis_label("latency_ms", environment))
     return [
         {"label": ", ".join(summary.factors), "numeric": False},
         *({"label": name, "numeric": True} for name in numbers),
@@ -238,7 +242,9 @@ def _variant_cells(variant: Variant, summary: Summary, notes: str) -> Iterator[d
     if any(other.latency_ms is not None for other in summary.variants):
         ends = {"latency_low_ms": variant.latency_low_ms, "latency_high_ms": variant.latency_high_ms}
         details = [_change(variant, base, "latency_ms"), interval_words(ends, "latency_ms")]
-        yield number(variant.latency_ms, f"{to_float(variant.latency_ms):#.3g}", "\n".join(filter(None, details)))
+        yield number(
+            variant.latency_ms, f"{to_float(variant.latency_ms):#.3g}".rstrip("."), "\n".join(filter(None, details))
+        )
 
 
 def _difference_cells(difference: Difference | None, p_holm: float | None) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What the plots of an ablation's page show, as plain data; ``templates/ablation.js`` draws it."""
+"""What the plots of an ablation's page show, as plain data; the page draws it."""
 
 import html
 import textwrap
@@ -7,7 +7,7 @@ from typing import Any
 
 from mvit_nas.results.ablation import Summary, Variant, value_words
 from mvit_nas.results.findings import COSTS, accuracy_words
-from mvit_nas.results.plots import axis_label
+from mvit_nas.results.page import axis_label
 from mvit_nas.results.stats import Difference, mean_interval
 from mvit_nas.units import format_metric
 
@@ -84,7 +84,7 @@ def accuracy_plot(summary: Summary, environment: Mapping[str, Any]) -> dict[str,
     points["hover"] = [_accuracy_hover(variant, pair) for variant, pair in zip(known, ends, strict=True)]
     preferred = [name for name in ("macs", "latency_ms", "params") if name in axes]
     return {
-        "axes": {name: axis_label(name, environment) for name in axes},
+        "axes": {name: html.escape(axis_label(name, environment)) for name in axes},
         "x": next((name for name in preferred if len(set(points[name])) > 1), preferred[0]),
         "y": html.escape(f"Mean {accuracy_words(environment)} (%)"),
         "points": points,

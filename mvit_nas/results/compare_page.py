@@ -15,8 +15,7 @@ from mvit_nas.results.compare import (
     spent_to_reach,
 )
 from mvit_nas.results.findings import accuracy_words
-from mvit_nas.results.page import cell, finite, number, provenance
-from mvit_nas.results.plots import axis_label
+from mvit_nas.results.page import axis_label, cell, finite, number, provenance
 from mvit_nas.units import format_metric, format_seconds
 
 _COLUMNS = (
@@ -49,8 +48,9 @@ def page_data(comparison: Comparison, conditions: Mapping[str, Any]) -> dict[str
             *provenance(_shared(comparison, conditions)),
             *((study.name, provenance(_conditions(study))[0][1]) for study in comparison.studies),
         ],
-        "plots": finite(
+        "document": finite(
             {
+                "page": "comparison",
                 "equal": comparison.trainings,
                 "history": {
                     "axes": {"trainings": "Whole trainings"}
@@ -227,7 +227,7 @@ def _attained(comparison: Comparison) -> dict[str, Any]:
         lines.append({"label": label, "x": [x for x, _ in points], "y": [100 * y for _, y in points], "hover": hover})
     accuracy = accuracy_words(environment)
     return {
-        "x": axis_label(cost, environment),
+        "x": html.escape(axis_label(cost, environment)),
         "y": html.escape(f"{accuracy[0].upper()}{accuracy[1:]} (%)"),
         "counts": cost != "latency_ms",
         "lines": lines,

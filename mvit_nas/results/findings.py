@@ -75,9 +75,19 @@ def headline(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[str]:
 
 def findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Finding]:
     """The headline as data; never empty."""
-    if (table["state"] == "complete").sum() == 0:
-        return [_nothing(table)]
-    found = list(_best(table, environment))
+    return [*leading_findings(table, environment), *lasting_findings(table, environment)]
+
+
+def leading_findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Finding]:
+    """The best within the budget and the knee, or that there are none."""
+    return list(_best(table, environment)) if (table["state"] == "complete").any() else [_nothing(table)]
+
+
+def lasting_findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Finding]:
+    """Those of the headline that hold whatever a reader limits the candidates to."""
+    if not (table["state"] == "complete").any():
+        return []
+    found = []
     skipped = [
         f"{name} ({_why_not(table, name)})"
         for name in environment["presets"]
@@ -164,7 +174,9 @@ def interval_words(row: Row, metric: str) -> str:
     if missing(row[low]) or missing(row[high]):
         return ""
     digits = ".1f" if metric == "accuracy" else "#.3g"
-    return f"{scale * row[low]:{digits}} to {scale * row[high]:{digits}} {unit}"
+    # "#" keeps zeros, and a point after whole numbers.
+    ends = (f"{scale * row[end]:{digits}}".rstrip(".") for end in (low, high))
+    return f"{' to '.join(ends)} {unit}"
 
 
 def change_words(cost: str, ratio: float) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mvit_nas.results.findings import budget_words
+from mvit_nas.results.findings import accuracy_words, budget_words
 from mvit_nas.results.table import missing
 from mvit_nas.units import format_metric, format_seconds
 
@@ -37,6 +37,26 @@ def provenance(environment: Mapping[str, Any]) -> list[tuple[str, list[tuple[str
             shown = {name: part for name, part in value.items() if (key, name) != ("experiment", "space")}
             sections.append((title(key), list(_entries({**shown, **budgets}))))
     return sections
+
+
+def axis_label(name: str, environment: Mapping[str, Any]) -> str:
+    """The title of an axis or a column, with its unit and, for latency, its conditions."""
+    latency = environment["latency"]
+    conditions = ""
+    if latency:
+        threads = latency["threads"]
+        conditions = f"; {latency['runtime']}, {latency['target']}, {threads} thread{'s' * (threads != 1)}"
+        # A search from before the precision was kept does not tell it.
+        precision = latency.get("precision")
+        conditions += "" if precision is None else f", ±{100 * precision:.2g} %"
+    accuracy = accuracy_words(environment)
+    labels = {
+        "accuracy": f"{accuracy[0].upper()}{accuracy[1:]} (%)",
+        "params": "Parameters",
+        "macs": "MACs (fvcore FLOPs)",
+        "latency_ms": f"Latency (ms{conditions})",
+    }
+    return labels[name]
 
 
 def scale_words(latency: Mapping[str, Any]) -> str:

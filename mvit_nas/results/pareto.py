@@ -69,8 +69,10 @@ def hypervolume_history(
     volume = 0.0
     for index, gain in enumerate(gains):
         if gain.all() and not (known >= gain).all(axis=1).any():
+            # What it adds is its own box but for what the others cover of it, of which few are left inside that box.
+            added = float(gain.prod()) - _volume(np.minimum(known, gain))
+            volume += max(0.0, added)  # rounding must not make the history fall
             known = np.vstack([known[~(known <= gain).all(axis=1)], gain])
-            volume = max(volume, _volume(known))  # rounding must not make the history fall
         history[index] = volume
     return history
 

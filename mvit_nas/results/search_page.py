@@ -1,67 +1,113 @@
-"""The page of a search as plain data: the front, its candidates and what they cost."""
+"""The page of a search: what it shows without scripts, as plain data, and the document that its script draws."""
 
+import re
 from collections.abc import Iterator, Mapping
+from importlib import resources
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
+from threadpoolctl import threadpool_limits
 
-from mvit_nas.results.findings import STATE_WORDS, Row, budget_words, findings, front_rows, interval_words, label
-from mvit_nas.results.page import MISSING, cell, finite, number, provenance, title, to_float
-from mvit_nas.results.plots import axis_label, cost_plot, front_plot, further_plot, history_plot
+from mvit_nas.results.document import document
+from mvit_nas.results.findings import (
+    STATE_WORDS,
+    Row,
+    budget_words,
+    front_rows,
+    interval_words,
+    label,
+    lasting_findings,
+    leading_findings,
+)
+from mvit_nas.results.health import lights
+from mvit_nas.results.page import MISSING, axis_label, cell, number, provenance, title, to_float
 from mvit_nas.results.runtimes import compare, measured_runtimes, sentences, short_name
-from mvit_nas.results.table import PARAM, further_runtimes, missing
+from mvit_nas.results.table import PARAM, STATES, further_runtimes, missing
 from mvit_nas.units import format_count, format_metric, format_seconds
+
+# Without scripts a browser draws the whole table at once, and thousands of rows take it many seconds.
+MOST_ROWS = 200
+MOST_FACTORS = 30
+_TERM = re.compile(r"^- \*\*(?P<word>.+?)\*\*: (?P<text>.+?)(?=\n- |\Z)", re.MULTILINE | re.DOTALL)
 
 
 def page_data(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str, Any]:
     """All that the page shows, as plain data."""
-    costs = cost_plot(table)
-    history = history_plot(table, environment)
-    further = further_runtimes(table)
-    plots = {name: plot for name in further if (plot := further_plot(table, environment, name)) is not None}
+    # What random sampling found beside the search takes a second to compare in thousands of trials.
+    lasting = lasting_findings(table, environment)
+    # The matrices are small, and threads that wait for each other took 20 times as long on a busy machine.
+    with threadpool_limits(limits=1):
+        drawn = document(table, environment, lasting)
+    plotted = {one["runtime"] for one in drawn["further"]}
     return {
         "study": environment["study"],
         "summary": _summary(table, environment),
-        "findings": findings(table, environment),
+        "findings": [*leading_findings(table, environment), *lasting],
+        "lights": lights(table, environment),
         "trained": bool((table["state"] == "complete").any()),
         "schedule": environment["experiment"]["schedule"]["name"],
-        "further": [further_section(table, environment, name) | {"drawn": name in plots} for name in further],
+        "metrics": len(drawn["metrics"]),
+        "further": [
+            further_section(table, environment, name) | {"drawn": name in plotted} for name in further_runtimes(table)
+        ],
         "columns": columns(table, environment),
         "candidates": candidates(table, environment),
+        "left_out": max(0, len(table) - MOST_ROWS),
+        "factors_left_out": max(0, len(_factors(table)) - MOST_FACTORS),
         # What the trials cost is the search's: a view shows only those that another runtime was measured on.
         "view": "view" in environment,
-        "outcomes": [row | {"time": format_seconds(row["seconds"])} for row in costs["outcomes"]],
-        "total": format_seconds(costs["total_seconds"]),
+        "outcomes": [row | {"time": format_seconds(row["seconds"])} for row in outcomes(table)],
+        "total": format_seconds(float(table["seconds"].sum())),
         "elapsed": format_seconds(environment["elapsed_seconds"]),
-        "share": f"{history['percent'][-1]:.1f} %" if history else "",
+        "share": f"{drawn['history'][0]['percent'][-1]:.1f} %" if drawn["history"] else "",
         "reference": ", ".join(
             format_metric(name, value) + {"accuracy": " accuracy", "latency_ms": " latency"}.get(name, "")
             for name, value in environment["hypervolume_reference"].items()
         ),
+        "learned": bool(table["rungs"].notna().any()),
+        "glossary": glossary(),
         "provenance": provenance(environment),
-        "plots": finite(
-            {
-                "front": front_plot(table, environment),
-                "further": plots,
-                "history": history,
-                "cost": None if "view" in environment else costs,
-            }
-        ),
+        "document": drawn,
     }
+
+
+def glossary() -> list[tuple[str, str]]:
+    """The words that a page uses, with what they mean."""
+    text = (resources.files("mvit_nas.results") / "glossary.md").read_text("utf-8")
+    return [(match["word"], " ".join(match["text"].split())) for match in _TERM.finditer(text)]
+
+
+def outcomes(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """How trials ended and what that cost: trials, seconds and percent of all seconds, by state."""
+    total = float(table["seconds"].sum())
+    found = []
+    for state in STATES:
+        rows = table[table["state"] == state]
+        seconds = float(rows["seconds"].sum())
+        if len(rows):
+            found.append(
+                {
+                    "state": state,
+                    "outcome": STATE_WORDS[state],
+                    "trials": len(rows),
+                    "seconds": seconds,
+                    "percent": 100 * seconds / total if total else 0.0,
+                }
+            )
+    return found
 
 
 def columns(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The columns of the candidates' table: label, and whether it holds numbers."""
-    numeric = [_heading(name, environment) for name in ("accuracy", "params", "macs")]
+    numeric = [axis_label(name, environment) for name in ("accuracy", "params", "macs")]
     if table["latency_ms"].notna().any():
-        numeric.append(_heading("latency_ms", environment))
+        numeric.append(axis_label("latency_ms", environment))
     numeric += [_further_heading(environment, name) for name in measured_runtimes(table)]
     return [
         {"label": "Candidate", "numeric": False},
         {"label": "Front", "numeric": False},
         *({"label": name, "numeric": True} for name in numeric),
-        *({"label": title(name.removeprefix(PARAM)), "numeric": False} for name in _factors(table)),
+        *({"label": title(name.removeprefix(PARAM)), "numeric": False} for name in _factors(table)[:MOST_FACTORS]),
         {"label": "State", "numeric": False},
         {"label": "Cost (s)", "numeric": True},
         {"label": "Trial", "numeric": True},
@@ -69,7 +115,7 @@ def columns(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[dict[st
 
 
 def candidates(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rows of the candidates' table: those on the front, the other trained ones, the rest.
+    """The first MOST_ROWS rows of the candidates' table: those on the front, the other trained ones, the rest.
 
     Each has ``front``, ``state``, ``reason`` and ``cells``.
     """
@@ -77,9 +123,10 @@ def candidates(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[dict
     rest = table.drop(index=front.index)
     trained = rest[rest["state"] == "complete"].sort_values("accuracy", ascending=False, kind="stable")
     others = rest.drop(index=trained.index).sort_values("trial", kind="stable")
-    factors = _factors(table)
+    factors = _factors(table)[:MOST_FACTORS]
     latencies = ["latency_ms"] if table["latency_ms"].notna().any() else []
     latencies += [f"latency_ms.{name}" for name in measured_runtimes(table)]
+    first = table.loc[[*front.index, *trained.index, *others.index][:MOST_ROWS]]
     return [
         {
             "front": on_front,
@@ -87,8 +134,7 @@ def candidates(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[dict
             "reason": "" if missing(row["reason"]) else row["reason"],
             "cells": list(_cells(row, factors, on_front=on_front, latencies=latencies)),
         }
-        for rows, on_front in ((front, True), (trained, False), (others, False))
-        for row in rows.to_dict("records")
+        for on_front, row in zip(first.index.isin(front.index).tolist(), first.to_dict("records"), strict=True)
     ]
 
 
@@ -121,7 +167,7 @@ def further_section(table: pd.DataFrame, environment: Mapping[str, Any], runtime
             cells.append(cell(MISSING, detail=note, sort="") if failed else _latency_cell(row, latency))
             cells.append(number(rank.get(index), str(rank.get(index))))
         rows.append({"front": index in comparison.front, "reason": note, "cells": cells})
-    headings = [_heading("latency_ms", environment)] if own else []
+    headings = [axis_label("latency_ms", environment)] if own else []
     headings.append(_further_heading(environment, runtime))
     return {
         "runtime": runtime,
@@ -130,19 +176,15 @@ def further_section(table: pd.DataFrame, environment: Mapping[str, Any], runtime
         "columns": [
             {"label": "Candidate", "numeric": False},
             {"label": "On the front by", "numeric": False},
-            {"label": _heading("accuracy", environment), "numeric": True},
+            {"label": axis_label("accuracy", environment), "numeric": True},
             *({"label": label, "numeric": True} for heading in headings for label in (heading, "Rank")),
         ],
         "rows": rows,
     }
 
 
-def _heading(name: str, environment: Mapping[str, Any]) -> str:
-    return str(Markup(axis_label(name, environment)).unescape())
-
-
 def _further_heading(environment: Mapping[str, Any], runtime: str) -> str:
-    return _heading("latency_ms", {**environment, "latency": environment["front_latency"][runtime]})
+    return axis_label("latency_ms", {**environment, "latency": environment["front_latency"][runtime]})
 
 
 def _accuracy_cell(row: Row) -> dict[str, Any]:
@@ -150,7 +192,7 @@ def _accuracy_cell(row: Row) -> dict[str, Any]:
 
 
 def _latency_cell(row: Row, name: str) -> dict[str, Any]:
-    return number(row[name], f"{to_float(row[name]):#.3g}", interval_words(row, name))
+    return number(row[name], f"{to_float(row[name]):#.3g}".rstrip("."), interval_words(row, name))
 
 
 def _cells(row: Row, factors: list[str], *, on_front: bool, latencies: list[str]) -> Iterator[dict[str, Any]]:

@@ -1,8 +1,11 @@
 // The plots of an ablation's page: the differences from the base, and accuracy against cost.
+import { byId } from "./dom.js";
+import { colour, isNarrow, layout, placed, show, start } from "./plot.js";
+
 const tones = { base: "preset", free: "front", matched: "budget" };
 const symbols = { base: "diamond", free: "circle", matched: "square" };
 
-function drawForest() {
+function drawForest(data) {
   if (!data.forest) return;
   const { rows, kinds, range, base, factors } = data.forest;
   const traces = Object.keys(kinds).filter(kind => kind !== "base").flatMap(kind => {
@@ -28,14 +31,14 @@ function drawForest() {
   view.shapes = [{ type: "line", layer: "below", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, line: { color: colour("preset"), width: 1.5 } }];
   view.annotations = [{ text: base, x: 0, yref: "paper", y: 1, yanchor: "bottom", showarrow: false, font: { color: colour("preset"), size: 13 },
     xanchor: zero < 0.3 ? "left" : zero > 0.7 ? "right" : "center", align: "center" }];
-  const entries = innerWidth > 640 ? 1 : Object.keys(kinds).length;  // lines of the legend
+  const entries = isNarrow() ? Object.keys(kinds).length : 1;  // lines of the legend
   view.margin.t = 66 + 20 * entries;
   view.height = view.margin.t + 100 + 52 * rows.length;
   view.legend = { ...view.legend, yref: "container", y: 1, yanchor: "top" };
   show("forest", traces, view);
 }
 
-function drawAccuracy() {
+function drawAccuracy(data) {
   if (!data.accuracy) return;
   const { axes, y: title, points, kinds } = data.accuracy;
   const x = byId("x").value;
@@ -65,17 +68,17 @@ function drawAccuracy() {
   show("accuracy", traces(sides), view);
 }
 
-function draw() {
-  drawForest();
-  drawAccuracy();
-}
-
-if (data.accuracy) {
-  for (const [name, label] of Object.entries(data.accuracy.axes)) {
-    const text = new DOMParser().parseFromString(label, "text/html").body.textContent;
-    byId("x").add(new Option(text, name, false, name === data.accuracy.x));
+export function ablationPage(data) {
+  if (data.accuracy) {
+    for (const [name, label] of Object.entries(data.accuracy.axes)) {
+      const text = new DOMParser().parseFromString(label, "text/html").body.textContent;
+      byId("x").add(new Option(text, name, false, name === data.accuracy.x));
+    }
+    byId("x").addEventListener("change", () => drawAccuracy(data));
+    document.querySelector(".controls").hidden = Object.keys(data.accuracy.axes).length < 2;
   }
-  byId("x").addEventListener("change", drawAccuracy);
-  document.querySelector(".controls").hidden = Object.keys(data.accuracy.axes).length < 2;
+  start(() => {
+    drawForest(data);
+    drawAccuracy(data);
+  });
 }
-start(draw);

@@ -1,4 +1,7 @@
 // The plots of a comparison: hypervolume against compute, and accuracy against cost, a line for each way of searching.
+import { byId } from "./dom.js";
+import { colour, isNarrow, layout, show, start } from "./plot.js";
+
 const TONES = 6;
 const dashes = ["solid", "dash", "dot"];  // more lines than tones are told apart by these
 const tone = i => colour("tone" + i % TONES);
@@ -7,13 +10,13 @@ const faint = hex => "rgba(" + [1, 3, 5].map(i => parseInt(hex.slice(i, i + 2), 
 
 // In a narrow window each name has a line of its own above the plot.
 function named(view, lines) {
-  const height = 20 * (innerWidth > 640 ? Math.ceil(lines.reduce((sum, { label }) => sum + 7.5 * label.length + 60, 0) / 900) : lines.length);
+  const height = 20 * (isNarrow() ? lines.length : Math.ceil(lines.reduce((sum, { label }) => sum + 7.5 * label.length + 60, 0) / 900));
   view.margin.t = 30 + height;
-  view.legend = { ...view.legend, orientation: innerWidth > 640 ? "h" : "v", tracegroupgap: 0 };
+  view.legend = { ...view.legend, orientation: isNarrow() ? "v" : "h", tracegroupgap: 0 };
   return view;
 }
 
-function drawHistory() {
+function drawHistory(data) {
   const { axes, lines } = data.history;
   const compute = byId("compute").value || "trainings";
   const traces = lines.flatMap((line, i) => {
@@ -33,7 +36,7 @@ function drawHistory() {
   show("history", traces, view);
 }
 
-function drawAttained() {
+function drawAttained(data) {
   const { x, y, counts, lines } = data.attained;
   const traces = lines.map((line, i) => ({ name: line.label, type: "scatter", mode: "lines+markers", x: line.x, y: line.y, text: line.hover,
     hoverinfo: "text", showlegend: true, line: { shape: "hv", width: 2.5, color: tone(i), dash: dash(i) },
@@ -44,12 +47,12 @@ function drawAttained() {
   show("attained", traces, view);
 }
 
-function draw() {
-  drawHistory();
-  drawAttained();
+export function comparisonPage(data) {
+  for (const [name, label] of Object.entries(data.history.axes)) byId("compute").add(new Option(label, name));
+  byId("compute").addEventListener("change", () => drawHistory(data));
+  document.querySelector(".controls").hidden = Object.keys(data.history.axes).length < 2;
+  start(() => {
+    drawHistory(data);
+    drawAttained(data);
+  });
 }
-
-for (const [name, label] of Object.entries(data.history.axes)) byId("compute").add(new Option(label, name));
-byId("compute").addEventListener("change", drawHistory);
-document.querySelector(".controls").hidden = Object.keys(data.history.axes).length < 2;
-start(draw);

@@ -1,17 +1,23 @@
-"use strict";
-// What all pages share: data, colours, layout, tables that sort. Pages draw what Python computed: no number is made here.
-const data = JSON.parse(document.getElementById("data").textContent);
-const byId = id => document.getElementById(id);
-const colour = name => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+// What all plots share: colours, layout, room for labels.
+/* global Plotly */
+import { byId } from "./dom.js";
+
 let printing = false;
+export const isPrinting = () => printing;
+export const isNarrow = () => !printing && innerWidth <= 640;
+
+export const colour = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+// Plotly reads some HTML in its texts.
+export const escaped = text => text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`);
 
 // A title in lines that a narrow window holds.
 function lines(title) {
-  if (innerWidth > 640 || title.includes("<br>")) return title;
+  if (!isNarrow() || title.includes("<br>")) return title;
   return title.split(" ").reduce((text, word) => (text + " " + word).length - text.lastIndexOf("<br>") > 40 ? text + "<br>" + word : text + " " + word);
 }
 
-function layout(x, y) {
+export function layout(x, y) {
   const axis = title => ({
     title: { text: lines(title), standoff: 12, font: { size: 13 } }, automargin: true, gridcolor: colour("line"),
     linecolor: colour("line"), zeroline: false, tickfont: { color: colour("quiet") },
@@ -29,7 +35,7 @@ function layout(x, y) {
 
 // A side for each label where it covers neither a mark, nor an upright bar, nor another label; "" where there is none.
 // Points without a label have the width 0. A name that must be there may cross bars where all sides are taken.
-function placed(points, box, { must = false } = {}) {
+export function placed(points, box, { must = false } = {}) {
   const taken = points.map(({ x, y }) => [x - 7, y - 7, x + 7, y + 7]);
   const bars = points.map(({ x, low, high }) => [x - 2, high, x + 2, low]);
   const free = ([l, t, r, b], others) => l >= box[0] && r <= box[2] && t >= box[1] && b <= box[3]
@@ -50,43 +56,20 @@ function placed(points, box, { must = false } = {}) {
   });
 }
 
-function show(id, traces, view) {
+export function show(id, traces, view, more = {}) {
   byId(id).hidden = false;
-  Plotly.react(id, traces, view, { responsive: true, displaylogo: false,
-    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]] });
+  return Plotly.react(id, traces, view, { responsive: true, displaylogo: false,
+    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]], ...more });
 }
-
-function sortBy(header) {
-  const column = header.cellIndex;
-  const headers = [...header.parentNode.children];
-  const descending = header.getAttribute("aria-sort") === "ascending";
-  headers.forEach(cell => cell.removeAttribute("aria-sort"));
-  header.setAttribute("aria-sort", descending ? "descending" : "ascending");
-  const body = header.closest("table").tBodies[0];
-  const key = row => row.cells[column].dataset.sort;
-  const compare = (a, b) => a !== "" && b !== "" && !isNaN(a) && !isNaN(b) ? a - b : a.localeCompare(b);
-  const rows = [...body.rows].sort((first, second) => {
-    const [a, b] = [key(first), key(second)];
-    if (a === "" || b === "") return (a === "") - (b === "");  // what is missing comes last both ways
-    return descending ? compare(b, a) : compare(a, b);
-  });
-  body.append(...rows);
-}
-
-document.querySelectorAll(".sortable thead th").forEach(header => {
-  const button = document.createElement("button");
-  button.append(...header.childNodes);
-  button.addEventListener("click", () => sortBy(header));
-  header.append(button);
-});
 
 // Draw now and whenever the colours change.
-function start(draw) {
-  byId("unscripted").hidden = true;
+export function start(draw) {
+  const note = byId("unscripted");
+  if (note) note.hidden = true;
   draw();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   for (const [event, state] of [["beforeprint", true], ["afterprint", false]]) {
-    addEventListener(event, () => {  // paper is white, and narrower than most windows
+    addEventListener(event, () => { // paper is white, and narrower than most windows
       printing = state;
       document.documentElement.toggleAttribute("data-print", state);
       draw();

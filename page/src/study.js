@@ -1,0 +1,72 @@
+// The document that Python made, and what is asked of it everywhere.
+import { frontAmong, prepare } from "./pareto.js";
+import { isKnown } from "./words.js";
+
+// The document lies in the page as base64 of gzip: ten thousand architectures take 1 MB that way.
+export async function inflate(text) {
+  const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return JSON.parse(await new Response(stream).text());
+}
+
+export function openStudy(document) {
+  const columns = new Map(document.columns.map(column => [column.name, column]));
+  const size = document.columns[0].values.length;
+  const nothing = new Array(size).fill(null);
+  const column = name => columns.get(name)?.values ?? nothing;
+  const metrics = new Map(document.metrics.map(metric => [metric.name, metric]));
+  const [state, name, archId, trial] = ["state", "name", "arch_id", "trial"].map(column);
+  const rows = [...Array(size).keys()];
+  const trained = rows.filter(row => state[row] === "complete");
+  const prepared = new Map();
+  // The front of some columns among the trained rows that are kept: sorted once, so that a slider need not.
+  const front = (names, keep) => {
+    if (!names.every(each => metrics.has(each))) return []; // what was not measured puts nobody on a front
+    const key = names.join(" ");
+    if (!prepared.has(key)) prepared.set(key, prepare(names.map(column), names.map(each => metrics.get(each).maximise), trained));
+    return frontAmong(prepared.get(key), keep);
+  };
+  return {
+    ...document, size, rows, column, metrics, trained, front, initialFront: document.front,
+    kind: name => columns.get(name).kind,
+    overBudget: rows.filter(row => state[row] === "over_budget"),
+    label: row => name[row] || archId[row] || "unnamed",
+    isPreset: row => Boolean(name[row]),
+    trial: row => trial[row],
+    factors: document.columns.map(each => each.name).filter(each => each.startsWith("param.") && column(each).some(isKnown)),
+  };
+}
+
+export const factorName = column => column.replace(/^param\./, "").replaceAll("_", " ");
+
+// The rows that were trained and keep the limits. What was not measured cannot be said to keep one.
+export function withinLimits(study, limits) {
+  const tests = Object.entries(limits).map(([name, limit]) => {
+    const values = study.column(name);
+    return study.metrics.get(name).maximise ? row => values[row] !== null && values[row] >= limit : row => values[row] !== null && values[row] <= limit;
+  });
+  return study.trained.filter(row => tests.every(test => test(row)));
+}
+
+// The rows inside all brushes; null where nothing is brushed.
+export function brushed(study, brush, axes) {
+  const ranges = axes.filter(axis => brush[axis.name]).map(axis => [axis, brush[axis.name]]);
+  if (!ranges.length) return null;
+  return new Set(study.trained.filter(row => ranges.every(([axis, [low, high]]) => {
+    const at = axis.position(row);
+    return at !== null && at >= low && at <= high;
+  })));
+}
+
+// The candidates that are kept and that no other of them beats in every objective, each architecture once (findings.py, front_rows).
+export function frontOfAll(study, keep) {
+  const found = study.front(study.objectives, keep);
+  const accuracy = study.column("accuracy");
+  const first = study.trained.some(row => isKnown(accuracy[row])) ? "accuracy" : study.objectives[0];
+  const values = study.column(first);
+  const sign = first === "accuracy" ? -1 : 1;
+  found.sort((a, b) => sign * (values[a] - values[b]) || a - b);
+  const ids = study.column("arch_id");
+  const seen = new Set();
+  return found.filter(row => ids[row] === null || !seen.has(ids[row]) && seen.add(ids[row]));
+}

@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { changeWords, fixed, formatCount, formatMetric, formatSeconds, intervalWords, significant } from "../src/words.js";
+import { floatText, shellWord } from "../src/files.js";
+
+const python = JSON.parse(readFileSync(new URL("python.json", import.meta.url)));
+
+for (const [name, say] of Object.entries({
+  fixed: ([value, digits]) => fixed(value, digits),
+  significant: ([value, zeros]) => significant(value, { zeros }),
+  count: ([value]) => formatCount(value),
+  metric: ([metric, value]) => formatMetric(metric, value),
+  seconds: ([value]) => formatSeconds(value),
+  interval: arguments_ => intervalWords(...arguments_),
+  change: arguments_ => changeWords(...arguments_),
+  float: ([value]) => floatText(value),
+  shell: ([text]) => shellWord(text),
+})) {
+  test(`${name} reads as in Python`, () => {
+    assert.ok(python.words[name].length > 3);
+    for (const [arguments_, expected] of python.words[name]) assert.equal(say(arguments_), expected, JSON.stringify(arguments_));
+  });
+}
