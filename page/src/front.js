@@ -111,14 +111,14 @@ export function frontPlot(id, study, pick) {
         mode: "lines+markers", line: { shape: metric.x.cost ? "hv" : "vh", width: 2, color: tones.front }, ...bothBars(found.line, tones.front, study.isPreset) }),
       trace("published on ImageNet", [], { size: 8, symbol: "diamond-open", color: tones.published, line: { width: 1.2 } }, {
         x: others.map(one => scaled(x, one[x])), y: others.map(one => scaled(y, one[y])), visible: others.length > 0, mode: "markers+text",
-        texttemplate: others.map((one, i) => sides[`published ${i}`] ? escaped(one.name) : ""),
+        text: others.map((one, i) => sides[`published ${i}`] ? escaped(one.name) : ""),
         textposition: others.map((one, i) => sides[`published ${i}`] || "top left"), textfont: { color: tones.published, size: 11 } }),
       trace("preset", found.presets, { size: 13, symbol: "diamond", color: tones.preset, line: { width: 1.5, color: tones.page }, opacity: opacity(found.presets) },
         bothBars(found.presets, tones.preset)),
       trace(mark, marked, { size: 19, symbol: "circle-open", color: tones.text, line: { width: 1.5 } }),
       trace("pinned", named.filter(row => pinned.includes(row)), { size: 17, symbol: "circle-open", color: tones.text, line: { width: 2 } }),
       { ...trace("names", named, { size: 15, opacity: 0 }), showlegend: false, mode: "markers+text",
-        texttemplate: named.map(row => sides[row] ? `&nbsp;${escaped(study.label(row))}&nbsp;` : ""),
+        text: named.map(row => sides[row] ? `&nbsp;${escaped(study.label(row))}&nbsp;` : ""),
         textposition: named.map(row => sides[row] || "top left"),
         textfont: { color: named.map(row => pinned.includes(row) ? tones.text : tones.preset), size: 13 } },
     ];
