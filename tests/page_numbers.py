@@ -48,7 +48,7 @@ def numbers(folder):
         "words": words(),
         "fronts": list(fronts()),
         "knees": list(knees()),
-        "document": document(table, environment(), lasting_findings(table, environment())),
+        "document": document(table, environment(), lasting_findings(table, environment(), None)),
         "findings": finite([asdict(finding) for finding in findings(table, environment())]),
         "limited": [limited(table, limits) for limits in LIMITS],
         "csv": (folder / "results.csv").read_text(),

@@ -17,7 +17,7 @@ XS = json.dumps(to_dict(PRESETS["mobilevit_xs"]), sort_keys=True)
 
 
 def drawn_of(table):
-    return document(table, environment(), lasting_findings(table, environment()))
+    return document(table, environment(), lasting_findings(table, environment(), None))
 
 
 def values(drawn, name):

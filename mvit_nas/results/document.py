@@ -113,12 +113,13 @@ def drawings(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str, A
 
 
 def history(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """The dominated share of the box, in percent, over trials, whole trainings and seconds; None where there is no box.
+    """The dominated share of the box, in percent, over trials, whole trainings and seconds; None without a box or a
+    trained candidate.
 
     The first line is the search's; where a share of it was drawn at random to compare with, both parts follow, each
     over its own trainings and seconds. A line has the points at which it rises, and both ends.
     """
-    if not len(table) or not spans_box(environment):
+    if not (table["state"] == "complete").any() or not spans_box(environment):
         return None
     ordered = table.sort_values("trial", kind="stable")
     by = ordered["proposed_by"]

@@ -75,7 +75,8 @@ def headline(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[str]:
 
 def findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Finding]:
     """The headline as data; never empty."""
-    return [*leading_findings(table, environment), *lasting_findings(table, environment)]
+    beside = random_comparison(table, environment)
+    return [*leading_findings(table, environment), *lasting_findings(table, environment, beside)]
 
 
 def leading_findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Finding]:
@@ -83,8 +84,10 @@ def leading_findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> lis
     return list(_best(table, environment)) if (table["state"] == "complete").any() else [_nothing(table)]
 
 
-def lasting_findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Finding]:
-    """Those of the headline that hold whatever a reader limits the candidates to."""
+def lasting_findings(
+    table: pd.DataFrame, environment: Mapping[str, Any], beside: AgainstRandom | None
+) -> list[Finding]:
+    """Those of the headline that hold whatever a reader limits the candidates to; ``beside`` is random_comparison's."""
     if not (table["state"] == "complete").any():
         return []
     found = []
@@ -95,7 +98,7 @@ def lasting_findings(table: pd.DataFrame, environment: Mapping[str, Any]) -> lis
     ]
     if skipped:
         found.append(Finding(title="Presets not compared", subject="", facts=tuple(skipped), comparisons=()))
-    return [*found, *_against_random(table, environment)]
+    return [*found, *_against_random(environment, beside)]
 
 
 def random_comparison(table: pd.DataFrame, environment: Mapping[str, Any]) -> AgainstRandom | None:
@@ -276,8 +279,7 @@ def _overlap(row: Row, other: Row) -> bool:
     return not any(missing(end) for end in ends) and bool(ends[0] <= ends[3] and ends[2] <= ends[1])
 
 
-def _against_random(table: pd.DataFrame, environment: Mapping[str, Any]) -> Iterator[Finding]:
-    found = random_comparison(table, environment)
+def _against_random(environment: Mapping[str, Any], found: AgainstRandom | None) -> Iterator[Finding]:
     if found is None:
         return
     if found.p is None:

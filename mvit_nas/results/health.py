@@ -13,6 +13,7 @@ from mvit_nas.arch.config import ArchConfig, with_values
 from mvit_nas.arch.space import Parameter
 from mvit_nas.errors import ArchError
 from mvit_nas.results import pareto
+from mvit_nas.results.baseline import AgainstRandom
 from mvit_nas.results.findings import (
     IDEAL,
     MAXIMISE,
@@ -52,8 +53,13 @@ class Light:
 
 def lights(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Light]:
     """The lights of a search, in the order in which to read them."""
+    return lights_beside(table, environment, random_comparison(table, environment))
+
+
+def lights_beside(table: pd.DataFrame, environment: Mapping[str, Any], beside: AgainstRandom | None) -> list[Light]:
+    """The same where random_comparison has been asked already: of thousands of trials it takes a second or two."""
     return [
-        _against_random(table, environment),
+        _against_random(environment, beside),
         _edges(table, environment),
         _ranks(),
         _latency(table, environment),
@@ -62,11 +68,10 @@ def lights(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Light]:
     ]
 
 
-def _against_random(table: pd.DataFrame, environment: Mapping[str, Any]) -> Light:
+def _against_random(environment: Mapping[str, Any], found: AgainstRandom | None) -> Light:
     name = "Better than random"
     if environment["experiment"].get("sampler") == RANDOM:
         return Light(name=name, state="unknown", sentence="The search is random sampling itself.")
-    found = random_comparison(table, environment)
     if found is None:
         sentence = "Nothing was drawn at random to compare with; a search with --baseline random tells."
         return Light(name=name, state="unknown", sentence=sentence)

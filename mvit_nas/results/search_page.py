@@ -18,8 +18,9 @@ from mvit_nas.results.findings import (
     label,
     lasting_findings,
     leading_findings,
+    random_comparison,
 )
-from mvit_nas.results.health import lights
+from mvit_nas.results.health import lights_beside
 from mvit_nas.results.page import MISSING, axis_label, cell, number, provenance, title, to_float
 from mvit_nas.results.runtimes import compare, measured_runtimes, sentences, short_name
 from mvit_nas.results.table import PARAM, STATES, further_runtimes, missing
@@ -33,17 +34,17 @@ _TERM = re.compile(r"^- \*\*(?P<word>.+?)\*\*: (?P<text>.+?)(?=\n- |\Z)", re.MUL
 
 def page_data(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str, Any]:
     """All that the page shows, as plain data."""
-    # What random sampling found beside the search takes a second to compare in thousands of trials.
-    lasting = lasting_findings(table, environment)
     # The matrices are small, and threads that wait for each other took 20 times as long on a busy machine.
     with threadpool_limits(limits=1):
+        beside = random_comparison(table, environment)
+        lasting = lasting_findings(table, environment, beside)
         drawn = document(table, environment, lasting)
     plotted = {one["runtime"] for one in drawn["further"]}
     return {
         "study": environment["study"],
         "summary": _summary(table, environment),
         "findings": [*leading_findings(table, environment), *lasting],
-        "lights": lights(table, environment),
+        "lights": lights_beside(table, environment, beside),
         "trained": bool((table["state"] == "complete").any()),
         "schedule": environment["experiment"]["schedule"]["name"],
         "metrics": len(drawn["metrics"]),

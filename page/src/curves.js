@@ -28,7 +28,7 @@ export function learningCurves(study) {
     const x = field.flatMap(curve => [...curve.map(([epoch]) => epoch), null]);
     const y = field.flatMap(curve => [...curve.map(([, percent]) => percent), null]);
     const tones = [colour("preset"), colour("front")];
-    const traces = [{ type: "scatter", mode: "lines", name: "all trainings", x, y, line: { color: colour("grey"), width: 1 }, opacity: Math.max(0.12, Math.min(0.5, 20 / field.length)), hoverinfo: "skip" },
+    const traces = [{ type: "scatter", mode: "lines", name: "all trainings", x, y, line: { color: colour("grey"), width: 1 }, opacity: Math.max(0.25, Math.min(0.5, 30 / field.length)), hoverinfo: "skip" },
       ...shown.map((row, i) => {
         const curve = read(row);
         return { type: "scatter", mode: "lines+markers", name: escaped(study.label(row)), x: curve.map(([epoch]) => epoch), y: curve.map(([, percent]) => percent),

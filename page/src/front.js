@@ -3,7 +3,7 @@
 import { describe } from "./describe.js";
 import { byId, element, tooltip } from "./dom.js";
 import { colour, escaped, isNarrow, isPrinting, layout, placed, show } from "./plot.js";
-import { formatMetric, isKnown, kindOf } from "./words.js";
+import { formatCount, formatMetric, isKnown, kindOf, significant } from "./words.js";
 
 const REACH = 14; // pixels between pointer and mark
 const SPARE = 0.06; // of the axis, beyond the outermost trained candidate
@@ -11,6 +11,13 @@ const BEYOND = 0.35; // of the axis, given to candidates that were not trained
 
 // Accuracies and the ends of their intervals are shown in percent.
 const scaled = (name, value) => !isKnown(value) ? null : name.startsWith("accuracy") ? 100 * value : value;
+
+// 1, 2 and 5 of each power of ten: Plotly's own leave out which power it is.
+function logarithmicTicks(name, [low, high]) {
+  const powers = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => Math.floor(low) + i);
+  const tickvals = powers.flatMap(power => [1, 2, 5].map(digit => Number(`${digit}e${power}`)));
+  return { tickmode: "array", tickvals, ticktext: tickvals.map(number => kindOf(name) === "latency_ms" ? significant(number) : formatCount(number)) };
+}
 
 // ``id`` is the plot's element, in a frame with a canvas; ``pick`` is called with the row that was clicked on.
 export function frontPlot(id, study, pick) {
@@ -111,14 +118,14 @@ export function frontPlot(id, study, pick) {
         mode: "lines+markers", line: { shape: metric.x.cost ? "hv" : "vh", width: 2, color: tones.front }, ...bothBars(found.line, tones.front, study.isPreset) }),
       trace("published on ImageNet", [], { size: 8, symbol: "diamond-open", color: tones.published, line: { width: 1.2 } }, {
         x: others.map(one => scaled(x, one[x])), y: others.map(one => scaled(y, one[y])), visible: others.length > 0, mode: "markers+text",
-        texttemplate: others.map((one, i) => sides[`published ${i}`] ? escaped(one.name) : ""),
+        text: others.map((one, i) => sides[`published ${i}`] ? escaped(one.name) : ""),
         textposition: others.map((one, i) => sides[`published ${i}`] || "top left"), textfont: { color: tones.published, size: 11 } }),
       trace("preset", found.presets, { size: 13, symbol: "diamond", color: tones.preset, line: { width: 1.5, color: tones.page }, opacity: opacity(found.presets) },
         bothBars(found.presets, tones.preset)),
       trace(mark, marked, { size: 19, symbol: "circle-open", color: tones.text, line: { width: 1.5 } }),
       trace("pinned", named.filter(row => pinned.includes(row)), { size: 17, symbol: "circle-open", color: tones.text, line: { width: 2 } }),
       { ...trace("names", named, { size: 15, opacity: 0 }), showlegend: false, mode: "markers+text",
-        texttemplate: named.map(row => sides[row] ? `&nbsp;${escaped(study.label(row))}&nbsp;` : ""),
+        text: named.map(row => sides[row] ? `&nbsp;${escaped(study.label(row))}&nbsp;` : ""),
         textposition: named.map(row => sides[row] || "top left"),
         textfont: { color: named.map(row => pinned.includes(row) ? tones.text : tones.preset), size: 13 } },
     ];
@@ -128,8 +135,8 @@ export function frontPlot(id, study, pick) {
     for (const [axis, name, other] of [[view.xaxis, x, y], [view.yaxis, y, x]]) {
       axis.type = log && study.metrics.get(name).cost ? "log" : "linear";
       if (["params", "macs"].includes(kindOf(name))) axis.tickformat = "~s";
-      if (axis.type === "log") axis.dtick = "D2";
       axis.range = range(name, other, others, axis.type === "log");
+      if (axis.type === "log" && axis.range) Object.assign(axis, logarithmicTicks(name, axis.range));
     }
     view.shapes = lines({ x, y, limits, tones });
     const put = () => show(id, traces(), view, { modeBarButtons: [["zoom2d", "pan2d", "resetScale2d"]] });

@@ -20,6 +20,7 @@ export function parallelPlot(id, study, { axes, hidden }, { pick, brush }) {
   let state = null;
   let drawn = [];
 
+  const size = () => isPrinting() ? 9 : 12;
   const width = () => Math.max(isPrinting() ? 680 : frame.clientWidth, 2 * SIDE + (axes.length - 1) * (isPrinting() ? 50 : LEAST_GAP));
   const left = i => SIDE + i * (width() - 2 * SIDE) / Math.max(1, axes.length - 1);
   const top = (axis, at) => TOP + (1 - (at - axis.low) / (axis.high - axis.low)) * (HEIGHT - TOP - BOTTOM);
@@ -114,7 +115,7 @@ export function parallelPlot(id, study, { axes, hidden }, { pick, brush }) {
   }
 
   function scales(pen) {
-    pen.font = "12px system-ui, sans-serif";
+    pen.font = `${size()}px system-ui, sans-serif`;
     axes.forEach((axis, i) => {
       pen.strokeStyle = colour("quiet");
       pen.lineWidth = 1;
@@ -124,15 +125,15 @@ export function parallelPlot(id, study, { axes, hidden }, { pick, brush }) {
       pen.stroke();
       const gap = (HEIGHT - TOP - BOTTOM) / axis.ticks.length;
       const every = Math.ceil(16 / gap); // so that labels do not touch
-      axis.ticks.forEach(({ at: where, text }, k) => { if (k % every === 0) label(pen, clipped(pen, text, 60), left(i) + 6, top(axis, where), "left", "middle", colour("text")); });
-      const words = wrapped(pen, axis.label, Math.max(72, left(1) - left(0) - 8));
-      words.forEach((text, k) => label(pen, text, left(i), TOP - 12 - 15 * (words.length - 1 - k), "center", "alphabetic", colour("text"), 600));
+      axis.ticks.forEach(({ at: where, text }, k) => { if (k % every === 0) label(pen, clipped(pen, text, 5 * size()), left(i) + 6, top(axis, where), "left", "middle", colour("text")); });
+      const words = wrapped(pen, axis.label, left(1) - left(0) - 6);
+      words.forEach((text, k) => label(pen, text, left(i), TOP - 12 - 1.25 * size() * (words.length - 1 - k), "center", "alphabetic", colour("text"), 600));
     });
   }
 
   // On a halo of the page's colour, over the lines.
   function label(pen, text, x, y, align, base, tone, weight = 400) {
-    pen.font = `${weight} 12px system-ui, sans-serif`;
+    pen.font = `${weight} ${size()}px system-ui, sans-serif`;
     pen.textAlign = align;
     pen.textBaseline = base;
     pen.strokeStyle = colour("page");
@@ -151,7 +152,7 @@ export function parallelPlot(id, study, { axes, hidden }, { pick, brush }) {
   }
 
   function wrapped(pen, text, room) {
-    pen.font = "600 12px system-ui, sans-serif";
+    pen.font = `600 ${size()}px system-ui, sans-serif`;
     const lines = [];
     for (const word of text.split(/(?<=[ .])/)) {
       const longer = (lines.at(-1) ?? "") + word;

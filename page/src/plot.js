@@ -34,9 +34,10 @@ export function layout(x, y) {
 }
 
 // A side for each label where it covers neither a mark, nor an upright bar, nor another label; "" where there is none.
-// Points without a label have the width 0. A name that must be there may cross bars where all sides are taken.
+// Points without a label have the width 0. A name that must be there may cross bars, and then marks, where all sides are taken.
 export function placed(points, box, { must = false } = {}) {
   const taken = points.map(({ x, y }) => [x - 7, y - 7, x + 7, y + 7]);
+  const labels = [];
   const bars = points.map(({ x, low, high }) => [x - 2, high, x + 2, low]);
   const free = ([l, t, r, b], others) => l >= box[0] && r <= box[2] && t >= box[1] && b <= box[3]
     && !others.some(([l2, t2, r2, b2]) => l < r2 && l2 < r && t < b2 && t2 < b);
@@ -45,10 +46,11 @@ export function placed(points, box, { must = false } = {}) {
     const sides = { "middle right": [x + 8, y - 8], "top right": [x + 4, y - 23], "bottom right": [x + 4, y + 7],
       "middle left": [x - 8 - width, y - 8], "top left": [x - 4 - width, y - 23], "bottom left": [x - 4 - width, y + 7] };
     const rectangle = ([left, top]) => [left, top, left + width, top + 16];
-    for (const others of must ? [[...taken, ...bars], taken] : [[...taken, ...bars]]) {
+    for (const others of must ? [[...taken, ...bars], taken, labels] : [[...taken, ...bars]]) {
       const side = Object.keys(sides).find(name => free(rectangle(sides[name]), others));
       if (side) {
         taken.push(rectangle(sides[side]));
+        labels.push(rectangle(sides[side]));
         return side;
       }
     }

@@ -80,6 +80,7 @@ export function searchPage(document_) {
     byId("left").textContent = limited
       ? `${derived.within.length} of ${plural(study.trained.length, "trained candidate")} keep the limits (${limitWords(study, state.limits).join(", ")}); ${count === 1 ? "1 is" : `${count} are`} on the front.`
       : `No limit is set: move a slider, and front, knee and headline follow. ${plural(count, "candidate")} on the front of all objectives.`;
+    byId("left").classList.toggle("limited", limited);
     byId("reset").hidden = !limited;
   }
 
@@ -98,6 +99,8 @@ export function searchPage(document_) {
     byId("log").checked = state.log;
     byId("published").checked = state.published;
     byId("imagenet").hidden = !state.published;
+    if (byId("find").value !== state.find) byId("find").value = state.find;
+    byId("only").value = state.only;
   }
   function drawLater() {
     cards?.draw(derived);
@@ -137,6 +140,8 @@ export function searchPage(document_) {
     const name = study.study.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|-+$/g, "") || "study";
     byId("csv").addEventListener("click", () => download(`${name}.csv`, csvOf(study.columns, study.rows), "text/csv"));
     byId("json").addEventListener("click", () => download(`${name}.json`, jsonOf(study.columns, study.rows), "application/json"));
+    byId("find").addEventListener("input", () => change({ find: byId("find").value }));
+    byId("only").addEventListener("change", () => change({ only: byId("only").value }));
     byId("reset").addEventListener("click", () => change({ limits: {} }));
     byId("unbrush")?.addEventListener("click", () => change({ brush: {} }));
     byId("front-controls").hidden = !plot;

@@ -124,11 +124,6 @@ export function candidateTable(study, { order, pick, change }) {
   }
 
   function controls(state) {
-    const find = byId("find");
-    find.value = state().find;
-    find.addEventListener("input", () => change({ find: find.value }));
-    byId("only").value = state().only;
-    byId("only").addEventListener("change", () => change({ only: byId("only").value }));
     const details = byId("columns");
     details.addEventListener("toggle", () => { if (details.open) byId("choices").replaceChildren(...chooser(state)); });
     document.addEventListener("click", event => { if (!details.contains(event.target)) details.open = false; });
@@ -137,7 +132,7 @@ export function candidateTable(study, { order, pick, change }) {
 
   // On paper stands what can be read there: the front, then what was chosen.
   function print() {
-    const columns = chosenColumns(derived.state).filter(name => name !== "commands").map(name => byName.get(name)).slice(0, 12);
+    const columns = chosenColumns(derived.state).filter(name => name !== "commands").map(name => byName.get(name)).slice(0, 10);
     const keep = keeps(derived);
     const rows = startOrder(study, derived.highlighted).filter(keep);
     byId("printed").replaceChildren(
