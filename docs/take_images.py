@@ -37,7 +37,9 @@ def main() -> None:
                 if medium == "print":
                     page.emulate_media(media="print", color_scheme="light")
                     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-                page.wait_for_timeout(2500)
+                # What lies below the window is drawn when it comes into sight.
+                page.set_viewport_size({"width": width, "height": page.evaluate("document.body.scrollHeight") + 6000})
+                page.wait_for_timeout(4000)
                 end = page.get_by_role("heading", name="Provenance").bounding_box()["y"]
                 clip = {"x": 0, "y": 0, "width": width, "height": end}
                 page.screenshot(full_page=True, clip=clip, path=_IMAGES / f"{name}-{view}.png")

@@ -18,8 +18,12 @@ QUICK = ("--image-size", 32, "--precision", "20%", "--cap", "1s")
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """A folder to work in, with one cache for all of these tests."""
-    return tmp_path_factory.mktemp("work")
+    """A folder to work in, with one cache for all of these tests and a network of one's own, exported and as YAML."""
+    folder = tmp_path_factory.mktemp("work")
+    arch = with_values(PRESETS["mobilevit_xxs"], {"image_size": 32})
+    export(RUNTIMES["onnxruntime"], arch, folder / "mine.onnx", classes=10)
+    (folder / "mine.yaml").write_text(yaml.safe_dump(to_dict(arch)))
+    return folder
 
 
 def run(work, *arguments):
@@ -67,9 +71,6 @@ def test_the_document_says_what_was_measured_and_how(work):
 
 
 def test_a_file_is_measured_on_the_runtime_that_it_is_for(work):
-    arch = with_values(PRESETS["mobilevit_xxs"], {"image_size": 32})
-    export(RUNTIMES["onnxruntime"], arch, work / "mine.onnx", classes=10)
-    (work / "mine.yaml").write_text(yaml.safe_dump(to_dict(arch)))
     code, out, err = run(work, "latency", "mine.onnx", "mine.yaml", "--json", *QUICK[2:])
     assert code == 0, err
     names = [(one["model"], one["runtime"]) for one in json.loads(out)["measurements"]]

@@ -35,7 +35,7 @@ def test_every_command_is_in_the_readme():
 
 def test_the_two_commands_that_ci_runs_are_there():
     assert "\npip install . && mvit-nas search --budget 6M\n" in README
-    assert "\npip install '.[test]' && pytest\n" in README
+    assert "\npip install '.[test]' && pytest -n auto --dist worksteal\n" in README
 
 
 def test_the_python_example_runs(capsys):

@@ -116,7 +116,7 @@ export function architectureCards(study, { pick }) {
     const table = (heading, entries) => element("table.differs", {},
       element("caption", {}, heading),
       element("thead", {}, element("tr", {}, ["", first, second].map(text => element("th", { scope: "col" }, text)))),
-      element("tbody", {}, entries.map(([name, a, b]) => element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, words(a)), element("td", {}, words(b))))));
+      element("tbody", {}, entries.map(([name, a, b]) => element("tr", {}, element("th", { scope: "row" }, breakable(name)), element("td", {}, words(a)), element("td", {}, words(b))))));
     const nothing = rows.length === 0 && changes.length === 0;
     return [
       element("h3", {}, "What differs"),
@@ -129,3 +129,6 @@ export function architectureCards(study, { pick }) {
 
   return { draw };
 }
+
+// A path may be broken before its dots, where a column is narrow.
+const breakable = path => path.split(".").flatMap((part, i) => i ? [element("wbr"), `.${part}`] : [part]);

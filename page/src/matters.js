@@ -29,7 +29,9 @@ export function whatMatters(study) {
     const whole = share => fixed(100 * share, 0).replace(/^-0$/, "0");
     const percent = ({ value, low, high }) => `${whole(Math.max(0, value))} % (${whole(low)} to ${whole(high)})`;
     byId("shares").replaceChildren(...[
-      element("p", {}, `From ${plural(explained.networks, "network")}, the factors together explain ${percent(explained.share)} of the differences.`),
+      element("p", {}, explained.share.low > 0
+        ? `From ${plural(explained.networks, "network")}, the factors together explain ${percent(explained.share)} of the differences.`
+        : `${plural(explained.networks, "network")} do not tell yet what matters: what some of them teach explains ${percent(explained.share)} of the differences among the others. What follows is a guess.`),
       element("table.shares", {},
         element("thead", {}, element("tr", {}, ["Factor", "Share explained", "with its 95 % interval"].map(text => element("th", { scope: "col" }, text)))),
         element("tbody", {}, known.slice(0, SHOWN).map(({ name, share }) => element("tr", {},
