@@ -114,7 +114,7 @@ def test_costs_can_be_shown_on_a_logarithmic_axis(opened):
 def test_the_headline_of_the_page_is_the_headline_of_python(opened):
     table = example_table()
     page = opened(table, environment())
-    text = page.locator("#headline").text_content()
+    text = page.locator("#headline").text_content().replace("\N{NO-BREAK SPACE}", " ")
     for finding in findings(table, environment()):
         for words in (finding.title, finding.subject, *finding.facts, *finding.comparisons):
             assert words in text

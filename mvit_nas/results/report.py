@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -151,6 +152,7 @@ def _fill(name: str, data: Mapping[str, Any]) -> str:
         loader=jinja2.PackageLoader("mvit_nas.results"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_unbroken,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -161,6 +163,11 @@ def _fill(name: str, data: Mapping[str, Any]) -> str:
         scripts=[Markup(_static(file)) for file in libraries],
         tabulator_style=Markup(_static("tabulator.min.css")),
     )
+
+
+def _unbroken(value: Any) -> Any:
+    """``value``, where it is text with no line broken between a number and its unit."""
+    return re.sub(r"(\d) (?=%|ms\b)", "\\1\N{NO-BREAK SPACE}", value) if type(value) is str else value
 
 
 def _packed(document: Mapping[str, Any]) -> str:

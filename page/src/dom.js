@@ -23,9 +23,13 @@ function fill(made, attributes, children) {
     else if (value === true) made.setAttribute(name, "");
     else if (value !== false && value !== undefined && value !== null) made.setAttribute(name, value);
   }
-  made.append(...children.flat().filter(child => child !== null && child !== undefined && child !== false));
+  made.append(...children.flat().filter(child => child !== null && child !== undefined && child !== false)
+    .map(child => typeof child === "string" ? unbroken(child) : child));
   return made;
 }
+
+// A number and its unit stay on one line, as in report.py.
+export const unbroken = text => text.replace(/(\d) (?=%|ms\b)/g, "$1\u00a0");
 
 export function download(name, text, type) {
   const url = URL.createObjectURL(new Blob([text], { type }));
