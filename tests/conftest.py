@@ -55,6 +55,21 @@ def refused(monkeypatch, capsys):
     return run
 
 
+@pytest.fixture
+def answered(monkeypatch, capsys):
+    """Run a command that shall succeed, in this process. What it printed on stdout."""
+
+    def run(*arguments, cwd):
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["mvit-nas", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    return run
+
+
 @pytest.fixture(scope="module")
 def browser():
     names = ("chromium", "chromium-browser", "google-chrome")

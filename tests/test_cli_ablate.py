@@ -11,6 +11,8 @@ from test_cli import COMMAND, mvit_nas, photos
 
 from mvit_nas.arch.config import to_dict, with_values
 from mvit_nas.arch.presets import PRESETS
+from mvit_nas.jobs import ablate as job
+from mvit_nas.jobs.setup import StepCost
 from mvit_nas.results.table import read_table
 
 TINY = with_values(
@@ -75,19 +77,19 @@ def test_an_ablation_prints_verdicts_and_writes_a_report_and_resuming_trains_not
 
 
 def test_killed_and_resumed_no_finished_run_is_trained_again(work):
-    command = [*COMMAND, *arguments(*VALUES), "--seeds", "3"]
+    command = [*COMMAND, *arguments(*VALUES), "--seeds", "2"]
     process = subprocess.Popen(command, cwd=work, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
-        if re.match(r"\s*4/9", line):
+        if re.match(r"\s*3/6", line):
             break
     process.kill()
     process.wait()
     process.stderr.close()
     before = read_table(work / "reports/a/results.csv")
-    assert len(before) >= 4
-    _, err = ablate(work, *VALUES, "--seeds", 3, "--resume")
+    assert len(before) >= 3
+    _, err = ablate(work, *VALUES, "--seeds", 2, "--resume")
     after = read_table(work / "reports/a/results.csv")
-    assert len(after) == 9
+    assert len(after) == 6
     assert after["cached"][: len(before)].all()
     assert not after["cached"][len(before) + 1 :].any()
     for column in ("seed", "param.patch_size", "accuracy", "seconds"):
@@ -110,16 +112,16 @@ def test_a_dry_run_tells_the_runs_and_writes_nothing(work):
     assert not (work / "reports").exists()
 
 
-def test_values_end_at_the_next_flag_wherever_they_stand(work):
+def test_values_end_at_the_next_flag_wherever_they_stand(work, answered, monkeypatch):
+    monkeypatch.setattr(job, "try_step", lambda evaluator, arch: StepCost(step_seconds=0.1, peak_gib=0.1))
     for line in (
         ("patch_size", "--values", "1", "4,2,1", "--dry-run", "--json"),
         ("--dry-run", "--json", "patch_size", "--values", "1", "4,2,1"),
     ):
-        document = json.loads(ablate(work, *line)[0])
+        document = json.loads(answered(*arguments(*line), cwd=work))
         assert [variant["value"] for variant in document["variants"]] == ["2", "1", "4,2,1"]
-    document = json.loads(
-        ablate(work, "depth", "heads", "--values", "2", "--values", "1", "2", "--dry-run", "--json")[0]
-    )
+    more = ("depth", "heads", "--values", "2", "--values", "1", "2", "--dry-run", "--json")
+    document = json.loads(answered(*arguments(*more), cwd=work))
     assert document["runs"] == 6 * 5
 
 
