@@ -260,7 +260,7 @@ def _search(
         mean_seconds = sum(row["seconds"] for row in rows) / sum(map(trainings, rows))
         say(
             f"settled: the hypervolume grew by less than {100 * SETTLED_GROWTH:g} % over the last "
-            f"{100 * SETTLED_SHARE:.0f} % of the trainings; {left:.1f} of {experiment.trials} trainings are saved, "
+            f"{100 * SETTLED_SHARE:.0f} % of the trainings; {left:.3g} of {experiment.trials} trainings are saved, "
             f"about {format_seconds(left * mean_seconds)}"
         )
         return True

@@ -46,7 +46,7 @@ def page_data(comparison: Comparison, conditions: Mapping[str, Any]) -> dict[str
         "rows": [_row(method, index) for method in comparison.methods for index in range(len(method.studies))],
         "provenance": [
             *provenance(_shared(comparison, conditions)),
-            *((study.name, provenance(_conditions(study))[0][1]) for study in comparison.studies),
+            *((f"study {study.name}", provenance(_conditions(study))[0][1]) for study in comparison.studies),
         ],
         "document": finite(
             {

@@ -9,6 +9,10 @@ import { formatCell, fixed, intervalWords, isKnown, kindOf } from "./words.js";
 const SHOWN_FACTORS = 8;
 const LISTED = 60; // columns to choose from at once; more are found by their name
 const PRINTED = 40;
+// Pixels with their lines, so that no row is cut where the table ends.
+const HEAD = 36;
+const ROW = 45;
+const SHOWN_ROWS = 12;
 
 export function candidateTable(study, { order, pick, change }) {
   const definitions = columnDefinitions(study);
@@ -20,8 +24,8 @@ export function candidateTable(study, { order, pick, change }) {
   let shownFilter = null;
 
   const table = new Tabulator("#candidates", {
-    data: startOrder(study).map(row => ({ row })), index: "row", height: Math.min(560, 60 + 45 * Math.max(3, study.size)),
-    columns: [], layout: "fitDataFill", nestedFieldSeparator: false, headerSortElement: "", movableColumns: false, rowHeight: 44,
+    data: startOrder(study).map(row => ({ row })), index: "row", height: HEAD + ROW * Math.min(SHOWN_ROWS, Math.max(3, study.size)),
+    columns: [], layout: "fitDataFill", nestedFieldSeparator: false, headerSortElement: "", movableColumns: false, rowHeight: ROW - 1,
     placeholder: "No candidate is left: loosen the limits, the ranges or the search.", columnDefaults: { headerHozAlign: "left", resizable: false },
     rowFormatter: row => {
       const each = row.getData().row;
