@@ -7,6 +7,7 @@ import random
 from test_report import PRESETS as PRESET_ROWS
 from test_report import environment
 
+from mvit_nas.arch.blocks import peak_memory
 from mvit_nas.arch.config import arch_id, to_dict
 from mvit_nas.arch.count import count
 from mvit_nas.arch.presets import PRESETS
@@ -65,6 +66,7 @@ def _evaluate(arch, labels, seen, trained, luck):
     cost, identity = count(arch, classes=CLASSES), arch_id(arch)
     row = {"arch_id": identity, "arch": json.dumps(to_dict(arch), sort_keys=True)}
     row |= {"params": cost.params, "macs": cost.macs, "seconds": 0.01, "reason": ""}
+    row |= {"size_mib": 4 * cost.params / 2**20, "peak_memory_mib": peak_memory(arch, classes=CLASSES) / 2**20}
     if cost.params > MOST_PARAMS:
         reason = f"{cost.params / 1e6:.3g}M parameters is not at most 3M parameters"
         return row | {"state": "over_budget", "reason": reason}

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from mvit_nas.arch.blocks import peak_memory
 from mvit_nas.arch.config import with_values
 from mvit_nas.arch.count import StaticCost, count
 from mvit_nas.arch.presets import PRESETS
@@ -29,6 +30,18 @@ def test_presets_cost_what_was_published(name):
     cost = by_fvcore(PRESETS[name])
     assert cost.params == PARAMS[name]
     assert round(cost.macs / 1e9, 4) == GIGA_MACS[name]
+
+
+def test_memory_peaks_where_attention_writes_its_scores_or_a_block_expands():
+    # XXS, stage 3 at 256 px: 32 x 32 tokens of 64 numbers, 4 heads, patches of 2 x 2.
+    stream, scores, map_before = 64 * 32**2, 4 * 32**2 * 32**2 // 4, 48 * 32**2
+    softmax = 2 * scores + 3 * stream + stream + map_before
+    assert peak_memory(PRESETS["mobilevit_xxs"]) == 4 * softmax
+    # XS, the first block of stage 2: 32 channels become 128 at 128 x 128.
+    assert peak_memory(PRESETS["mobilevit_xs"]) == 4 * (32 + 128) * 128**2
+    # At 64 px attention is small. The block of stage 1 keeps its 16 channels for the sum while 32 are convolved.
+    small = with_values(PRESETS["mobilevit_xxs"], {"image_size": 64})
+    assert peak_memory(small) == 4 * (16 + 32 + 32) * 32**2
 
 
 @pytest.mark.parametrize(("patch_size", "mega_macs"), [(1, 1404.0), (2, 1052.2), (4, 964.2), (8, 942.2)])

@@ -279,13 +279,11 @@ class _Ablation:
     def _cost(self, variant: Variant) -> Row:
         identity = arch_id(variant.arch)
         self._evaluator.check_static_cost(variant.arch)
-        cost = self._evaluator.static_cost(variant.arch)
         self._say(f"measuring the latency of {value_words(variant.labels, variant.matched)}")
         row = {
             "arch_id": identity,
             "arch": json.dumps(to_dict(variant.arch), sort_keys=True),
-            "params": cost.params,
-            "macs": cost.macs,
+            **self._evaluator.static_columns(variant.arch),
         }
         try:
             latency = self._evaluator.latency(variant.arch)

@@ -37,6 +37,8 @@ MOST_DRAWN = 1000
 # Whole numbers beyond this are sent as text: the page's are floats of 64 bits.
 _LARGEST = 2**53
 _TITLES = {"accuracy": "Accuracy", "params": "Parameters", "macs": "MACs", "latency_ms": "Latency"}
+# Axes to choose, beside what networks are searched and limited by.
+_ASIDE = {"size_mib": "Size", "peak_memory_mib": "Peak memory"}
 _ENDS = {"accuracy": ("accuracy_low", "accuracy_high"), "latency_ms": ("latency_low_ms", "latency_high_ms")}
 
 
@@ -165,8 +167,22 @@ def _metrics(table: pd.DataFrame, environment: Mapping[str, Any]) -> Iterator[di
                 "short": "",
                 "maximise": maximise,
                 "cost": name in COSTS,
+                "aside": False,
                 "low": low,
                 "high": high,
+            }
+    for name, title in _ASIDE.items():
+        if table[name].notna().any():
+            yield {
+                "name": name,
+                "label": axis_label(name, environment),
+                "title": title,
+                "short": "",
+                "maximise": False,
+                "cost": True,
+                "aside": True,
+                "low": None,
+                "high": None,
             }
     for runtime in measured_runtimes(table):
         conditions = environment["front_latency"][runtime]
@@ -177,6 +193,7 @@ def _metrics(table: pd.DataFrame, environment: Mapping[str, Any]) -> Iterator[di
             "short": short_name(conditions),
             "maximise": False,
             "cost": True,
+            "aside": False,
             "low": f"latency_low_ms.{runtime}",
             "high": f"latency_high_ms.{runtime}",
         }

@@ -55,6 +55,8 @@ def axis_label(name: str, environment: Mapping[str, Any]) -> str:
         "params": "Parameters",
         "macs": "MACs (fvcore FLOPs)",
         "latency_ms": f"Latency (ms{conditions})",
+        "size_mib": "Size of the weights (MiB, float32)",
+        "peak_memory_mib": "Peak memory of the activations (MiB, float32, counted)",
     }
     return labels[name]
 

@@ -25,6 +25,8 @@ COLUMNS: dict[str, str] = {
     "accuracy_high": "Float64",
     "params": "Int64",
     "macs": "Int64",
+    "size_mib": "Float64",  # of the weights in float32
+    "peak_memory_mib": "Float64",  # of the activations, by arch.blocks.peak_memory
     "latency_ms": "Float64",  # median, with the 95 % interval of the median
     "latency_low_ms": "Float64",
     "latency_high_ms": "Float64",
@@ -43,7 +45,16 @@ COLUMNS: dict[str, str] = {
     "arch": "string",  # JSON
 }
 # Not in tables of earlier versions.
-_LATER = {"proposed_by", "epochs", "trainings", "training_seconds", "inherited_from", "rungs"}
+_LATER = {
+    "size_mib",
+    "peak_memory_mib",
+    "proposed_by",
+    "epochs",
+    "trainings",
+    "training_seconds",
+    "inherited_from",
+    "rungs",
+}
 # And for each further runtime R on which the front was measured, "latency_ms.R" and so on; the note says why not.
 FURTHER: dict[str, str] = {
     "latency_ms": "Float64",

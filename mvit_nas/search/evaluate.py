@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from mvit_nas.arch.blocks import peak_memory
 from mvit_nas.arch.config import ArchConfig, arch_id
 from mvit_nas.arch.count import StaticCost, count
 from mvit_nas.cost.latency import Latency
@@ -63,6 +64,16 @@ class Evaluator:
     def static_cost(self, arch: ArchConfig) -> StaticCost:
         """Parameters and multiply-adds in closed form."""
         return count(arch, classes=self.classes)
+
+    def static_columns(self, arch: ArchConfig) -> dict[str, float]:
+        """The columns of a study's table that say what ``arch`` costs without being run."""
+        cost = self.static_cost(arch)
+        return {
+            "params": cost.params,
+            "macs": cost.macs,
+            "size_mib": 4 * cost.params / 2**20,
+            "peak_memory_mib": peak_memory(arch, classes=self.classes) / 2**20,
+        }
 
     def check_static_cost(self, arch: ArchConfig) -> None:
         """Raise CostError unless fvcore counts on the built model what the closed form says."""

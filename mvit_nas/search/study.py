@@ -410,7 +410,7 @@ class Search:
         identity = arch_id(arch)
         row.update(arch_id=identity, arch=json.dumps(to_dict(arch), sort_keys=True))
         cost = self._evaluator.static_cost(arch)
-        row.update(params=cost.params, macs=cost.macs)
+        row.update(self._evaluator.static_columns(arch))
         broken = self._constrain(trial, {"params": cost.params, "macs": cost.macs})
         if broken:
             return finish("over_budget", broken)

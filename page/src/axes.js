@@ -16,7 +16,7 @@ export function parallelAxes(study, order = study.factors) {
     return [numeric && values.length > MOST_CATEGORIES ? scale(name, factorName(name), column, values, String)
       : categories(name, factorName(name), column, values)];
   });
-  const metrics = [...study.metrics.values()].filter(metric => !metric.name.includes(".")).flatMap(metric => {
+  const metrics = [...study.metrics.values()].filter(metric => !metric.aside && !metric.name.includes(".")).flatMap(metric => {
     const column = study.column(metric.name);
     const values = study.trained.map(row => column[row]).filter(isKnown).sort((a, b) => a - b);
     return values.length ? [scale(metric.name, metric.title, column, values, value => formatCell(metric.name, value))] : [];

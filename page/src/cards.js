@@ -27,7 +27,7 @@ export function architectureCards(study, { pick }) {
       element("h3.subject", {}, study.label(row)),
       element("ul.facts", {}, metrics.map(({ name, low, high, short }) => {
         const interval = low ? intervalWords(name, study.column(low)[row], study.column(high)[row]) : "";
-        const noun = kindOf(name) === "latency_ms" ? ` latency${short ? ` by ${short}` : ""}` : kindOf(name) === "accuracy" ? " accuracy" : "";
+        const noun = { accuracy: " accuracy", latency_ms: ` latency${short ? ` by ${short}` : ""}`, size_mib: " of weights", peak_memory_mib: " of activations" }[kindOf(name)] ?? "";
         return element("li", {}, element("strong", {}, formatMetric(name, study.column(name)[row])), noun, interval ? element("small", {}, interval) : null);
       })),
       ...(parts ? [picture(parts, study.imageSizes[row], study.label(row)), costTable(parts)]

@@ -9,7 +9,7 @@ export function describe(study, row) {
   const lines = [`${study.label(row)}${trial === null ? "" : `, trial ${trial}`}, ${study.states[study.column("state")[row]]}`];
   for (const [name, metric] of study.metrics) {
     const value = study.column(name)[row];
-    if (!isKnown(value)) continue;
+    if (!isKnown(value) || metric.aside) continue;
     const noun = { accuracy: ` ${study.accuracy}`, latency_ms: ` latency${metric.short ? ` by ${metric.short}` : ""}` }[kindOf(name)] ?? "";
     lines.push(formatMetric(name, value) + noun);
     const interval = metric.low ? intervalWords(name, study.column(metric.low)[row], study.column(metric.high)[row]) : "";

@@ -16,7 +16,7 @@ const scaled = (name, value) => !isKnown(value) ? null : name.startsWith("accura
 function logarithmicTicks(name, [low, high]) {
   const powers = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => Math.floor(low) + i);
   const tickvals = powers.flatMap(power => [1, 2, 5].map(digit => Number(`${digit}e${power}`)));
-  return { tickmode: "array", tickvals, ticktext: tickvals.map(number => kindOf(name) === "latency_ms" ? significant(number) : formatCount(number)) };
+  return { tickmode: "array", tickvals, ticktext: tickvals.map(number => ["params", "macs"].includes(kindOf(name)) ? formatCount(number) : significant(number)) };
 }
 
 // ``id`` is the plot's element, in a frame with a canvas; ``pick`` is called with the row that was clicked on.

@@ -17,7 +17,7 @@ const SHOWN_ROWS = 12;
 export function candidateTable(study, { order, pick, change }) {
   const definitions = columnDefinitions(study);
   const byName = new Map(definitions.map(definition => [definition.name, definition]));
-  const usual = ["candidate", "front", ...study.metrics.keys(), ...order.slice(0, SHOWN_FACTORS), "state", "seconds", "trial", "commands"].filter(name => byName.has(name));
+  const usual = ["candidate", "front", ...[...study.metrics.values()].filter(({ aside }) => !aside).map(({ name }) => name), ...order.slice(0, SHOWN_FACTORS), "state", "seconds", "trial", "commands"].filter(name => byName.has(name));
   let derived = null;
   let built = false;
   let shownColumns = "";
@@ -162,7 +162,7 @@ function columnDefinitions(study) {
   const plain = text => text === "" || text === null || text === undefined ? element("span.missing", {}, "–") : document.createTextNode(text);
   const withDetail = (text, detail) => element("div.cell", {}, text, detail ? element("small", { title: detail }, detail) : null);
   const metric = ({ name, label, title, low, high }) => ({
-    name, title: title + ({ accuracy: " (%)", latency_ms: " (ms)" }[kindOf(name)] ?? ""), hint: label, numeric: true,
+    name, title: title + ({ accuracy: " (%)", latency_ms: " (ms)", size_mib: " (MiB)", peak_memory_mib: " (MiB)" }[kindOf(name)] ?? ""), hint: label, numeric: true,
     cell: row => isKnown(value(name, row)) ? withDetail(formatCell(name, value(name, row)), low ? intervalWords(name, value(low, row), value(high, row)) : "") : plain(null),
     compare: row => value(name, row), text: row => isKnown(value(name, row)) ? formatCell(name, value(name, row)) : "",
   });

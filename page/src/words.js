@@ -39,13 +39,14 @@ export function formatMetric(metric, value) {
   const kind = kindOf(metric);
   if (kind === "latency_ms") return `${significant(value)} ms`;
   if (kind === "accuracy") return `${fixed(100 * value, 1)} %`;
+  if (kind.endsWith("_mib")) return `${significant(value)} MiB`;
   return `${formatCount(value)} ${kind === "params" ? "parameters" : "MACs"}`;
 }
 
 // A number for a cell or an axis, whose heading has the unit.
 export function formatCell(metric, value) {
   const kind = kindOf(metric);
-  if (kind === "latency_ms") return significant(value, { zeros: true });
+  if (kind === "latency_ms" || kind.endsWith("_mib")) return significant(value, { zeros: true });
   return kind === "accuracy" ? fixed(100 * value, 1) : formatCount(value);
 }
 
