@@ -274,6 +274,7 @@ def test_a_map_that_patches_do_not_tile_trains_too():
         {"label_smoothing": 0.0},
         {"weight_decay": 0.5},
         {"min_crop": 0.9},
+        {"clip_norm": 0.1},
         {"augmentation": "crop"},
         {"augmentation": "none"},
     ],

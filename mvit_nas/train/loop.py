@@ -186,6 +186,8 @@ def fit_by_rungs(
             loss = F.cross_entropy(logits.float(), labels, label_smoothing=schedule.label_smoothing)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            if schedule.clip_norm:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
             optimizer.step()
             average.update()
             total += loss.detach()

@@ -19,7 +19,7 @@ class Schedule:
     steps) from ``warmup_learning_rate``; the cosine ends at ``final_learning_rate``. ``augmentation`` is what an image
     goes through before it is seen, ``min_crop`` the smallest crop as a share of the image's area. ``ema`` is the
     weight of the newest parameters and batch norm statistics in their exponential moving average, which is then what
-    is scored; 0 turns it off.
+    is scored; 0 turns it off. ``clip_norm`` is the largest norm that all gradients together may have; 0 is no limit.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Schedule:
     augmentation: Augmentation = "crop+flip"
     min_crop: float
     ema: float
+    clip_norm: float = 0.0
 
     def steps_per_epoch(self, images: int) -> int:
         """Optimiser steps of one epoch over a training part of ``images``, full batches only."""
@@ -88,12 +89,13 @@ SCHEDULES: dict[str, Schedule] = {
         name="short",
         epochs=4,
         images_per_epoch=2000,
-        batch_size=32,
+        batch_size=16,
         resolution=0.5,
-        learning_rate=0.002,
+        learning_rate=0.001,
         warmup=0.1,
         min_crop=0.35,
         ema=0.0,
+        clip_norm=1.0,
     ),
     # The paper's recipe (arXiv 2110.02178, section 4.1), for one process: 3,000 of 375,000 iterations of warm-up.
     "paper": Schedule(
