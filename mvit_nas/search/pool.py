@@ -18,6 +18,10 @@ from mvit_nas.units import Budget
 
 Floats = NDArray[np.float64]
 
+# Sums over the blocks that tell more of the accuracy than parameters and multiply-adds do. The number of activations is
+# what NWOT (Mellor et al., arXiv 2006.04647) tells of an untrained network: experiments/schedule_fidelity.
+_TELLING = ("activation.values", "pointwise.macs")
+
 
 class SpacePool:
     """The candidates of ``space`` that meet ``budgets``.
@@ -76,8 +80,9 @@ class SpacePool:
     def _keep(self, design: Design) -> Candidate:
         self._designs[design.arch_id] = design
         encoded = [value for p in self._space.parameters for value in _encoded(p, design.labels[p.name])]
-        logs = (math.log(design.cost.params), math.log(design.cost.macs))
-        return Candidate(labels=design.labels, identity=design.arch_id, features=(*encoded, *logs))
+        sums = features(design.arch, classes=self._classes)
+        sizes = (design.cost.params, design.cost.macs, *(sums[name] for name in _TELLING))
+        return Candidate(labels=design.labels, identity=design.arch_id, features=(*encoded, *map(math.log, sizes)))
 
     def _static_cost(self, arch: ArchConfig) -> StaticCost:
         return count(arch, classes=self._classes)
