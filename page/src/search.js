@@ -129,7 +129,7 @@ export function searchPage(document_) {
 
   function controls() {
     for (const id of ["x", "y"]) {
-      for (const { name, label } of study.metrics.values()) byId(id).add(new Option(label, name));
+      for (const { name, title } of study.metrics.values()) byId(id).add(new Option(title, name));
       byId(id).addEventListener("change", () => {
         const [other, value] = [id === "x" ? "y" : "x", byId(id).value];
         change(value === state[other] ? { [id]: value, [other]: state[id] } : { [id]: value }); // the two swap
