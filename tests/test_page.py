@@ -223,6 +223,8 @@ def test_two_networks_side_by_side_say_what_differs(opened):
     assert page.locator("#cards code").first.text_content() == (
         "mvit-nas latency 'Shirts and shoes within six million:0'"
     )
+    shown = page.locator("#cards .configuration code").all_text_contents()
+    assert [json.loads(text) for text in shown] == [json.loads(arch) for arch in table["arch"][:2]]
 
 
 @pytest.mark.parametrize(("button", "name"), [("#csv", "csv"), ("#json", "json")])
@@ -416,6 +418,7 @@ def test_nothing_serious_keeps_anybody_from_reading_the_page(opened, scheme, wid
         drawn_table(), environment(), color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
     )
     look_at_all(page)
+    page.evaluate("for (const one of document.querySelectorAll('details.configuration')) one.open = true")
     page.evaluate(AXE.read_text("utf-8"))
     found = page.evaluate("async () => (await axe.run(document)).violations")
     serious = [

@@ -32,7 +32,25 @@ export function architectureCards(study, { pick }) {
       })),
       ...(parts ? [picture(parts, study.imageSizes[row], study.label(row)), costTable(parts)]
         : [element("p.note", {}, study.column("arch")[row] ? "Of so many networks, only the best are drawn; its configuration is in results.csv." : "The table does not hold its architecture.")]),
-      commandList(row));
+      commandList(row), configuration(row));
+  }
+
+  // As a YAML file, which JSON is too, it is a choice for `latency` and a base for `ablate`.
+  function configuration(row) {
+    const arch = architecture(row);
+    if (!arch) return null;
+    const text = JSON.stringify(arch, null, 1);
+    const button = element("button.small", { type: "button", "aria-label": `Copy the configuration of ${study.label(row)}` }, "Copy");
+    button.addEventListener("click", () => copy(text, button));
+    return element("details.configuration", {}, element("summary", {}, "Configuration"), element("div.code", {}, element("code", { tabindex: 0 }, text), button));
+  }
+
+  function architecture(row) {
+    try {
+      return JSON.parse(study.column("arch")[row] ?? "null");
+    } catch {
+      return null;
+    }
   }
 
   function commandList(row) {
@@ -104,13 +122,7 @@ export function architectureCards(study, { pick }) {
     const [first, second] = [one, other].map(study.label);
     const rows = one === other ? [] : study.factors.filter(name => study.column(name)[one] !== study.column(name)[other])
       .map(name => [factorName(name), study.column(name)[one], study.column(name)[other]]);
-    const configs = [one, other].map(row => {
-      try {
-        return JSON.parse(study.column("arch")[row] ?? "null");
-      } catch {
-        return null;
-      }
-    });
+    const configs = [one, other].map(architecture);
     const changes = configs.every(Boolean) ? differences(...configs) : [];
     const words = value => value === null || value === undefined ? "–" : typeof value === "object" ? "there" : String(value);
     const table = (heading, entries) => element("table.differs", {},
