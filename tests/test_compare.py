@@ -422,8 +422,8 @@ def test_the_page_has_a_line_a_method_and_a_row_a_study():
     assert ("command", "mvit-nas compare a b") in sections["Run"]
     assert ("fingerprint", "sha256:4b0c9d31") in sections["data"]
     assert ("epochs", "8") in sections["schedule"]
-    assert ("machine", "AMD EPYC 7B13, 2 cores") in sections["a0"]
-    assert ("packages", "torch 2.12.0+cpu, optuna 5.0.1") in sections["b1"]
+    assert ("machine", "AMD EPYC 7B13, 2 cores") in sections["study a0"]
+    assert ("packages", "torch 2.12.0+cpu, optuna 5.0.1") in sections["study b1"]
 
 
 def test_a_comparison_is_a_page_and_its_numbers(tmp_path):
@@ -457,6 +457,7 @@ def opened_comparison(browser, tmp_path):
         page.on("dialog", lambda dialog: complaints.append(dialog.message))
         page.goto(path.as_uri())
         pages.append(page)
+        page.wait_for_function("[...document.querySelectorAll('#history, #attained')].every(plot => plot.data)")
         return page
 
     yield open_page

@@ -41,7 +41,7 @@ from mvit_nas.jobs.setup import (
 from mvit_nas.results.ablation import MATCHED, Summary, summarise, value_words
 from mvit_nas.results.report import write_report
 from mvit_nas.results.table import PARAM, make_table
-from mvit_nas.search.evaluate import Evaluator
+from mvit_nas.search.evaluate import Evaluator, static_columns
 from mvit_nas.settings import AblationExperiment, LatencySettings, check_name, joined_name
 from mvit_nas.units import format_metric
 
@@ -279,11 +279,12 @@ class _Ablation:
     def _cost(self, variant: Variant) -> Row:
         identity = arch_id(variant.arch)
         self._evaluator.check_static_cost(variant.arch)
+        cost = self._evaluator.static_cost(variant.arch)
         self._say(f"measuring the latency of {value_words(variant.labels, variant.matched)}")
         row = {
             "arch_id": identity,
             "arch": json.dumps(to_dict(variant.arch), sort_keys=True),
-            **self._evaluator.static_columns(variant.arch),
+            **static_columns(variant.arch, cost, classes=self._evaluator.classes),
         }
         try:
             latency = self._evaluator.latency(variant.arch)

@@ -65,16 +65,6 @@ class Evaluator:
         """Parameters and multiply-adds in closed form."""
         return count(arch, classes=self.classes)
 
-    def static_columns(self, arch: ArchConfig) -> dict[str, float]:
-        """The columns of a study's table that say what ``arch`` costs without being run."""
-        cost = self.static_cost(arch)
-        return {
-            "params": cost.params,
-            "macs": cost.macs,
-            "size_mib": 4 * cost.params / 2**20,
-            "peak_memory_mib": peak_memory(arch, classes=self.classes) / 2**20,
-        }
-
     def check_static_cost(self, arch: ArchConfig) -> None:
         """Raise CostError unless fvcore counts on the built model what the closed form says."""
         model = build(arch, classes=self.classes)
@@ -210,6 +200,16 @@ class Evaluator:
             "device": self.device.type,
             "version": _TRAINING_VERSION,
         }
+
+
+def static_columns(arch: ArchConfig, cost: StaticCost, *, classes: int) -> dict[str, float]:
+    """The columns of a study's table that say what ``arch`` costs without being run."""
+    return {
+        "params": cost.params,
+        "macs": cost.macs,
+        "size_mib": 4 * cost.params / 2**20,
+        "peak_memory_mib": peak_memory(arch, classes=classes) / 2**20,
+    }
 
 
 def processor() -> str:

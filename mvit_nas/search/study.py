@@ -36,7 +36,7 @@ from mvit_nas.errors import (
     PartialError,
     TrainingError,
 )
-from mvit_nas.search.evaluate import Evaluator
+from mvit_nas.search.evaluate import Evaluator, static_columns
 from mvit_nas.search.feasible import Design, Feasible, describe, presets_within, spread, violation
 from mvit_nas.search.pool import SpacePool
 from mvit_nas.search.propose import Guess
@@ -410,7 +410,7 @@ class Search:
         identity = arch_id(arch)
         row.update(arch_id=identity, arch=json.dumps(to_dict(arch), sort_keys=True))
         cost = self._evaluator.static_cost(arch)
-        row.update(self._evaluator.static_columns(arch))
+        row.update(static_columns(arch, cost, classes=self._evaluator.classes))
         broken = self._constrain(trial, {"params": cost.params, "macs": cost.macs})
         if broken:
             return finish("over_budget", broken)
