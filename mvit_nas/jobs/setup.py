@@ -201,25 +201,33 @@ class _NoiseImages:
     labels_N: np.ndarray
 
 
+# Training steps that are timed for an estimate.
+_TRIED_STEPS = 3
+
+
 def try_step(evaluator: Evaluator, arch: ArchConfig) -> StepCost:
-    """One real training step of ``arch`` on noise, which needs no decoding."""
-    schedule = replace(evaluator.schedule, epochs=3, images_per_epoch=evaluator.schedule.batch_size)
+    """Real training steps of ``arch`` on noise, which needs no decoding."""
+    schedule = replace(evaluator.schedule, images_per_epoch=evaluator.schedule.batch_size)
     side = schedule.side(arch.image_size)
     batch = _NoiseImages(
         pixels_NHWC=np.random.default_rng(0).integers(0, 256, (schedule.batch_size, side, side, 3), np.uint8),
         aspects_N=np.ones(schedule.batch_size, np.float32),
         labels_N=np.zeros(schedule.batch_size, np.int64),
     )
-    score = fit(
-        build(arch, classes=evaluator.classes),
-        batch,
-        _NoiseImages(pixels_NHWC=batch.pixels_NHWC[:1], aspects_N=batch.aspects_N[:1], labels_N=batch.labels_N[:1]),
-        schedule,
-        side=side,
-        seed=0,
-        device=evaluator.device,
-    )
-    return StepCost(step_seconds=score.seconds / schedule.epochs, peak_gib=_peak_bytes(evaluator.device) / 2**30)
+
+    def seconds(epochs: int) -> float:
+        return fit(
+            build(arch, classes=evaluator.classes),
+            batch,
+            _NoiseImages(pixels_NHWC=batch.pixels_NHWC[:1], aspects_N=batch.aspects_N[:1], labels_N=batch.labels_N[:1]),
+            replace(schedule, epochs=epochs),
+            side=side,
+            seed=0,
+            device=evaluator.device,
+        ).seconds
+
+    seconds(1)  # what a process does once, and prepares for each shape, is no part of a step
+    return StepCost(step_seconds=seconds(_TRIED_STEPS) / _TRIED_STEPS, peak_gib=_peak_bytes(evaluator.device) / 2**30)
 
 
 def training_seconds(setup: Setup, step_seconds: float) -> float:
