@@ -126,22 +126,23 @@ export function parallelPlot(id, study, { axes, hidden }, { pick, brush }) {
       const gap = (HEIGHT - TOP - BOTTOM) / axis.ticks.length;
       const every = Math.ceil(16 / gap); // so that labels do not touch
       axis.ticks.forEach(({ at: where, text }, k) => { if (k % every === 0) label(pen, clipped(pen, text, 5 * size()), left(i) + 6, top(axis, where), "left", "middle", colour("text")); });
-      const words = wrapped(pen, axis.label, left(1) - left(0) - 6);
-      words.forEach((text, k) => label(pen, text, left(i), TOP - 12 - 1.25 * size() * (words.length - 1 - k), "center", "alphabetic", colour("text"), 600));
+      const room = left(1) - left(0) - 6;
+      const words = wrapped(pen, axis.label, room);
+      words.forEach((text, k) => label(pen, text, left(i), TOP - 12 - 1.25 * size() * (words.length - 1 - k), "center", "alphabetic", colour("text"), 600, room));
     });
   }
 
-  // On a halo of the page's colour, over the lines.
-  function label(pen, text, x, y, align, base, tone, weight = 400) {
+  // On a halo of the page's colour, over the lines; condensed where it is wider than ``room``.
+  function label(pen, text, x, y, align, base, tone, weight = 400, room = undefined) {
     pen.font = `${weight} ${size()}px system-ui, sans-serif`;
     pen.textAlign = align;
     pen.textBaseline = base;
     pen.strokeStyle = colour("page");
     pen.lineWidth = 4;
     pen.lineJoin = "round";
-    pen.strokeText(text, x, y);
+    pen.strokeText(text, x, y, room);
     pen.fillStyle = tone;
-    pen.fillText(text, x, y);
+    pen.fillText(text, x, y, room);
   }
 
   function clipped(pen, text, room) {
@@ -159,7 +160,7 @@ export function parallelPlot(id, study, { axes, hidden }, { pick, brush }) {
       if (lines.length && pen.measureText(longer).width <= room) lines[lines.length - 1] = longer;
       else lines.push(word);
     }
-    return lines.slice(0, 3).map(each => clipped(pen, each, room));
+    return lines.slice(0, 3);
   }
 
   function place(made, band, axis, i) {

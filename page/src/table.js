@@ -9,6 +9,7 @@ import { formatCell, fixed, intervalWords, isKnown, kindOf } from "./words.js";
 const SHOWN_FACTORS = 8;
 const LISTED = 60; // columns to choose from at once; more are found by their name
 const PRINTED = 40;
+const PRINTED_COLUMNS = 8; // as many as fit on A4
 // Pixels with their lines, so that no row is cut where the table ends.
 const HEAD = 36;
 const ROW = 45;
@@ -136,7 +137,7 @@ export function candidateTable(study, { order, pick, change }) {
 
   // On paper stands what can be read there: the front, then what was chosen.
   function print() {
-    const columns = chosenColumns(derived.state).filter(name => name !== "commands").map(name => byName.get(name)).slice(0, 10);
+    const columns = chosenColumns(derived.state).filter(name => name !== "commands").map(name => byName.get(name)).slice(0, PRINTED_COLUMNS);
     const keep = keeps(derived);
     const rows = startOrder(study, derived.highlighted).filter(keep);
     byId("printed").replaceChildren(
