@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 _IMAGES = Path(__file__).parent / "images"
@@ -48,6 +49,8 @@ def main() -> None:
                     page.screenshot(full_page=True, clip=clip, path=_IMAGES / f"{name}.png")
                 page.close()
         browser.close()
+    for path in _IMAGES.glob("*.png"):  # a third of the size; rare colours shift a little
+        Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":
