@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from mvit_nas.search.propose import Candidate, Trained, propose
-from mvit_nas.search.samplers import EXPECTED, OUTSIDE, SAMPLERS, CostAwareSampler
+from mvit_nas.search.samplers import EXPECTED, OUTSIDE, SAMPLERS, RepairingSampler
 from mvit_nas.search.surrogate import Surrogate
 from mvit_nas.settings import SAMPLERS as NAMES
 from mvit_nas.settings import parse_baseline, parse_sampler
@@ -37,6 +37,9 @@ class Grid:
             return None
         return Candidate(labels=dict(labels), identity=f"{x},{y}", features=(x / self.sides, y / self.sides))
 
+    def repaired(self, labels):
+        return self.candidate({**labels, "x": self.limit}) if self.limit >= 0 else None
+
     def savings(self, candidates):
         return np.array([[1 - (one.labels["x"] + 1) / (self.sides + 1)] for one in candidates]).reshape(-1, 1)
 
@@ -44,10 +47,10 @@ class Grid:
         return 0.3 + 0.02 * labels["x"] - 0.3 * (labels["y"] / self.sides - 0.5) ** 2
 
 
-def run(grid, trials, *, seed=0, accuracy=0, fail=lambda number: False, study=None):
+def run(grid, trials, *, seed=0, accuracy=0, fail=lambda number: False, study=None, sampler="cost-aware"):
     directions = ["maximize", "minimize"] if accuracy == 0 else ["minimize"]
     study = study or optuna.create_study(directions=directions)
-    study.sampler = CostAwareSampler(grid, accuracy=accuracy, seed=seed)
+    study.sampler = SAMPLERS[sampler](grid, accuracy, seed)
     for number in range(trials):
         trial = study.ask()
         labels = {name: trial.suggest_categorical(name, choices) for name, choices in grid.choices.items()}
@@ -199,6 +202,48 @@ def test_the_surrogate_trusts_a_doubtful_accuracy_less():
     doubt[5] = 0.5
     unsure = Surrogate(features, accuracy, doubt).predict(features[5:6])[0][0]
     assert abs(unsure - 0.5) < abs(sure - 0.5)
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "gp"])
+def test_samplers_that_do_not_learn_from_what_was_refused_propose_within_the_budget(sampler):
+    study = run(Grid(limit=4), 25 if sampler == "nsga2" else 12, sampler=sampler)
+    assert all(trial.params["x"] <= 4 for trial in study.trials)
+    assert len(set(settings(study))) > 5
+
+
+class Fixed(optuna.samplers.RandomSampler):
+    """Proposes the same always; what is left out is drawn."""
+
+    def __init__(self, **labels):
+        super().__init__(seed=0)
+        self.labels = labels
+
+    def sample_relative(self, study, trial, search_space):
+        return self.labels
+
+
+@pytest.mark.parametrize(
+    ("limit", "proposed", "repaired"),
+    [
+        (4, {"x": 3, "y": 7}, {"x": 3, "y": 7}),
+        (4, {"x": 9, "y": 7}, {"x": 4, "y": 7}),
+        (-1, {"x": 9, "y": 7}, {"x": 9, "y": 7}),  # nothing near is within it
+    ],
+)
+def test_a_proposal_over_the_budget_is_moved_within_it(limit, proposed, repaired):
+    study = optuna.create_study(sampler=RepairingSampler(Grid(limit=limit), Fixed(**proposed)))
+    assert study.ask(_grid()).params == repaired
+
+
+def test_what_a_sampler_leaves_out_is_drawn_before_it_is_judged():
+    study = optuna.create_study(sampler=RepairingSampler(Grid(limit=4), Fixed(x=9)))
+    params = study.ask(_grid()).params
+    assert params["x"] == 4
+    assert params["y"] in range(20)
+
+
+def _grid():
+    return {name: optuna.distributions.CategoricalDistribution(range(20)) for name in "xy"}
 
 
 def test_names_of_samplers_are_those_that_the_command_line_knows():

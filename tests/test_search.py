@@ -2,6 +2,7 @@
 
 import errno
 import json
+import random
 import re
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from mvit_nas.results.table import make_table
 from mvit_nas.search import cache as cache_module
 from mvit_nas.search import study as study_module
 from mvit_nas.search.cache import Cache
-from mvit_nas.search.feasible import sample_feasible, spread, violation
+from mvit_nas.search.feasible import descend, sample_feasible, spread, violation
 from mvit_nas.search.study import Limits, Search, Study, derive_seed, trainings
 from mvit_nas.train.loop import Rung, Score, Stopped
 from mvit_nas.train.schedule import SCHEDULES
@@ -257,6 +258,12 @@ def test_over_budget_trials_teach_the_sampler_through_their_constraint(tmp_path)
             assert max(constraints.values()) > 0
             assert trial.state == optuna.trial.TrialState.PRUNED
             assert "is not at most" in row["reason"]
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "gp"])
+def test_a_sampler_that_does_not_learn_from_them_proposes_nothing_over_the_budget(tmp_path, sampler):
+    job, *_ = make(tmp_path, limits("400K", "20MMACs", trials=12, sampler=sampler))
+    assert not [row for row in job.run() if row["state"] == "over_budget"]
 
 
 def test_a_latency_over_the_budget_is_measured_and_not_trained(tmp_path):
@@ -566,6 +573,17 @@ def test_a_budget_below_everything_is_an_error_that_names_the_nearest():
     named = str(raised.value)
     # The walk went on to the bottom of the space, below what 100 draws saw.
     assert float(named.split(", has ")[1].split("K")[0]) < 40
+
+
+def test_the_last_step_of_a_walk_leaves_least_of_the_budget():
+    budgets, cost_of = [parse_budget("400K"), parse_budget("20MMACs")], StandIn().static_cost
+    over = [
+        d for d in sample_feasible(SPACE, [], cost_of, seed=0, samples=60).designs if violation(d.cost, budgets) > 0
+    ]
+    assert len(over) > 10
+    excess = [violation(descend(SPACE, d, budgets, cost_of, random.Random(0)).cost, budgets) for d in over]
+    assert max(excess) <= 0
+    assert sorted(excess)[len(excess) // 2] > -0.1  # half of them end within a tenth of the limit
 
 
 def test_a_walk_finds_what_no_draw_hits():

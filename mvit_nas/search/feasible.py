@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mvit_nas.arch.config import ArchConfig, arch_id
 from mvit_nas.arch.count import StaticCost
@@ -12,6 +13,8 @@ from mvit_nas.errors import InvalidArchError, NothingFeasibleError, SpaceError
 from mvit_nas.units import Budget, format_metric
 
 _SAMPLES = 2000
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +86,7 @@ def sample_feasible(
         raise SpaceError(f"{space.name}: none of {samples} drawn settings is a network, the last one because {reason}")
     if not found:
         assert nearest is not None
-        nearest = _descend(space, nearest, budgets, cost_of, generator)
+        nearest = descend(space, nearest, budgets, cost_of, generator)
         if violation(nearest.cost, budgets) > 0:
             raise nothing_feasible(space, budgets, nearest)
         found[nearest.arch_id] = nearest
@@ -105,7 +108,7 @@ def describe(space: SearchSpace, labels: dict[str, Label], cost_of: Callable[[Ar
     return Design(labels=labels, arch=arch, arch_id=arch_id(arch), cost=cost_of(arch))
 
 
-def spread(designs: Sequence[Design], number: int) -> list[Design]:
+def spread(designs: Sequence[Item], number: int) -> list[Item]:
     """``number`` of ``designs``, evenly over their order, from the cheapest to the dearest."""
     if number >= len(designs):
         return list(designs)
@@ -122,14 +125,22 @@ def nothing_feasible(space: SearchSpace, budgets: Sequence[Budget], nearest: Des
     )
 
 
-def _descend(
+def descend(
     space: SearchSpace,
     start: Design,
     budgets: Sequence[Budget],
     cost_of: Callable[[ArchConfig], StaticCost],
     generator: random.Random,
 ) -> Design:
-    """The end of a walk from ``start`` in which each step changes one parameter and comes nearer to the budgets."""
+    """The end of a walk from ``start`` in which each step changes one parameter and comes nearer to the budgets.
+
+    Of the steps that meet the budgets the one that leaves least of them is taken.
+    """
+
+    def order(design: Design) -> tuple[float, float]:
+        excess = violation(design.cost, budgets)
+        return max(excess, 0.0), -excess
+
     best = start
     while violation(best.cost, budgets) > 0:
         nearer = []
@@ -138,7 +149,7 @@ def _descend(
                 nearer.append(describe(space, labels, cost_of))
             except InvalidArchError:
                 continue
-        step = min(nearer, key=lambda d: violation(d.cost, budgets), default=best)
+        step = min(nearer, key=order, default=best)
         if violation(step.cost, budgets) >= violation(best.cost, budgets):
             return best
         best = step

@@ -1,6 +1,7 @@
 """A search space as the sampler sees it: candidates within the budget, their features and what they cost."""
 
 import math
+import random
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from mvit_nas.arch.count import StaticCost, count
 from mvit_nas.arch.space import Label, Parameter, SearchSpace
 from mvit_nas.cost.predict import Predictor
 from mvit_nas.errors import InvalidArchError
-from mvit_nas.search.feasible import Design, Feasible, describe, violation
+from mvit_nas.search.feasible import Design, Feasible, descend, describe, violation
 from mvit_nas.search.propose import Candidate
 from mvit_nas.units import Budget
 
@@ -71,6 +72,15 @@ class SpacePool:
                 self._by_labels[key] = self._keep(design) if within else None
         found = self._by_labels[key]
         return found if found is not None and self._fast_enough(found) else None
+
+    def repaired(self, labels: Mapping[str, Label]) -> Candidate | None:
+        """What steps of one parameter each that come nearer to the budget lead to; None where they do not reach it."""
+        try:
+            start = describe(self._space, dict(labels), self._static_cost)
+        except InvalidArchError:
+            return None
+        end = descend(self._space, start, self._budgets, self._static_cost, random.Random(start.arch_id))
+        return self.candidate(end.labels)
 
     def savings(self, candidates: Sequence[Candidate]) -> Floats:
         """[C, D]: what each cost leaves of the hypervolume's box, from 0 (its reference) to 1 (free)."""

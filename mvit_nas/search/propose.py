@@ -73,6 +73,9 @@ class Pool(Protocol):
     def candidate(self, labels: Mapping[str, Label]) -> Candidate | None:
         """The candidate of ``labels``; None where they are no network or it is over the budget."""
 
+    def repaired(self, labels: Mapping[str, Label]) -> Candidate | None:
+        """A candidate near ``labels``, which are over the budget; None where none was found."""
+
     def savings(self, candidates: Sequence[Candidate]) -> Floats:
         """[C, D]: what each cost leaves of the hypervolume's box, from 0 (its reference) to 1 (free)."""
 

@@ -1,7 +1,7 @@
 """The samplers of a study: the project's own, which knows what candidates cost, and Optuna's."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -35,7 +35,7 @@ class CostAwareSampler(BaseSampler):
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """All parameters of the pool."""
-        return {name: CategoricalDistribution(labels) for name, labels in self._pool.choices.items()}
+        return _parameters(self._pool)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -82,6 +82,54 @@ class CostAwareSampler(BaseSampler):
         return 1.0 if self._accuracy is None else trial.values[self._accuracy]
 
 
+class RepairingSampler(BaseSampler):
+    """Moves what ``sampler`` proposes over the budget to a candidate near it.
+
+    For samplers that learn from complete trials only: without it they propose the same part of the space again and
+    again, since nobody tells them that it is over the budget.
+    """
+
+    def __init__(self, pool: Pool, sampler: BaseSampler) -> None:
+        self._pool = pool
+        self._sampler = sampler
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """All parameters of the pool."""
+        return _parameters(self._pool)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The sampler's labels, or those of a candidate near them."""
+        known = self._sampler.infer_relative_search_space(study, trial)
+        labels = self._sampler.sample_relative(study, trial, known)
+        for name, distribution in search_space.items():  # at first all, later what is mutated or has one label only
+            if name not in labels:
+                labels[name] = self._sampler.sample_independent(study, trial, name, distribution)
+        near = None if self._pool.candidate(labels) else self._pool.repaired(labels)
+        return dict(near.labels) if near else labels
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """As the sampler does: parameters that the pool does not know."""
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """As the sampler does."""
+        self._sampler.before_trial(study, trial)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """As the sampler does."""
+        self._sampler.after_trial(study, trial, state, values)
+
+
+def _parameters(pool: Pool) -> dict[str, BaseDistribution]:
+    return {name: CategoricalDistribution(labels) for name, labels in pool.choices.items()}
+
+
 def _cost_aware(pool: Pool, accuracy: int | None, seed: int) -> BaseSampler:
     return CostAwareSampler(pool, accuracy=accuracy, seed=seed)
 
@@ -92,7 +140,11 @@ SAMPLERS: Mapping[str, Callable[[Pool, int | None, int], BaseSampler]] = {
     "tpe": lambda pool, accuracy, seed: optuna.samplers.TPESampler(
         multivariate=True, n_startup_trials=STARTUP_TRIALS, seed=seed
     ),
-    "nsga2": lambda pool, accuracy, seed: optuna.samplers.NSGAIISampler(population_size=20, seed=seed),
-    "gp": lambda pool, accuracy, seed: optuna.samplers.GPSampler(n_startup_trials=STARTUP_TRIALS, seed=seed),
+    "nsga2": lambda pool, accuracy, seed: RepairingSampler(
+        pool, optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
+    ),
+    "gp": lambda pool, accuracy, seed: RepairingSampler(
+        pool, optuna.samplers.GPSampler(n_startup_trials=STARTUP_TRIALS, seed=seed)
+    ),
     "random": lambda pool, accuracy, seed: optuna.samplers.RandomSampler(seed=seed),
 }

@@ -195,8 +195,8 @@ class Study:
     def finish(self, trial: Trial, row: Row, values: Mapping[str, float] | None = None) -> None:
         """Record ``row``; with ``values`` of the objectives the trial is complete.
 
-        Over the budget ends as PRUNED, from which Optuna's samplers learn through the constraint, and so does a
-        training that was stopped; what tells nothing about the space (a repetition, a failed training, no network at
+        Over the budget ends as PRUNED, from which TPE learns through the constraint, and so does a training that was
+        stopped; what tells nothing about the space (a repetition, a failed training, no network at
         all, a preset outside it) ends as FAIL, which they ignore.
         """
         trial.set_user_attr("row", row)
