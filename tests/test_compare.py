@@ -12,6 +12,7 @@ from mvit_nas.cli import main
 from mvit_nas.errors import InputError
 from mvit_nas.results.compare import Curve, Study, compare_studies, document, spent_to_reach
 from mvit_nas.results.compare_page import cards, gain_words, page_data, title
+from mvit_nas.results.page import Card
 from mvit_nas.results.report import read_study, write_comparison, write_report
 from mvit_nas.results.stats import paired_difference, welch_interval
 from mvit_nas.results.table import make_table
@@ -377,32 +378,32 @@ def example():
 def test_the_cards_say_it_in_sentences():
     comparison = compare_studies(by_hand())
     best, other = cards(comparison)
-    assert best == {
-        "title": "Most hypervolume after 3 trainings",
-        "subject": "cost-aware",
-        "sentences": ["It dominates 0.500 (0.400 to 0.600 over 2 seeds) of the box."],
-    }
-    assert other["title"] == "tpe against cost-aware"
-    assert other["subject"] == "-0.220; 2 seeds: too few for an interval"
-    assert other["sentences"] == [
+    assert best == Card(
+        title="Most hypervolume after 3 trainings",
+        subject="cost-aware",
+        sentences=("It dominates 0.500 (0.400 to 0.600 over 2 seeds) of the box.",),
+    )
+    assert other.title == "tpe against cost-aware"
+    assert other.subject == "-0.220; 2 seeds: too few for an interval"
+    assert other.sentences == (
         (
             "After 3 trainings each, tpe dominates 0.280 of the box and cost-aware 0.500: a difference of -0.220; "
             "2 seeds: too few for an interval."
         ),
         "cost-aware had reached 0.280 after 2.5 trainings, in the mean of its seeds.",
-    ]
+    )
     first = [flat(f"a{seed}", seed, "tpe", volume) for seed, volume in enumerate([0.4, 0.5, 0.6])]
     second = [flat(f"b{seed}", seed, "gp", volume) for seed, volume in enumerate([0.5, 0.61, 0.72])]
     third = [flat(f"c{seed}", seed, "random", volume) for seed, volume in enumerate([0.3, 0.38, 0.49])]
     _, better, worse = cards(compare_studies(first + second + third))
-    assert better["subject"] == "Finds more"
-    assert better["sentences"] == [
+    assert better.subject == "Finds more"
+    assert better.sentences == (
         (
             "After 1 training each, gp dominates 0.610 of the box and tpe 0.500: a difference of +0.110 (95 % interval "
             "+0.085 to +0.135, over 3 paired seeds)."
-        )
-    ]
-    assert worse["subject"] == "Finds less"
+        ),
+    )
+    assert worse.subject == "Finds less"
 
 
 def test_the_title_is_the_question():

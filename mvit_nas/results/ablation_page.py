@@ -1,7 +1,6 @@
 """The page of an ablation as plain data: the answer in words, the verdicts with their price, the plots and the runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -9,23 +8,13 @@ import pandas as pd
 from mvit_nas.results.ablation import MATCHED, Interaction, Summary, Variant, summarise, value_words
 from mvit_nas.results.ablation_plots import accuracy_plot, forest_plot, interval_points, signed
 from mvit_nas.results.findings import STATE_WORDS, Row, change_words, interval_words
-from mvit_nas.results.page import MISSING, axis_label, cell, finite, number, provenance, to_float
+from mvit_nas.results.page import MISSING, Card, axis_label, cell, finite, number, provenance, to_float
 from mvit_nas.results.stats import Difference
 from mvit_nas.results.table import PARAM, missing
 from mvit_nas.units import format_count, format_seconds
 
 # More variants than this are counted in the headline, not named: the table below names them.
 _NAMED = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
-    """One thing to know, in words: a title, sentences, and points of a list."""
-
-    title: str
-    subject: str
-    sentences: tuple[str, ...]
-    points: tuple[str, ...] = ()
 
 
 def page_data(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from mvit_nas.results.compare import (
     spent_to_reach,
 )
 from mvit_nas.results.findings import accuracy_words
-from mvit_nas.results.page import axis_label, cell, finite, number, provenance
+from mvit_nas.results.page import Card, axis_label, cell, finite, number, provenance
 from mvit_nas.units import format_metric, format_seconds
 
 _COLUMNS = (
@@ -71,23 +71,23 @@ def title(comparison: Comparison) -> str:
     return f"{', '.join(labels[:-1])} or {labels[-1]}?"
 
 
-def cards(comparison: Comparison) -> Iterator[dict[str, Any]]:
+def cards(comparison: Comparison) -> Iterator[Card]:
     """The findings: the method with most hypervolume, then each against the first, in sentences."""
     best = max(comparison.methods, key=lambda method: method.mean)
     spent = trainings_words(comparison.trainings)
-    yield {
-        "title": f"Most hypervolume after {spent}",
-        "subject": best.label,
-        "sentences": [f"It dominates {_volume_words(best)} of the box."],
-    }
+    yield Card(
+        title=f"Most hypervolume after {spent}",
+        subject=best.label,
+        sentences=(f"It dominates {_volume_words(best)} of the box.",),
+    )
     first = comparison.methods[0]
     for method in comparison.methods[1:]:
         assert method.gain is not None, "only the first has none"
-        yield {
-            "title": f"{method.label} against {first.label}",
-            "subject": verdict(method.gain),
-            "sentences": [_difference_sentence(method, first, spent), *_saving(method, first, comparison.trainings)],
-        }
+        yield Card(
+            title=f"{method.label} against {first.label}",
+            subject=verdict(method.gain),
+            sentences=(_difference_sentence(method, first, spent), *_saving(method, first, comparison.trainings)),
+        )
 
 
 def verdict(gain: Gain) -> str:

@@ -1,7 +1,8 @@
-"""What every page shows in the same way: the cells of its tables and where its numbers come from, as plain data."""
+"""What every page shows alike: cards, the cells of its tables and the origin of its numbers, as plain data."""
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mvit_nas.results.findings import accuracy_words, budget_words
@@ -20,6 +21,16 @@ _TITLES = {
     "text": "search space file",
     "latency_ms": "latency (ms)",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One thing to know, in words: a title, sentences, and points of a list."""
+
+    title: str
+    subject: str
+    sentences: tuple[str, ...]
+    points: tuple[str, ...] = ()
 
 
 def provenance(environment: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
