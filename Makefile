@@ -24,7 +24,7 @@ bench:  ## speed of the model against others, as ratios in one run, and of count
 	python benchmarks/count_speed.py
 	python benchmarks/ablation_statistics.py
 
-search-benchmark:  ## what each sampler finds for its compute; TABLE is NAS-Bench-Macro's (an hour; goes on where it stopped)
+search-benchmark:  ## what each sampler finds for its compute; TABLE is NAS-Bench-Macro's (3 hours of a core, nearly all GPSampler's; goes on)
 	python benchmarks/search_efficiency.py $(TABLE) --keep benchmarks/runs
 
 report:  ## the pages of a made-up study, of ablations and of a comparison, to look at while working on them

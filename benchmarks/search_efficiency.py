@@ -8,11 +8,11 @@ pairs of choices, which no feature shows. Learning curves are simulated in both,
 (`learning_curve`).
 
 A whole training costs one unit, a stopped one the share of its epochs. What is over the budget is never trained, and
-nothing twice. TPE learns from what was refused; NSGA-II and GPSampler do not, so their proposals are moved within the
-budget, as the project does it (`RepairingSampler`). All samplers start with the same designs. Reported: the hypervolume
-after 25, 50 and 100 units, in the table as a share of that of all networks, its mean over the seeds with its standard
-error; after how many units the default has what others have at the end; and the seconds that 100 units' proposals took.
-Runs are kept in the folder --keep, so that the benchmark goes on where it was stopped.
+nothing twice. TPE learns from what was refused; GPSampler does not, so its proposals are moved within the budget, as
+the project does it (`RepairingSampler`). All samplers start with the same designs. Reported: the hypervolume after 25,
+50 and 100 units, in the table as a share of that of all networks, its mean over the seeds with its standard error;
+after how many units the default has what others have at the end; and the seconds that 100 units' proposals took. Runs
+are kept in the folder --keep, so that the benchmark goes on where it was stopped.
 
     make search-benchmark
     python benchmarks/search_efficiency.py ../shared/reference/bench/nas-bench-macro_cifar10.json [--seeds 20]

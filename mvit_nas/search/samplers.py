@@ -35,7 +35,7 @@ class CostAwareSampler(BaseSampler):
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """All parameters of the pool."""
-        return _parameters(self._pool)
+        return {name: CategoricalDistribution(labels) for name, labels in self._pool.choices.items()}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -85,8 +85,9 @@ class CostAwareSampler(BaseSampler):
 class RepairingSampler(BaseSampler):
     """Moves what ``sampler`` proposes over the budget to a candidate near it.
 
-    For samplers that learn from complete trials only: without it they propose the same part of the space again and
-    again, since nobody tells them that it is over the budget.
+    For GPSampler, which learns from complete trials only: without it most of what it proposes is over the budget, again
+    and again, since nothing tells it so. NSGA-II learns from complete trials only, too, but finds less with it, and TPE
+    learns from what was refused: benchmarks/search_efficiency.py.
     """
 
     def __init__(self, pool: Pool, sampler: BaseSampler) -> None:
@@ -94,25 +95,25 @@ class RepairingSampler(BaseSampler):
         self._sampler = sampler
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """All parameters of the pool."""
-        return _parameters(self._pool)
+        """As the sampler says."""
+        return self._sampler.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The sampler's labels, or those of a candidate near them."""
-        known = self._sampler.infer_relative_search_space(study, trial)
-        labels = self._sampler.sample_relative(study, trial, known)
-        for name, distribution in search_space.items():  # at first all, later what is mutated or has one label only
-            if name not in labels:
-                labels[name] = self._sampler.sample_independent(study, trial, name, distribution)
-        near = None if self._pool.candidate(labels) else self._pool.repaired(labels)
-        return dict(near.labels) if near else labels
+        labels = self._sampler.sample_relative(study, trial, search_space)
+        # A sampler leaves out what has one label only, and at first everything, which is then drawn.
+        whole = {name: known[0] for name, known in self._pool.choices.items() if len(known) == 1} | labels
+        if whole.keys() != self._pool.choices.keys() or self._pool.candidate(whole) is not None:
+            return labels
+        near = self._pool.repaired(whole)
+        return labels if near is None else {name: near.labels[name] for name in labels}
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """As the sampler does: parameters that the pool does not know."""
+        """As the sampler does."""
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
@@ -126,10 +127,6 @@ class RepairingSampler(BaseSampler):
         self._sampler.after_trial(study, trial, state, values)
 
 
-def _parameters(pool: Pool) -> dict[str, BaseDistribution]:
-    return {name: CategoricalDistribution(labels) for name, labels in pool.choices.items()}
-
-
 def _cost_aware(pool: Pool, accuracy: int | None, seed: int) -> BaseSampler:
     return CostAwareSampler(pool, accuracy=accuracy, seed=seed)
 
@@ -140,9 +137,7 @@ SAMPLERS: Mapping[str, Callable[[Pool, int | None, int], BaseSampler]] = {
     "tpe": lambda pool, accuracy, seed: optuna.samplers.TPESampler(
         multivariate=True, n_startup_trials=STARTUP_TRIALS, seed=seed
     ),
-    "nsga2": lambda pool, accuracy, seed: RepairingSampler(
-        pool, optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
-    ),
+    "nsga2": lambda pool, accuracy, seed: optuna.samplers.NSGAIISampler(population_size=20, seed=seed),
     "gp": lambda pool, accuracy, seed: RepairingSampler(
         pool, optuna.samplers.GPSampler(n_startup_trials=STARTUP_TRIALS, seed=seed)
     ),
