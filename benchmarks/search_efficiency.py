@@ -443,7 +443,7 @@ def proposal_seconds(space: Space) -> float:
     generator = random.Random("a thousand trials")
     study = optuna.create_study(directions=["maximize", "minimize", "minimize"])
     distributions = {name: CategoricalDistribution(choices) for name, choices in pool.choices.items()}
-    while len(study.trials) < _MANY:
+    while len(study.get_trials(deepcopy=False)) < _MANY:
         labels = {name: generator.choice(choices) for name, choices in pool.choices.items()}
         candidate = pool.candidate(labels)
         if candidate is not None:
