@@ -56,6 +56,7 @@ _TRIED = {
         replace(_BATCH_32, name="crops from 0.7", min_crop=0.7),
         replace(_BATCH_32, name="twice the images", images_per_epoch=4000),
         replace(_SHORT, name="batch 16, half the images", images_per_epoch=1000),
+        replace(_SHORT, name="EMA", ema=0.01),
         replace(_BATCH_32, name="inherited"),
     )
 }
