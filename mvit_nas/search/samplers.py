@@ -85,9 +85,9 @@ class CostAwareSampler(BaseSampler):
 class RepairingSampler(BaseSampler):
     """Moves what ``sampler`` proposes over the budget to a candidate near it.
 
-    For GPSampler, which learns from complete trials only: without it most of what it proposes is over the budget, again
-    and again, since nothing tells it so. NSGA-II learns from complete trials only, too, but finds less with it, and TPE
-    learns from what was refused: benchmarks/search_efficiency.py.
+    For GPSampler, which learns from complete trials only: nothing tells it of what was refused, so without this one in
+    five of its proposals in the simulation of benchmarks/search_efficiency.py could be trained. NSGA-II learns from
+    complete trials only, too, but finds less with it there, and TPE learns from what was refused.
     """
 
     def __init__(self, pool: Pool, sampler: BaseSampler) -> None:
