@@ -32,9 +32,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mvit_nas.results.ablation import MATCHED, Summary, summarise, verdict
-from mvit_nas.results.pareto import Floats
-from mvit_nas.results.stats import Difference, holm, paired_difference
+from mvit_nas.maths.pareto import Floats
+from mvit_nas.maths.statistics import Difference, holm, paired_difference
+from mvit_nas.results.ablation.summary import MATCHED, Summary, summarise, verdict
 from mvit_nas.results.table import PARAM, make_table
 
 IMAGES = 360

@@ -21,8 +21,8 @@ from mvit_nas.arch.count import count
 from mvit_nas.arch.space import load_space
 from mvit_nas.cost.static import count_macs
 from mvit_nas.errors import InvalidArchError
-from mvit_nas.nn.mobilevit import build
-from mvit_nas.search.feasible import describe
+from mvit_nas.nn.backbone import build
+from mvit_nas.optimize.within_budget import describe
 
 
 def milliseconds(call: Callable[[], object]) -> float:

@@ -25,10 +25,10 @@ from mvit_nas.arch.config import ArchConfig, arch_id
 from mvit_nas.arch.count import count
 from mvit_nas.arch.space import fix_image_size, load_space
 from mvit_nas.cost.predict import LEAST, fit
-from mvit_nas.cost.runtimes.known import find_runtime
+from mvit_nas.cost.runtimes.registry import find_runtime
 from mvit_nas.cost.targets.python import this_host
 from mvit_nas.errors import InvalidArchError
-from mvit_nas.search.meter import Meter
+from mvit_nas.evaluate.latency import Meter
 
 CLASSES = {"mobilevit_small": 100, "mobilevit": 1000}
 LEAST_UNSEEN, MOST_UNSEEN = 15, 40

@@ -26,12 +26,12 @@ from scipy.stats import kendalltau
 
 from mvit_nas.arch.config import ArchConfig, arch_id
 from mvit_nas.arch.space import fix_image_size, load_space
+from mvit_nas.artifacts.checked import export
 from mvit_nas.cost.latency import latency_of, measure
-from mvit_nas.cost.runtimes.known import find_runtime
+from mvit_nas.cost.runtimes.registry import find_runtime
 from mvit_nas.cost.targets.python import this_host
 from mvit_nas.cost.targets.target import Job
 from mvit_nas.errors import InvalidArchError
-from mvit_nas.search.artefacts import export
 
 # By space, the images' side and, of the networks drawn with seed 0, eight whose neighbours were 3 to 12 % apart on ONNX
 # Runtime.

@@ -21,9 +21,9 @@ from transformers import MobileViTConfig, MobileViTForImageClassification
 
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.presets import PRESETS
+from mvit_nas.nn.backbone import build
 from mvit_nas.nn.inference import for_inference
-from mvit_nas.nn.mobilevit import build
-from mvit_nas.nn.weights import from_huggingface
+from mvit_nas.nn.weights.hugging_face import from_huggingface
 
 
 class Logits(nn.Module):

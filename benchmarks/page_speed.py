@@ -22,7 +22,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from mvit_nas.results.report import render, write_report
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path[:0] = [str(Path(__file__).parent.parent / "tests" / folder) for folder in ("support", "results")]
 from example_study import study
 
 # From the event to the frame after the one in which everything was drawn.

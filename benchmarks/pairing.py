@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mvit_nas.results.ablation import summarise
+from mvit_nas.results.ablation.summary import summarise
 from mvit_nas.results.report import read_environment
 from mvit_nas.results.table import read_table
 

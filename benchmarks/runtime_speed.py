@@ -21,11 +21,11 @@ import torch
 from model_speed import inference, transformers_model
 
 from mvit_nas.arch.presets import PRESETS
-from mvit_nas.cost.bench import LOADERS
-from mvit_nas.cost.runtimes.known import RUNTIMES, is_installed
+from mvit_nas.cost.probe import LOADERS
+from mvit_nas.cost.runtimes.registry import RUNTIMES, is_installed
 from mvit_nas.cost.runtimes.runtime import Runtime
+from mvit_nas.nn.backbone import build
 from mvit_nas.nn.inference import for_inference
-from mvit_nas.nn.mobilevit import build
 
 
 def artefacts(runtime: Runtime, network: str, folder: Path) -> dict[str, Path]:

@@ -28,17 +28,17 @@ from torch import Tensor, nn
 
 from mvit_nas.arch.blocks import features
 from mvit_nas.arch.space import Label, load_space
+from mvit_nas.data.images import Images, find_data
 from mvit_nas.errors import TrainingError
+from mvit_nas.evaluate.cache import cache_folder
+from mvit_nas.evaluate.short import Evaluator, processor, training_threads
 from mvit_nas.jobs.setup import COARSE, choose_device, make_meter
-from mvit_nas.nn.mobilevit import build
-from mvit_nas.search.cache import cache_folder
-from mvit_nas.search.evaluate import Evaluator, processor, training_threads
-from mvit_nas.search.feasible import sample_feasible, spread
+from mvit_nas.nn.backbone import build
+from mvit_nas.optimize.within_budget import sample_feasible, spread
 from mvit_nas.settings import LatencySettings
-from mvit_nas.train.augment import centre_crops
-from mvit_nas.train.data import Images, find_data
-from mvit_nas.train.loop import Score
-from mvit_nas.train.schedule import SCHEDULES, Schedule
+from mvit_nas.training.augment import centre_crops
+from mvit_nas.training.loop import Score
+from mvit_nas.training.schedule import SCHEDULES, Schedule
 from mvit_nas.units import parse_budget
 
 _SHORT = SCHEDULES["short"]

@@ -1,5 +1,5 @@
 """``python -m mvit_nas``."""
 
-from mvit_nas.cli import main
+from mvit_nas.cli.app import main
 
 main()

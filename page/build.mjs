@@ -1,5 +1,5 @@
 // Bundles src/ into the package and copies the libraries that the page embeds, so that neither a user nor CI needs Node.
-// The bundle names the hash of its sources; tests/test_page_bundle.py computes it again, so that a stale one is found.
+// The bundle names the hash of its sources; tests/results/test_page_bundle.py computes it again, so that a stale one is found.
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-from mvit_nas.cli import main
+from mvit_nas.cli.app import main
 from mvit_nas.results.report import write_report
 
 # As the command line sets it; torch reads it when it loads.

@@ -10,36 +10,43 @@ import pytest
 import mvit_nas
 
 PACKAGE = Path(mvit_nas.__file__).parent
-LEAVES = {"errors", "units"}
+LEAVES = {"errors", "units", "maths"}
 # What each layer may import of the package, beside itself and the leaves.
 ALLOWED = {
     "errors": set(),
     "units": set(),
+    "maths": set(),
     "arch": set(),
     "nn": {"arch"},
     "cost": set(),
-    "train": {"nn", "arch"},
+    "data": set(),
+    "training": {"data", "nn", "arch"},
+    "artifacts": {"cost", "nn", "arch"},
+    "evaluate": {"artifacts", "training", "data", "cost", "nn", "arch"},
+    "optimize": {"evaluate", "training", "data", "cost", "nn", "arch"},
+    "ablation": {"training", "arch"},
     "results": {"arch"},
     "settings": {"arch"},
-    "search": {"train", "cost", "nn", "arch"},
-    "ablate": {"train", "arch"},
-    "jobs": {"results", "search", "ablate", "train", "cost", "nn", "arch", "settings", ""},
+    "jobs": {
+        *("results", "optimize", "ablation", "evaluate", "artifacts", "training", "data", "cost", "nn", "arch"),
+        *("settings", ""),
+    },
     "cli": {"jobs", "results", "settings", ""},
 }
 OWNERS = {
-    "optuna": {"search/study.py", "search/samplers.py"},
-    "sklearn": {"search/surrogate.py", "search/artefacts.py", "train/data.py"},
+    "optuna": {"optimize/loop.py", "optimize/samplers.py"},
+    "sklearn": {"optimize/surrogate.py", "artifacts/checked.py", "data/images.py"},
     "fvcore": {"cost/static.py"},
-    "typer": {"cli.py"},
-    "rich": {"cli.py"},
+    "typer": {"cli/app.py"},
+    "rich": {"cli/app.py"},
     "jinja2": {"results/report.py"},
-    "statsmodels": {"results/stats.py"},
+    "statsmodels": {"maths/statistics.py"},
     "onnx": {"cost/runtimes/onnx.py"},
-    "onnxruntime": {"cost/runtimes/onnx.py", "cost/bench.py"},
+    "onnxruntime": {"cost/runtimes/onnx.py", "cost/probe.py"},
     "litert_torch": {"cost/runtimes/litert.py"},
     "ai_edge_quantizer": {"cost/runtimes/litert.py"},
-    "ai_edge_litert": {"cost/runtimes/litert.py", "cost/bench.py"},
-    "executorch": {"cost/runtimes/executorch.py", "cost/bench.py"},
+    "ai_edge_litert": {"cost/runtimes/litert.py", "cost/probe.py"},
+    "executorch": {"cost/runtimes/executorch.py", "cost/probe.py"},
     "torchao": {"cost/runtimes/executorch.py"},
 }
 FOLDERS = {"pandas": "results/"}
@@ -82,12 +89,12 @@ def run(code):
 
 def test_importing_the_package_and_the_command_line_loads_nothing_heavy():
     heavy = "{'torch', 'optuna', 'pandas', 'plotly', 'numpy', 'fvcore', 'sklearn', 'pyarrow'}"
-    assert run(f"import sys, mvit_nas, mvit_nas.cli; print(sorted({heavy} & set(sys.modules)))") == "[]\n"
+    assert run(f"import sys, mvit_nas, mvit_nas.cli.app; print(sorted({heavy} & set(sys.modules)))") == "[]\n"
 
 
 def test_knowing_the_runtimes_loads_none():
     heavy = "{'onnx', 'onnxruntime', 'litert_torch', 'ai_edge_litert', 'executorch', 'torchao', 'jax'}"
-    code = f"import sys, mvit_nas.cost.runtimes.known as k; [k.is_installed(r) for r in k.RUNTIMES.values()]; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, mvit_nas.cost.runtimes.registry as k; [k.is_installed(r) for r in k.RUNTIMES.values()]; print(sorted({heavy} & set(sys.modules)))"
     assert run(code) == "[]\n"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from mvit_nas.cli import app
+from mvit_nas.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from scipy import stats
 
-from mvit_nas.cost.bench import Round, calm_ratios
+from mvit_nas.cost.probe import Round, calm_ratios
 from mvit_nas.cost.targets.target import Job, Target
 
 # A wall time this far above the CPU time means that the process had to wait for the core.

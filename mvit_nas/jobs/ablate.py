@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mvit_nas.ablate.match import TOLERANCE, rescale
-from mvit_nas.ablate.plan import LeftOut, Plan, Variant, make_plan
+from mvit_nas.ablation.match import TOLERANCE, rescale
+from mvit_nas.ablation.plan import LeftOut, Plan, Variant, make_plan
 from mvit_nas.arch.config import ArchConfig, arch_id, to_dict, with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import adapt_preset
@@ -23,7 +23,8 @@ from mvit_nas.errors import (
     PartialError,
     TrainingError,
 )
-from mvit_nas.jobs.choices import Choice, find_choice
+from mvit_nas.evaluate.short import Evaluator, static_columns
+from mvit_nas.jobs.named_networks import Choice, find_choice
 from mvit_nas.jobs.setup import (
     FINE,
     MEASURING_SECONDS,
@@ -38,10 +39,9 @@ from mvit_nas.jobs.setup import (
     training_seconds,
     try_step,
 )
-from mvit_nas.results.ablation import MATCHED, Summary, summarise, value_words
+from mvit_nas.results.ablation.summary import MATCHED, Summary, summarise, value_words
 from mvit_nas.results.report import write_report
 from mvit_nas.results.table import PARAM, make_table
-from mvit_nas.search.evaluate import Evaluator, static_columns
 from mvit_nas.settings import AblationExperiment, LatencySettings, check_name, joined_name
 from mvit_nas.units import format_metric
 

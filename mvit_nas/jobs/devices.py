@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mvit_nas.cost.targets.adb import phones
-from mvit_nas.cost.targets.known import find_target
 from mvit_nas.cost.targets.machine import Machine
 from mvit_nas.cost.targets.python import PythonTarget
+from mvit_nas.cost.targets.registry import find_target
 from mvit_nas.errors import DeviceError
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from mvit_nas.arch.config import ArchConfig, with_values
-from mvit_nas.cost.bench import STAGES
+from mvit_nas.artifacts.checked import artefact_of
 from mvit_nas.cost.latency import ratio_interval
-from mvit_nas.cost.runtimes.known import RUNTIMES, find_runtime
+from mvit_nas.cost.probe import STAGES
+from mvit_nas.cost.runtimes.registry import RUNTIMES, find_runtime
 from mvit_nas.cost.runtimes.runtime import Runtime
 from mvit_nas.errors import DeviceError, InputError, InterruptedCleanlyError, MvitNasError, PartialError
-from mvit_nas.jobs.choices import find_choices
+from mvit_nas.evaluate.latency import Measured, Meter
+from mvit_nas.jobs.int8 import Trainer
+from mvit_nas.jobs.named_networks import find_choices
 from mvit_nas.jobs.setup import make_meter, runtime_for
-from mvit_nas.jobs.trained import Trainer
-from mvit_nas.search.artefacts import artefact_of
-from mvit_nas.search.meter import Measured, Meter
 from mvit_nas.settings import LatencySettings
 
 

@@ -19,6 +19,7 @@ from mvit_nas.errors import (
     MvitNasError,
     PartialError,
 )
+from mvit_nas.evaluate.latency import Meter
 from mvit_nas.jobs.setup import (
     COARSE,
     FINE,
@@ -36,14 +37,13 @@ from mvit_nas.jobs.setup import (
     training_seconds,
     try_step,
 )
-from mvit_nas.results.findings import IDEAL, MAXIMISE, front_rows
-from mvit_nas.results.health import SETTLED_GROWTH, SETTLED_LEAST, SETTLED_SHARE
-from mvit_nas.results.pareto import hypervolume, near_front
+from mvit_nas.maths.pareto import hypervolume, near_front
+from mvit_nas.optimize.loop import Limits, Row, Search, Study, trainings
+from mvit_nas.optimize.within_budget import Design, Feasible, presets_within, sample_feasible
 from mvit_nas.results.report import write_report
+from mvit_nas.results.search.findings import IDEAL, MAXIMISE, front_rows
+from mvit_nas.results.search.health import SETTLED_GROWTH, SETTLED_LEAST, SETTLED_SHARE
 from mvit_nas.results.table import complete, make_table
-from mvit_nas.search.feasible import Design, Feasible, presets_within, sample_feasible
-from mvit_nas.search.meter import Meter
-from mvit_nas.search.study import Limits, Row, Search, Study, trainings
 from mvit_nas.settings import Experiment, LatencySettings, check_name, default_name
 from mvit_nas.units import Budget, format_seconds
 

@@ -21,18 +21,18 @@ from mvit_nas import __version__
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import SearchSpace, fix_image_size, load_space
-from mvit_nas.cost.runtimes.known import default_runtime, find_runtime
+from mvit_nas.cost.runtimes.registry import default_runtime, find_runtime
 from mvit_nas.cost.runtimes.runtime import Runtime
-from mvit_nas.cost.targets.known import find_target
+from mvit_nas.cost.targets.registry import find_target
+from mvit_nas.data.images import ImageData, find_data
 from mvit_nas.errors import DeviceError, InputError
-from mvit_nas.nn.mobilevit import build
-from mvit_nas.search.cache import write_text
-from mvit_nas.search.evaluate import Evaluator, processor, training_threads
-from mvit_nas.search.meter import Meter
+from mvit_nas.evaluate.cache import write_text
+from mvit_nas.evaluate.latency import Meter
+from mvit_nas.evaluate.short import Evaluator, processor, training_threads
+from mvit_nas.nn.backbone import build
 from mvit_nas.settings import AblationExperiment, Experiment, LatencySettings, check_same
-from mvit_nas.train.data import ImageData, find_data
-from mvit_nas.train.loop import fit
-from mvit_nas.train.schedule import Schedule, find_schedule
+from mvit_nas.training.loop import fit
+from mvit_nas.training.schedule import Schedule, find_schedule
 
 # What one latency may take, beside exporting it and warming up.
 MEASURING_SECONDS = 8.0

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from mvit_nas.nn.mobilevit import MLP, ConvNormAct, MobileViT
+from mvit_nas.nn.backbone import MLP, ConvNormAct, MobileViT
 
 
 def for_inference(model: MobileViT, *, packed_for: tuple[int, int, int, int] | None = None) -> nn.Module:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mvit_nas.results.findings import accuracy_words, budget_words
+from mvit_nas.results.search.findings import accuracy_words, budget_words
 from mvit_nas.results.table import missing
 from mvit_nas.units import format_metric, format_seconds
 

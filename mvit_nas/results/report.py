@@ -14,12 +14,14 @@ import pandas as pd
 from markupsafe import Markup
 
 from mvit_nas.errors import InputError
-from mvit_nas.results import ablation_page, compare_page, search_page
-from mvit_nas.results.ablation import MATCHED
-from mvit_nas.results.compare import Comparison, Study, document
-from mvit_nas.results.findings import COSTS, MAXIMISE
+from mvit_nas.results.ablation import page as ablation_page
+from mvit_nas.results.ablation.summary import MATCHED
+from mvit_nas.results.comparison import page as compare_page
+from mvit_nas.results.comparison.comparison import Comparison, Study, document
 from mvit_nas.results.page import finite
-from mvit_nas.results.runtimes import check_target, choose_runtime
+from mvit_nas.results.search import page as search_page
+from mvit_nas.results.search.findings import COSTS, MAXIMISE
+from mvit_nas.results.search.runtimes import check_target, choose_runtime
 from mvit_nas.results.table import PARAM, further_runtimes, read_table, write_atomically, write_table
 
 # What an environment must hold, with the types of its values; it may hold more, which the page shows too.

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mvit_nas.cost.bench import LEAST_ROUNDS, Round, half_width
+from mvit_nas.cost.probe import LEAST_ROUNDS, Round, half_width
 from mvit_nas.cost.targets.machine import FILES, Machine, read_machine
 from mvit_nas.cost.targets.target import Job
 from mvit_nas.errors import DeviceError, InputError, MeasurementError

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import urlsplit
 
-from mvit_nas.cost import bench
-from mvit_nas.cost.bench import Round
+from mvit_nas.cost import probe as bench
+from mvit_nas.cost.probe import Round
 from mvit_nas.cost.targets.machine import FILES, Machine, read_machine
 from mvit_nas.cost.targets.target import Job
 from mvit_nas.errors import DeviceError, InputError, MeasurementError

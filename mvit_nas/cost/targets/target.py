@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mvit_nas.cost.bench import Round
+from mvit_nas.cost.probe import Round
 from mvit_nas.cost.targets.machine import Machine
 
 

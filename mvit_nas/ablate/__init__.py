@@ -1,1 +1,0 @@
-"""A plan of paired runs from one or two factors."""

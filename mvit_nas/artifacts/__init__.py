@@ -1,0 +1,1 @@
+"""Architectures as a runtime's files."""

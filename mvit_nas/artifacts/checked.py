@@ -1,0 +1,113 @@
+"""An architecture as the file that a runtime executes, checked against PyTorch on photographs."""
+
+import copy
+import functools
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from sklearn.datasets import load_sample_images
+from torch import Tensor, nn
+
+from mvit_nas.arch.config import ArchConfig
+from mvit_nas.cost.probe import LOADERS
+from mvit_nas.cost.runtimes.quiet import refusals
+from mvit_nas.cost.runtimes.runtime import Runtime
+from mvit_nas.errors import MeasurementError
+from mvit_nas.nn.backbone import MobileViT, build
+from mvit_nas.nn.inference import for_inference
+
+# Rounding of float32, relative to the largest logit where that is above 1.
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artefact:
+    """What is known of an exported file. ``delegated`` is the share of its operators that the runtime's delegate takes,
+    ``quantised`` that of its convolutions and matrix products in integers; None where there is no such thing.
+
+    ``difference`` is the largest difference of a logit from PyTorch's, relative to the largest logit where that is
+    above 1; None for a file of unknown origin.
+    """
+
+    digest: str
+    size_bytes: int
+    delegated: float | None
+    quantised: float | None
+    difference: float | None
+
+
+def export(runtime: Runtime, arch: ArchConfig, path: Path, *, classes: int, int8: bool = False) -> Artefact:
+    """Write ``arch`` for ``runtime`` to ``path``, with weights that are drawn and not trained.
+
+    Raises MeasurementError where the runtime refuses it, or where it computes something else than PyTorch.
+    """
+    images = photographs(arch.image_size)
+    model = build(arch, classes=classes, fused_attention=runtime.fused_attention)
+    _settle(model, images)
+    return export_model(runtime, for_inference(model), images, path, int8=int8)
+
+
+def export_model(runtime: Runtime, model: nn.Module, images: Tensor, path: Path, *, int8: bool = False) -> Artefact:
+    """Write ``model``, in its inference form, for ``runtime`` to ``path``, checked and calibrated on ``images``."""
+    with torch.no_grad():
+        expected = model(images).numpy()
+        if not int8:
+            runtime.export(copy.deepcopy(model), images[:1].clone(), path)
+        elif runtime.quantise is not None:
+            runtime.quantise(copy.deepcopy(model), images, path)
+        else:
+            raise MeasurementError(f"{runtime.title} has no int8 here: choose another --runtime")
+    difference = float(np.abs(outputs(runtime, path, images) - expected).max() / max(1.0, np.abs(expected).max()))
+    if not int8 and not difference <= _TOLERANCE:
+        raise MeasurementError(
+            f"{runtime.title} computes something else than PyTorch: a logit differs by {difference:.2g} of the largest"
+        )
+    return replace(artefact_of(runtime, path), difference=difference)
+
+
+def artefact_of(runtime: Runtime, path: Path) -> Artefact:
+    """What the file at ``path`` says of itself. Raises MeasurementError where it cannot be read."""
+    blob = path.read_bytes()
+    with refusals(runtime.title, "read"):
+        return Artefact(
+            digest=hashlib.sha256(blob).hexdigest()[:32],
+            size_bytes=len(blob),
+            delegated=runtime.delegated(path),
+            quantised=runtime.quantised(path),
+            difference=None,
+        )
+
+
+def outputs(runtime: Runtime, path: Path, images: Tensor) -> np.ndarray:
+    """Logits [N, classes] of the artefact at ``path`` on this host for ``images`` [N, 3, H, W], one at a time."""
+    with refusals(runtime.title, "run"):
+        network = LOADERS[runtime.name][1](path.read_bytes(), 1)()
+        return np.concatenate([np.asarray(network(image[None].contiguous().numpy())).copy() for image in images])
+
+
+@functools.cache
+def photographs(side: int) -> Tensor:
+    """Parts [8, 3, side, side] of two real photographs, which come with scikit-learn, in [0, 1]."""
+    parts = []
+    for photograph in load_sample_images().images:
+        image = torch.from_numpy(photograph.copy()).permute(2, 0, 1)[None].float() / 255
+        for left in (0, 71, 142, 213):
+            part = image[..., left : left + 427]
+            parts.append(F.interpolate(part, size=(side, side), mode="bilinear", antialias=True, align_corners=False))
+    return torch.cat(parts)
+
+
+def _settle(model: MobileViT, images: Tensor) -> None:
+    """Give the batch norms the statistics of ``images``: with fresh ones logits vanish, and any error with them."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None  # the mean over all batches
+    model.train()
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model(images)
+    model.eval()

@@ -1,0 +1,1 @@
+"""Images: found, parted, decoded and kept."""

@@ -1,0 +1,1 @@
+"""What is known of a candidate: its latency and its accuracy."""

@@ -1,0 +1,243 @@
+"""Latencies of architectures by one runtime on one target, each from the cache where it is known."""
+
+import functools
+import importlib.metadata
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mvit_nas.arch.config import ArchConfig, arch_id, with_values
+from mvit_nas.arch.presets import PRESETS
+from mvit_nas.artifacts.checked import Artefact, export
+from mvit_nas.cost.latency import Latency, latency_of, measure
+from mvit_nas.cost.runtimes.registry import require
+from mvit_nas.cost.runtimes.runtime import Runtime
+from mvit_nas.cost.targets.machine import Machine
+from mvit_nas.cost.targets.python import PythonTarget
+from mvit_nas.cost.targets.target import Job, Target
+from mvit_nas.errors import MeasurementError
+from mvit_nas.evaluate.cache import Cache, cache_folder
+
+REFERENCE = "mobilevit_xxs"
+_REFERENCE_SIDE = 128
+_REFERENCE_CLASSES = 1000
+# What an artefact depends on beside its key; a change of nn or of the runtimes' modules that changes it raises it.
+_EXPORT_VERSION = 2
+# The reference's own times that are kept, to say how far the scale can be trusted.
+_ANCHORS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A latency with the artefact that it is of."""
+
+    latency: Latency
+    artefact: Artefact
+
+
+class Meter:
+    """Measures architectures as ``runtime`` executes them on ``target``.
+
+    Latencies have the scale of the reference network as it ran there when it was first measured: ratios come back
+    within a percent, absolute times do not. ``scale`` says how far the reference has moved since.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        target: Target,
+        *,
+        threads: int,
+        precision: float,
+        seconds: float,
+        int8: bool = False,
+        folder: Path | None = None,
+        say: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        require(runtime)
+        self.runtime = runtime
+        self.target = target
+        self.threads = threads
+        self.precision = precision
+        self.int8 = int8
+        self._seconds = seconds
+        self._folder = folder or cache_folder()
+        self._cache = Cache(self._folder / "evaluations")
+        self._say = say
+        self._told: dict[str, Latency] = {}
+
+    @functools.cached_property
+    def machine(self) -> Machine:
+        """The target as it was when it was first asked."""
+        return self.target.machine(self.runtime.name)
+
+    def latency(self, arch: ArchConfig, *, classes: int) -> Measured:
+        """The latency of ``arch`` with a classifier for ``classes``, batch 1."""
+        known = self._cache.get(self._artefact_key(arch, classes))
+        measured = self._known(Artefact(**known)) if known is not None else None
+        if measured is not None:
+            return measured
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"candidate{self.runtime.suffix}"
+            artefact = export(self.runtime, arch, path, classes=classes, int8=self.int8)
+            self._cache.put(self._artefact_key(arch, classes), asdict(artefact))
+            return self.measure(artefact, path, side=arch.image_size)
+
+    def measure(self, artefact: Artefact, path: Path, *, side: int) -> Measured:
+        """The latency of the ``artefact`` in the file ``path`` on images of ``side``."""
+        known = self._known(artefact)
+        if known is not None:
+            return known
+        reference_ms = self.reference_ms()
+        rounds, agreed = measure(self.target, self._job(path, side))
+        latency = latency_of(rounds, reference_ms=reference_ms, threads=self.threads, agreed=agreed)
+        samples = [{name: list(values) for name, values in one.items()} for one in rounds]
+        self._cache.put(self._latency_key(artefact), {"latency": asdict(latency), "samples": samples})
+        self._keep_anchor(latency.reference_ms)
+        self._told[artefact.digest] = latency
+        return Measured(latency=latency, artefact=artefact)
+
+    def stages(self, arch: ArchConfig, *, classes: int) -> dict[str, float]:
+        """Milliseconds of each stage of ``arch``: its share of a profiled run, of the latency.
+
+        Raises MeasurementError where runtime or target cannot tell stages apart.
+        """
+        if not isinstance(self.target, PythonTarget):
+            raise MeasurementError(f"{self.target.name} tells no stages apart: measure them on a host or over ssh")
+        milliseconds = self.latency(arch, classes=classes).latency.median_ms
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"candidate{self.runtime.suffix}"
+            export(self.runtime, arch, path, classes=classes, int8=self.int8)
+            shares = self.target.stages(self._job(path, arch.image_size))
+        return {stage: share * milliseconds for stage, share in sorted(shares.items(), key=_stage_order)}
+
+    def reference_ms(self) -> float:
+        """The reference network's own milliseconds on the target, as they were when it was first measured."""
+        return self._anchors()[0]
+
+    def scale(self) -> tuple[float, float, int]:
+        """(lowest, highest, number): milliseconds that the reference took in each measurement so far."""
+        anchors = self._anchors()
+        return min(anchors), max(anchors), len(anchors)
+
+    def conditions(self) -> dict[str, Any]:
+        """What these latencies hang on, for a report."""
+        low, high, measurements = self.scale()
+        return {
+            "runtime": f"{self.runtime.title} {self.machine.runtime_version}" + " int8" * self.int8,
+            "target": "this host" if self.target.name == "host" else self.target.name,
+            "machine": self.machine.fingerprint,
+            "threads": self.threads,
+            "precision": self.precision,
+            "reference": f"{REFERENCE} at {_REFERENCE_SIDE} px",
+            "reference_ms": self.reference_ms(),
+            "reference_low_ms": low,
+            "reference_high_ms": high,
+            "reference_measurements": measurements,
+            "reliability": self._reliability(),
+        }
+
+    def _reliability(self) -> str:
+        """What speaks against the latencies that were told so far, in words."""
+        latencies = list(self._told.values())
+        counts = {
+            "while others held the core": sum(latency.contended for latency in latencies),
+            "at another speed than the reference's own": sum(latency.drifted for latency in latencies),
+            "in which repetitions did not agree": sum(not latency.agreed for latency in latencies),
+        }
+        flagged = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
+        return f"{len(latencies)} measurements, {flagged or 'none of them under suspicion'}"
+
+    def _known(self, artefact: Artefact) -> Measured | None:
+        found = self._cache.get(self._latency_key(artefact))
+        if found is None:
+            return None
+        self._told[artefact.digest] = Latency(**found["latency"])
+        return Measured(latency=self._told[artefact.digest], artefact=artefact)
+
+    def _job(self, candidate: Path, side: int) -> Job:
+        return Job(
+            runtime=self.runtime.name,
+            threads=self.threads,
+            candidate=candidate,
+            reference=self._reference[1],
+            candidate_shape=(1, 3, side, side),
+            reference_shape=(1, 3, _REFERENCE_SIDE, _REFERENCE_SIDE),
+            precision=self.precision,
+            seconds=self._seconds,
+        )
+
+    @functools.cached_property
+    def _reference(self) -> tuple[Artefact, Path]:
+        """The reference's artefact, kept beside the cache: some runtimes take long to export it."""
+        arch = with_values(PRESETS[REFERENCE], {"image_size": _REFERENCE_SIDE})
+        key = self._artefact_key(arch, _REFERENCE_CLASSES) | {"int8": False}  # one scale for float32 and int8
+        known = self._cache.get(key)
+        folder = self._folder / "artefacts"
+        folder.mkdir(parents=True, exist_ok=True)
+        if known is not None:
+            path = folder / f"{known['digest']}{self.runtime.suffix}"
+            if path.is_file():
+                return Artefact(**known), path
+        self._say(f"exporting the reference, {REFERENCE} at {_REFERENCE_SIDE} px, for {self.runtime.title}")
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            path = Path(temporary) / f"reference{self.runtime.suffix}"
+            artefact = export(self.runtime, arch, path, classes=_REFERENCE_CLASSES, int8=False)
+            kept = path.rename(folder / f"{artefact.digest}{self.runtime.suffix}")
+        self._cache.put(key, asdict(artefact))
+        return artefact, kept
+
+    def _anchors(self) -> list[float]:
+        known = self._cache.get(self._anchor_key)
+        if known is None:
+            path = self._reference[1]
+            self._say(f"measuring the reference on {self.target.name}")
+            rounds, _ = measure(self.target, self._job(path, _REFERENCE_SIDE))
+            # Against itself, its ratio is 1 and its own time is what counts.
+            own = latency_of(rounds, reference_ms=1.0, threads=self.threads, agreed=True)
+            known = {"milliseconds": [own.reference_ms]}
+            self._cache.put(self._anchor_key, known)
+        return list(known["milliseconds"])
+
+    def _keep_anchor(self, milliseconds: float) -> None:
+        anchors = self._anchors()
+        self._cache.put(self._anchor_key, {"milliseconds": [anchors[0], *[*anchors[1:], milliseconds][-_ANCHORS:]]})
+
+    @functools.cached_property
+    def _anchor_key(self) -> dict[str, Any]:
+        return {"kind": "anchor", "reference": self._reference[0].digest, **self._conditions_key}
+
+    def _latency_key(self, artefact: Artefact) -> dict[str, Any]:
+        return {"kind": "latency", "artefact": artefact.digest, "precision": self.precision, **self._conditions_key}
+
+    @functools.cached_property
+    def _conditions_key(self) -> dict[str, Any]:
+        return {
+            "runtime": f"{self.runtime.name} {self.machine.runtime_version}",
+            "target": f"{self.target.name}: {self.machine.fingerprint}",
+            "threads": self.threads,
+        }
+
+    def _artefact_key(self, arch: ArchConfig, classes: int) -> dict[str, Any]:
+        return {
+            "kind": "artefact",
+            "arch_id": arch_id(arch),
+            "classes": classes,
+            "runtime": self.runtime.name,
+            "int8": self.int8,
+            "exporters": {"torch": torch.__version__} | {name: _version(name) for name in self.runtime.modules},
+            "version": _EXPORT_VERSION,
+        }
+
+
+def _stage_order(item: tuple[str, float]) -> tuple[int, str]:
+    return ["stem", "stages", "head", "classifier", "other"].index(item[0].partition(".")[0]), item[0]
+
+
+def _version(module: str) -> str:
+    packages = importlib.metadata.packages_distributions().get(module.partition(".")[0], [])
+    return importlib.metadata.version(packages[0]) if packages else ""

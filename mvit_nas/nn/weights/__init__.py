@@ -1,0 +1,1 @@
+"""Weights from elsewhere: another library's layout, a trained relative."""

@@ -1,0 +1,145 @@
+"""The samplers of a study: the project's own, which knows what candidates cost, and Optuna's."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from mvit_nas.optimize.propose import Candidate, Pool, Trained, propose
+
+# User attributes of a trial. One that stands for a network outside the space tells nothing about its labels; one that
+# was stopped has what it was expected to reach, (accuracy, deviation); a proposal may have what was guessed for it.
+OUTSIDE = "outside_space"
+EXPECTED = "expected_accuracy"
+GUESSED = "guessed_accuracy"
+# Complete or stopped trials before the sampler proposes; until then candidates within the budget are drawn.
+STARTUP_TRIALS = 10
+
+
+class CostAwareSampler(BaseSampler):
+    """Proposes the candidate with the largest expected gain of hypervolume; only its accuracy is a guess.
+
+    It never proposes what ``pool`` says is over the budget, nor a network that a trial of the study has had. The same
+    seed and the same trials give the same proposal, so a study that is resumed goes on as if it had not ended.
+    """
+
+    def __init__(self, pool: Pool, *, accuracy: int | None, seed: int) -> None:
+        """``accuracy`` is the index of that objective, None where all of them are costs."""
+        self._pool = pool
+        self._accuracy = accuracy
+        self._seed = seed
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """All parameters of the pool."""
+        return {name: CategoricalDistribution(labels) for name, labels in self._pool.choices.items()}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The labels of the next candidate; empty where none is left."""
+        generator = random.Random(f"{self._seed} {trial.number}")
+        trained, pending, taken = [], [], set()
+        for other in study.get_trials(deepcopy=False):
+            candidate = self._candidate(other)
+            if candidate is None or other.number == trial.number:
+                continue
+            taken.add(candidate.identity)
+            if other.state == TrialState.RUNNING:
+                pending.append(candidate)
+            elif other.state == TrialState.COMPLETE:
+                trained.append(Trained(candidate=candidate, accuracy=self._accuracy_of(other)))
+            elif EXPECTED in other.user_attrs:
+                accuracy, deviation = other.user_attrs[EXPECTED]
+                trained.append(Trained(candidate=candidate, accuracy=accuracy, deviation=deviation))
+        left = [one for one in self._pool.drawn if one.identity not in taken]
+        if len(trained) < STARTUP_TRIALS and left:
+            return dict(generator.choice(left).labels)
+        found = propose(self._pool, trained=trained, pending=pending, taken=taken, generator=generator)
+        if found is None:
+            return {}
+        if found.guess is not None:
+            guess = (found.guess.accuracy, found.guess.deviation)
+            study._storage.set_trial_user_attr(trial._trial_id, GUESSED, guess)
+        return dict(found.candidate.labels)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Drawn uniformly: where nothing within the budget is left, and for parameters that the pool does not know."""
+        assert isinstance(param_distribution, CategoricalDistribution)
+        return random.Random(f"{self._seed} {trial.number} {param_name}").choice(param_distribution.choices)
+
+    def _candidate(self, trial: FrozenTrial) -> Candidate | None:
+        if OUTSIDE in trial.user_attrs or trial.params.keys() != self._pool.choices.keys():
+            return None
+        return self._pool.candidate(trial.params)
+
+    def _accuracy_of(self, trial: FrozenTrial) -> float:
+        return 1.0 if self._accuracy is None else trial.values[self._accuracy]
+
+
+class RepairingSampler(BaseSampler):
+    """Moves what ``sampler`` proposes over the budget to a candidate near it.
+
+    For GPSampler, which learns from complete trials only: nothing tells it of what was refused, so without this one in
+    five of its proposals in the simulation of benchmarks/search_efficiency.py could be trained. NSGA-II learns from
+    complete trials only, too, but finds less with it there, and TPE learns from what was refused.
+    """
+
+    def __init__(self, pool: Pool, sampler: BaseSampler) -> None:
+        self._pool = pool
+        self._sampler = sampler
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """As the sampler says."""
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The sampler's labels, or those of a candidate near them."""
+        labels = self._sampler.sample_relative(study, trial, search_space)
+        # A sampler leaves out what has one label only, and at first everything, which is then drawn.
+        whole = {name: known[0] for name, known in self._pool.choices.items() if len(known) == 1} | labels
+        if whole.keys() != self._pool.choices.keys() or self._pool.candidate(whole) is not None:
+            return labels
+        near = self._pool.repaired(whole)
+        return labels if near is None else {name: near.labels[name] for name in labels}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """As the sampler does."""
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """As the sampler does."""
+        self._sampler.before_trial(study, trial)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """As the sampler does."""
+        self._sampler.after_trial(study, trial, state, values)
+
+
+def _cost_aware(pool: Pool, accuracy: int | None, seed: int) -> BaseSampler:
+    return CostAwareSampler(pool, accuracy=accuracy, seed=seed)
+
+
+# By name, what makes the sampler for one trial of a pool, the index of the accuracy and a seed.
+SAMPLERS: Mapping[str, Callable[[Pool, int | None, int], BaseSampler]] = {
+    "cost-aware": _cost_aware,
+    "tpe": lambda pool, accuracy, seed: optuna.samplers.TPESampler(
+        multivariate=True, n_startup_trials=STARTUP_TRIALS, seed=seed
+    ),
+    "nsga2": lambda pool, accuracy, seed: optuna.samplers.NSGAIISampler(population_size=20, seed=seed),
+    "gp": lambda pool, accuracy, seed: RepairingSampler(
+        pool, optuna.samplers.GPSampler(n_startup_trials=STARTUP_TRIALS, seed=seed)
+    ),
+    "random": lambda pool, accuracy, seed: optuna.samplers.RandomSampler(seed=seed),
+}

@@ -1,0 +1,1 @@
+"""What an ablation's records mean, and their page."""

@@ -1,0 +1,1 @@
+"""What several searches mean side by side."""

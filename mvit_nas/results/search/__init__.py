@@ -1,0 +1,1 @@
+"""What a search's records mean, and their page."""

@@ -1,1 +1,0 @@
-"""Candidates in, evaluations out."""

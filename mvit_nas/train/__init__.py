@@ -1,1 +1,0 @@
-"""How well a model does on a short schedule."""

@@ -1,0 +1,135 @@
+"""`mvit-nas latency` and `mvit-nas devices`, as a person runs them."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from mvit_nas.arch.config import to_dict, with_values
+from mvit_nas.arch.presets import PRESETS
+from mvit_nas.artifacts.checked import export
+from mvit_nas.cost.runtimes.registry import RUNTIMES
+
+QUICK = ("--image-size", 32, "--precision", "20%", "--cap", "1s")
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder to work in, with one cache for all of these tests and a network of one's own, exported and as YAML."""
+    folder = tmp_path_factory.mktemp("work")
+    arch = with_values(PRESETS["mobilevit_xxs"], {"image_size": 32})
+    export(RUNTIMES["onnxruntime"], arch, folder / "mine.onnx", classes=10)
+    (folder / "mine.yaml").write_text(yaml.safe_dump(to_dict(arch)))
+    return folder
+
+
+def run(work, *arguments):
+    """(exit code, standard output, standard error) of the command line, in a terminal 80 columns wide."""
+    import os
+
+    environment = os.environ | {"MVIT_NAS_CACHE": str(work / "cache"), "COLUMNS": "80"}
+    command = [sys.executable, "-m", "mvit_nas", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=work, env=environment, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_two_networks_are_measured_and_compared(work):
+    code, out, err = run(work, "latency", "mobilevit_xxs", "mobilevit_s", "--runtime", "onnxruntime", *QUICK)
+    assert code == 0, err
+    assert re.search(r"^ONNX Runtime \d[\d.]+ on this host \(", out, re.MULTILINE)
+    assert re.search(
+        r"^mobilevit_xxs +onnxruntime +[\d.]+\*? \([\d.]+ to [\d.]+\) +[\d.]+ +\d\.\d MB +-$", out, re.MULTILINE
+    )
+    assert re.search(r"onnxruntime: mobilevit_xxs is faster than mobilevit_s: 0\.\d\d of its", out)
+    assert all(len(line) <= 80 for line in out.splitlines()), out
+    assert "Traceback" not in err
+    assert "Warning" not in err
+
+
+def test_the_document_says_what_was_measured_and_how(work):
+    code, out, err = run(
+        work, "latency", "mobilevit_xxs", "--runtime", "onnxruntime,torch", "--by-stage", "--json", *QUICK
+    )
+    assert code == 0, err
+    document = json.loads(out)
+    assert document["error"] is None
+    assert [one["runtime"] for one in document["measurements"]] == ["onnxruntime", "torch"]
+    for one in document["measurements"]:
+        assert (one["model"], one["target"], one["threads"], one["clock"]) == ("mobilevit_xxs", "host", 1, "cpu")
+        low, high = one["interval_ms"]
+        assert 0 < low <= one["median_ms"] <= high
+        assert one["runs"] >= 60
+        assert one["size_bytes"] > 1e6
+        assert one["delegated"] is None
+        assert one["difference"] < 1e-4
+        assert sum(one["stages_ms"].values()) == pytest.approx(one["median_ms"])
+        assert one["conditions"]["precision"] == 0.2
+    assert document["verdicts"] == []
+
+
+def test_a_file_is_measured_on_the_runtime_that_it_is_for(work):
+    code, out, err = run(work, "latency", "mine.onnx", "mine.yaml", "--json", *QUICK[2:])
+    assert code == 0, err
+    names = [(one["model"], one["runtime"]) for one in json.loads(out)["measurements"]]
+    assert names == [("mine.onnx", "onnxruntime"), ("mine", "onnxruntime")]
+
+
+def test_int8_is_told_with_what_it_costs_in_accuracy(work):
+    code, out, err = run(
+        work, "latency", "mobilevit_xxs", "--runtime", "onnxruntime", "--int8", "--schedule", "smoke", "--json", *QUICK
+    )
+    assert code == 0, err
+    plain, quantised = json.loads(out)["measurements"]
+    assert (plain["int8"], quantised["int8"]) == (False, True)
+    assert quantised["size_bytes"] < 0.6 * plain["size_bytes"]
+    assert (plain["quantised"], quantised["quantised"]) == (0, 1)
+    assert 0 <= quantised["accuracy"] <= 1
+    assert 0 <= plain["accuracy"] <= 1
+    (verdict,) = json.loads(out)["verdicts"]
+    assert {verdict["one"], verdict["other"]} == {"mobilevit_xxs", "mobilevit_xxs int8"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("mobilevit_xx",), 2, "CHOICE: unknown 'mobilevit_xx', did you mean 'mobilevit_xxs'?"),
+        (("nothing:knee",), 2, "CHOICE nothing:knee: no study 'nothing' in reports: known are none"),
+        (("mobilevit_xxs", "--runtime", "onnx"), 2, "unknown runtime 'onnx', known are torch, onnxruntime, litert, executo"),
+        (("mobilevit_xxs", "--target", "box"), 2, "--target box: write host, ssh://user@host or adb:SERIAL"),
+        (("mobilevit_xxs", "--precision", "1"), 2, "cannot read --precision '1': write it in percent, such as 0.5%"),
+        (("mobilevit_xxs", "--runtime", "litert", "--by-stage"), 2, "--by-stage: only torch and onnxruntime tell stages"),
+        (("mobilevit_xxs", "--threads", "0"), 2, "--threads must be at least 1, got 0"),
+        (("gone.tflite",), 2, "gone.tflite: there is no such file"),
+        (("garbage.onnx", *QUICK[2:]), 2, "garbage.onnx: is no ONNX file for one batch of images"),
+        (("mobilevit_xxs", "--target", "ssh://127.0.0.1:1"), 5, "ssh://127.0.0.1:1: nothing listens for ssh there"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_line_with_its_exit_code(work, refused, arguments, code, message):
+    (work / "garbage.onnx").write_bytes(b"no network")
+    assert message in refused("latency", *arguments, cwd=work, code=code)
+
+
+def test_what_can_be_measured_is_kept_where_another_cannot(work):
+    (work / "broken.onnx").write_bytes((work / "mine.onnx").read_bytes()[:200_000])
+    code, out, err = run(work, "latency", "mobilevit_xxs", "broken.onnx", "--json", *QUICK)
+    document = json.loads(out)
+    assert code == 4
+    assert [one["error"] is None for one in document["measurements"]] == [True, False]
+    assert document["measurements"][1]["median_ms"] is None
+    assert err.strip().splitlines()[-1].startswith("mvit-nas: 1 measurements are kept. broken.onnx on onnxruntime: ")
+
+
+def test_devices_lists_this_host_and_what_is_named(work):
+    code, out, _ = run(work, "devices", "ssh://127.0.0.1:1")
+    assert code == 0
+    assert out.startswith("host\n  ")
+    assert re.search(r"cores, Linux", out)
+    assert re.search(r"runtimes: torch [\d.+a-z]+, onnxruntime \d", out)
+    assert "ssh://127.0.0.1:1\n  cannot be used: ssh://127.0.0.1:1: nothing listens for ssh there" in out
+    code, out, _ = run(work, "devices", "--json")
+    host = json.loads(out)["devices"][0]
+    assert (host["target"], host["cores"]) == ("host", __import__("os").cpu_count())
+    assert host["trusted"] == (host["doubts"] == [])

@@ -1,0 +1,128 @@
+"""Latencies of architectures: what is exported and measured, and what is known already."""
+
+import json
+
+import pytest
+
+from mvit_nas.arch.config import with_values
+from mvit_nas.arch.presets import PRESETS
+from mvit_nas.artifacts.checked import Artefact
+from mvit_nas.cost.runtimes.registry import RUNTIMES
+from mvit_nas.cost.targets.machine import Machine
+from mvit_nas.errors import DeviceError
+from mvit_nas.evaluate import latency as meter_module
+from mvit_nas.evaluate.latency import Meter
+
+ARCH = with_values(PRESETS["mobilevit_xxs"], {"image_size": 64})
+OTHER = with_values(ARCH, {"stages.2.mobilevit.depth": 1})
+
+
+class Device:
+    """A target whose reference takes 8 ms at first and 2 ms more each time, and candidates a fixed number of times."""
+
+    def __init__(self, name="host", *, version="1.0", ratio=3.0):
+        self.name = name
+        self.version = version
+        self.ratio = ratio
+        self.jobs = []
+
+    def machine(self, runtime):
+        return Machine(
+            name="box", system="Linux", processor="chip", cores=4, governor=None, temperature_celsius=None,
+            free_memory_gib=None, load=None, runtime_version=self.version,
+        )  # fmt: skip
+
+    def measure(self, job):
+        self.jobs.append((job.candidate.read_text(), job.threads))
+        of_reference = job.candidate_shape == (1, 3, 128, 128)
+        reference = 8_000_000 + 2_000_000 * ((len(self.jobs) - 1) // 2)
+        ns = int(reference * (1 if of_reference else self.ratio))
+        return [{"reference_cpu": [reference], "candidate_cpu": [ns], "reference_wall": [reference],
+                 "candidate_wall": [ns]}] * 6  # fmt: skip
+
+
+@pytest.fixture
+def exported(monkeypatch):
+    """Stands in for exporting; what was."""
+    done = []
+
+    def export(runtime, arch, path, *, classes, int8):
+        done.append((runtime.name, arch.image_size, classes, int8))
+        text = f"{runtime.name} {json.dumps(arch.image_size)} {arch.stages[2].mobilevit.depth} {classes} {int8}"
+        path.write_text(text)
+        return Artefact(
+            digest=text.replace(" ", "-"), size_bytes=len(text), delegated=0.75, quantised=None, difference=1e-6
+        )
+
+    monkeypatch.setattr(meter_module, "export", export)
+    return done
+
+
+def make(device, **options):
+    settings = {"threads": 1, "precision": 0.01, "seconds": 2.0} | options
+    return Meter(RUNTIMES["torch"], device, **settings)
+
+
+def test_a_latency_is_exported_and_measured_once_and_known_ever_after(exported):
+    device = Device()
+    first = make(device).latency(ARCH, classes=10)
+    assert first == make(device).latency(ARCH, classes=10)
+    # The reference against itself, then the candidate, each twice.
+    assert [text.split()[1:3] for text, _ in device.jobs] == [["128", "2"]] * 2 + [["64", "2"]] * 2
+    assert exported == [("torch", 128, 1000, False), ("torch", 64, 10, False)] or exported == [
+        ("torch", 64, 10, False), ("torch", 128, 1000, False)]  # fmt: skip
+    assert first.latency.median_ms == pytest.approx(24.0)  # three times the 8 ms at first
+    assert first.latency.reference_ms == 10.0
+    assert first.artefact.delegated == 0.75
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: (make(Device(), threads=2), ARCH, 10),
+        lambda: (make(Device(), precision=0.02), ARCH, 10),
+        lambda: (make(Device(version="1.1")), ARCH, 10),
+        lambda: (make(Device("ssh://board")), ARCH, 10),
+        lambda: (make(Device(), int8=True), ARCH, 10),
+        lambda: (make(Device()), OTHER, 10),
+        lambda: (make(Device()), ARCH, 11),
+    ],
+    ids=["threads", "precision", "runtime version", "target", "int8", "network", "classes"],
+)
+def test_a_latency_is_known_for_its_own_question_only(exported, other):
+    make(Device()).latency(ARCH, classes=10)
+    one, arch, classes = other()
+    one.latency(arch, classes=classes)
+    assert one.target.jobs
+
+
+def test_all_latencies_are_on_the_scale_of_the_first_look_at_the_reference_and_its_spread_is_told(exported):
+    device = Device()
+    meter = make(device)
+    one, other = meter.latency(ARCH, classes=10), make(device).latency(OTHER, classes=10)
+    assert one.latency.median_ms == pytest.approx(other.latency.median_ms)
+    assert meter.scale() == (8.0, 12.0, 3)
+    conditions = meter.conditions()
+    assert (conditions["reference_ms"], conditions["reference_low_ms"], conditions["reference_high_ms"]) == (8, 8, 12)
+    assert conditions["runtime"] == "PyTorch 1.0"
+    assert conditions["reliability"] == "1 measurements, 1 at another speed than the reference's own"
+    assert make(Device()).conditions()["reliability"] == "0 measurements, none of them under suspicion"
+    assert conditions["target"] == "this host"
+    assert conditions["reference_measurements"] == 3
+    assert make(Device("ssh://board")).conditions()["target"] == "ssh://board"
+
+
+def test_the_raw_samples_are_kept_beside_the_result(exported, cache):
+    make(Device()).latency(ARCH, classes=10)
+    documents = [json.loads(path.read_text()) for path in (cache / "evaluations").glob("*.json")]
+    (found,) = [document for document in documents if document["key"]["kind"] == "latency"]
+    assert found["value"]["samples"][0]["candidate_cpu"] == [30_000_000]
+    assert len(found["value"]["samples"]) == 12
+    assert found["value"]["latency"]["wall_ms"] == 30.0
+
+
+def test_a_runtime_that_is_not_installed_says_what_to_type(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DeviceError, match=r"ONNX Runtime is not installed: pip install 'mvit-nas\[onnx\]'") as caught:
+        Meter(RUNTIMES["onnxruntime"], Device(), threads=1, precision=0.01, seconds=1.0)
+    assert caught.value.exit_code == 5

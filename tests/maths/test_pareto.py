@@ -1,0 +1,236 @@
+import itertools
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mvit_nas.maths.pareto import front, hypervolume, hypervolume_history, knee
+
+relaxed = settings(deadline=None)  # the machine may be busy
+
+# Few different values, so that ties and copies are common; some NaN.
+_numbers = st.one_of(st.integers(-3, 6).map(float), st.just(float("nan")), st.floats(-3, 6))
+
+
+@st.composite
+def problems(draw):
+    """(values, maximise), with 1 to 4 objectives and 0 to 7 rows."""
+    objectives = draw(st.integers(1, 4))
+    rows = draw(st.lists(st.lists(_numbers, min_size=objectives, max_size=objectives), max_size=7))
+    maximise = draw(st.lists(st.booleans(), min_size=objectives, max_size=objectives))
+    return np.array(rows, dtype=float).reshape(-1, objectives), maximise
+
+
+def dominates(a, b, maximise):
+    """By the definition: nowhere worse and somewhere better."""
+    better = [x > y if up else x < y for x, y, up in zip(a, b, maximise, strict=True)]
+    worse = [x < y if up else x > y for x, y, up in zip(a, b, maximise, strict=True)]
+    return any(better) and not any(worse)
+
+
+def front_by_definition(values, maximise):
+    known = [not any(np.isnan(row)) for row in values]
+    return [
+        known[i] and not any(known[j] and dominates(values[j], values[i], maximise) for j in range(len(values)))
+        for i in range(len(values))
+    ]
+
+
+def box(maximise):
+    """(reference, ideal) for the directions: asymmetric, and narrower than the values reach."""
+    low = [-1.0, -2.0, 1.0, 0.5]
+    high = [5.0, 4.0, 4.5, 3.5]
+    pairs = [(lo, hi) if up else (hi, lo) for lo, hi, up in zip(low, high, maximise, strict=False)]
+    return [reference for reference, _ in pairs], [ideal for _, ideal in pairs]
+
+
+def volume_by_inclusion_exclusion(values, reference, maximise, ideal):
+    gains = []
+    for row in values:
+        gain = [(r - v) / (r - i) for v, r, i in zip(row, reference, ideal, strict=True)]
+        if all(g > 0 for g in gain):  # False for NaN
+            gains.append([min(g, 1.0) for g in gain])
+    return sum(
+        (-1) ** (size + 1) * np.prod(np.min(subset, axis=0))
+        for size in range(1, len(gains) + 1)
+        for subset in itertools.combinations(gains, size)
+    )
+
+
+@relaxed
+@given(problems())
+def test_the_front_is_what_the_definition_says(problem):
+    values, maximise = problem
+    assert front(values, maximise).tolist() == front_by_definition(values, maximise)
+
+
+@relaxed
+@given(problems(), st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_does_not_change_the_front(problem, random):
+    values, maximise = problem
+    order = random.sample(range(len(values)), len(values))
+    assert front(values[order], maximise).tolist() == front(values, maximise)[order].tolist()
+
+
+def test_an_unmeasured_row_is_never_on_the_front_and_removes_no_other():
+    values = np.array([[0.9, np.nan], [0.5, 3.0], [np.nan, np.nan], [0.4, 2.0], [0.4, 3.0]])
+    assert front(values, [True, False]).tolist() == [False, True, False, True, False]
+
+
+def test_copies_of_a_front_point_all_stay():
+    values = np.array([[0.5, 3.0], [0.5, 3.0], [0.4, 3.0]])
+    assert front(values, [True, False]).tolist() == [True, True, False]
+
+
+def test_infinite_values_are_compared_like_others():
+    assert front(np.array([[np.inf, 1.0], [2.0, 1.0]]), [False, False]).tolist() == [False, True]
+
+
+def test_an_objective_without_a_direction_is_an_error():
+    with pytest.raises(ValueError, match=r"one column an objective, got values.shape=\(1, 2\) and len\(maximise\)=1"):
+        front(np.array([[1.0, 2.0]]), [True])
+
+
+def test_the_front_of_nothing_is_empty():
+    assert front(np.empty((0, 2)), [True, False]).tolist() == []
+
+
+@relaxed
+@given(problems())
+def test_the_hypervolume_is_that_of_inclusion_and_exclusion(problem):
+    values, maximise = problem
+    reference, ideal = box(maximise)
+    expected = volume_by_inclusion_exclusion(values, reference, maximise, ideal)
+    assert hypervolume(values, reference, maximise=maximise, ideal=ideal) == pytest.approx(expected, abs=1e-12)
+
+
+@relaxed
+@given(problems(), st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_does_not_change_the_hypervolume(problem, random):
+    values, maximise = problem
+    reference, ideal = box(maximise)
+    order = random.sample(range(len(values)), len(values))
+    assert hypervolume(values[order], reference, maximise=maximise, ideal=ideal) == pytest.approx(
+        hypervolume(values, reference, maximise=maximise, ideal=ideal), abs=1e-12
+    )
+
+
+@relaxed
+@given(problems())
+def test_only_the_front_counts_for_the_hypervolume(problem):
+    values, maximise = problem
+    reference, ideal = box(maximise)
+    assert hypervolume(values[front(values, maximise)], reference, maximise=maximise, ideal=ideal) == pytest.approx(
+        hypervolume(values, reference, maximise=maximise, ideal=ideal), abs=1e-12
+    )
+
+
+@relaxed
+@given(problems())
+def test_a_copy_and_a_dominated_row_change_no_hypervolume(problem):
+    values, maximise = problem
+    reference, ideal = box(maximise)
+    worse = values - np.where(maximise, 0.25, -0.25)
+    more = np.vstack([values, worse, values])
+    assert hypervolume(more, reference, maximise=maximise, ideal=ideal) == pytest.approx(
+        hypervolume(values, reference, maximise=maximise, ideal=ideal), abs=1e-12
+    )
+
+
+@relaxed
+@given(problems())
+def test_the_history_is_the_hypervolume_of_each_beginning(problem):
+    values, maximise = problem
+    reference, ideal = box(maximise)
+    history = hypervolume_history(values, reference, maximise=maximise, ideal=ideal)
+    expected = [hypervolume(values[: n + 1], reference, maximise=maximise, ideal=ideal) for n in range(len(values))]
+    assert history == pytest.approx(expected, abs=1e-12)
+    assert (np.diff(history) >= 0).all()
+
+
+def test_the_hypervolume_by_hand():
+    """Accuracy up from 0.2 to 1, cost down from 10 to 2: boxes 3/4 x 1/2 and 1/4 x 3/4 share 1/4 x 1/2."""
+    values = np.array([[0.8, 6.0], [0.4, 4.0], [0.3, 5.0], [0.1, 3.0], [0.9, 10.0]])
+    assert hypervolume(values, [0.2, 10.0], maximise=[True, False], ideal=[1.0, 2.0]) == pytest.approx(
+        0.375 + 0.1875 - 0.125
+    )
+
+
+def test_a_point_beyond_the_ideal_fills_the_box_and_no_more():
+    assert hypervolume(np.array([[2.0, -1.0]]), [0.0, 10.0], maximise=[True, False], ideal=[1.0, 0.0]) == 1.0
+
+
+def test_a_point_on_the_reference_counts_nothing():
+    assert hypervolume(np.array([[0.0, 5.0]]), [0.0, 10.0], maximise=[True, False], ideal=[1.0, 0.0]) == 0.0
+
+
+@pytest.mark.parametrize("objectives", [3, 4])
+def test_the_hypervolume_of_a_large_front_is_that_of_monte_carlo(objectives):
+    random = np.random.default_rng(7)
+    points = np.abs(random.normal(size=(60, objectives)))
+    points = points / np.linalg.norm(points, axis=1, keepdims=True)
+    samples = random.random((100_000, objectives))
+    inside = np.zeros(len(samples), dtype=bool)
+    for point in points:
+        inside |= (samples <= point).all(axis=1)
+    volume = hypervolume(points, [0.0] * objectives, maximise=[True] * objectives, ideal=[1.0] * objectives)
+    assert volume == pytest.approx(inside.mean(), abs=4 * 0.5 / np.sqrt(len(samples)))
+
+
+def test_the_hypervolume_of_200_points_in_4_objectives_takes_well_under_a_second():
+    points = np.abs(np.random.default_rng(1).normal(size=(200, 4)))
+    points = points / np.linalg.norm(points, axis=1, keepdims=True)
+    before = time.thread_time()
+    hypervolume(points, [0.0] * 4, maximise=[True] * 4, ideal=[1.0] * 4)
+    assert time.thread_time() - before < 1.0
+
+
+def test_an_ideal_that_is_worse_than_the_reference_is_an_error():
+    with pytest.raises(ValueError, match=r"the ideal must be better than the reference, got ideal=\[5.0\]"):
+        hypervolume(np.array([[1.0]]), [3.0], maximise=[False], ideal=[5.0])
+
+
+def test_the_knee_is_the_point_farthest_from_the_chord():
+    cost = np.array([10.0, 1.0, 2.0, 4.0, 3.0, 9.0])
+    gain = np.array([1.0, 0.0, 0.6, 0.8, 0.5, 0.2])  # the last two are dominated
+    # Scaled: (0, 0), (1/9, .6), (3/9, .8), (1, 1): above the chord by .489 and .467.
+    assert knee(cost, gain) == 2
+
+
+def test_the_knee_follows_the_scaled_axes_not_the_raw_ones():
+    """In raw units the chord is nearly vertical and the second point would be farthest."""
+    assert knee(np.array([1e6, 2e6, 5e6]), np.array([0.50, 0.62, 0.70])) == 1
+    assert knee(np.array([1e6, 4e6, 5e6]), np.array([0.50, 0.52, 0.70])) is None
+
+
+@pytest.mark.parametrize(
+    ("cost", "gain"),
+    [
+        ([], []),
+        ([1.0, 2.0], [0.1, 0.2]),
+        ([1.0, 1.0, 2.0, 2.0], [0.1, 0.1, 0.2, 0.2]),
+        ([1.0, 2.0, 3.0], [0.3, 0.2, 0.1]),
+        ([1.0, 2.0, 3.0], [0.1, 0.2, 0.3]),
+    ],
+)
+def test_a_front_without_a_bulge_has_no_knee(cost, gain):
+    assert knee(np.array(cost), np.array(gain)) is None
+
+
+@relaxed
+@given(st.lists(st.tuples(st.floats(0, 10), st.one_of(st.floats(0, 1), st.just(np.nan))), max_size=12))
+def test_the_knee_is_on_the_front_and_no_front_point_is_farther(points):
+    values = np.array(points, dtype=float).reshape(-1, 2)
+    index = knee(values[:, 0], values[:, 1])
+    if index is not None:
+        mask = front(values, [False, True])
+        on_front = values[mask]
+        (x0, y1), (x1, y0) = (
+            (on_front[:, 0].min(), on_front[:, 1].max()),
+            (on_front[:, 0].max(), on_front[:, 1].min()),
+        )
+        above = (values[:, 1] - y0) / (y1 - y0) - (values[:, 0] - x0) / (x1 - x0)
+        assert mask[index]
+        assert above[index] >= above[mask].max() - 1e-9

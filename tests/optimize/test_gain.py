@@ -1,0 +1,62 @@
+"""The expected growth of the hypervolume, against sampling it."""
+
+import numpy as np
+import pytest
+
+from mvit_nas.maths.pareto import hypervolume
+from mvit_nas.optimize.acquisition import expected_gains
+
+
+def volume(accuracy, savings):
+    points = np.column_stack([accuracy, savings])
+    dimensions = points.shape[1]
+    return hypervolume(points, [0.0] * dimensions, maximise=[True] * dimensions, ideal=[1.0] * dimensions)
+
+
+@pytest.mark.parametrize("costs", [1, 2, 3])
+def test_it_is_the_mean_of_what_drawn_accuracies_add(costs):
+    generator = np.random.default_rng(costs)
+    known_accuracy, known_savings = generator.uniform(0.3, 0.7, 9), generator.uniform(0.05, 0.95, (9, costs))
+    accuracy, deviation = np.array([0.4, 0.6, 0.75]), np.array([0.02, 0.08, 0.03])
+    savings = generator.uniform(0.2, 0.9, (3, costs))
+    found = expected_gains(
+        accuracy, deviation, savings, known_accuracy_K=known_accuracy, known_savings_KD=known_savings
+    )
+    before = volume(known_accuracy, known_savings)
+    for i in range(3):
+        drawn = generator.normal(accuracy[i], deviation[i], 2000)
+        gains = [
+            volume(np.append(known_accuracy, one), np.vstack([known_savings, savings[i]])) - before for one in drawn
+        ]
+        assert found[i] == pytest.approx(np.mean(gains), abs=4 * np.std(gains) / np.sqrt(len(gains)) + 1e-9)
+
+
+def test_a_certain_accuracy_adds_what_the_hypervolume_says():
+    known_accuracy, known_savings = np.array([0.5, 0.8]), np.array([[0.9, 0.4], [0.3, 0.3]])
+    found = expected_gains(
+        np.array([0.7, 0.4]), np.zeros(2), np.array([[0.6, 0.6], [0.2, 0.1]]),
+        known_accuracy_K=known_accuracy, known_savings_KD=known_savings,
+    )  # fmt: skip
+    after = volume(np.append(known_accuracy, 0.7), np.vstack([known_savings, [0.6, 0.6]]))
+    # The second is beaten in everything by one that is known.
+    assert found == pytest.approx([after - volume(known_accuracy, known_savings), 0.0], abs=1e-9)
+
+
+def test_with_nothing_known_it_is_the_candidates_own_box():
+    found = expected_gains(
+        np.array([0.5]), np.array([1e-6]), np.array([[0.5, 0.4]]),
+        known_accuracy_K=np.zeros(0), known_savings_KD=np.zeros((0, 2)),
+    )  # fmt: skip
+    assert found == pytest.approx([0.5 * 0.5 * 0.4])
+
+
+def test_many_known_networks_are_merged_and_stay_near_the_truth():
+    generator = np.random.default_rng(0)
+    savings = np.sort(generator.uniform(0.05, 0.95, 300))
+    known = np.column_stack([savings, savings[::-1]])
+    accuracy = np.full(300, 0.6)
+    found = expected_gains(
+        np.array([0.9]), np.array([1e-6]), np.array([[0.5, 0.5]]), known_accuracy_K=accuracy, known_savings_KD=known
+    )
+    after = volume(np.append(accuracy, 0.9), np.vstack([known, [0.5, 0.5]]))
+    assert found[0] == pytest.approx(after - volume(accuracy, known), rel=0.05)

@@ -1,0 +1,261 @@
+"""The cost-aware sampler in an ordinary Optuna study, on a space whose accuracies are a formula."""
+
+import itertools
+import math
+import random
+
+import numpy as np
+import optuna
+import pytest
+
+from mvit_nas.optimize.propose import Candidate, Trained, propose
+from mvit_nas.optimize.samplers import EXPECTED, OUTSIDE, SAMPLERS, RepairingSampler
+from mvit_nas.optimize.surrogate import Surrogate
+from mvit_nas.settings import SAMPLERS as NAMES
+from mvit_nas.settings import parse_baseline, parse_sampler
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+class Grid:
+    """A space of ``sides`` settings each way: x costs, y does not, and the best y is in the middle."""
+
+    def __init__(self, *, sides=20, limit=math.inf):
+        self.choices = {"x": tuple(range(sides)), "y": tuple(range(sides))}
+        self.sides = sides
+        self.limit = limit
+        self.proposed = []
+
+    @property
+    def drawn(self):
+        everything = [self.candidate({"x": x, "y": y}) for x, y in itertools.product(*self.choices.values())]
+        return random.Random(0).sample([one for one in everything if one], min(60, sum(map(bool, everything))))
+
+    def candidate(self, labels):
+        x, y = labels["x"], labels["y"]
+        if x > self.limit:
+            return None
+        return Candidate(labels=dict(labels), identity=f"{x},{y}", features=(x / self.sides, y / self.sides))
+
+    def repaired(self, labels):
+        return self.candidate({**labels, "x": self.limit}) if self.limit >= 0 else None
+
+    def savings(self, candidates):
+        return np.array([[1 - (one.labels["x"] + 1) / (self.sides + 1)] for one in candidates]).reshape(-1, 1)
+
+    def accuracy(self, labels):
+        return 0.3 + 0.02 * labels["x"] - 0.3 * (labels["y"] / self.sides - 0.5) ** 2
+
+
+def run(grid, trials, *, seed=0, accuracy=0, fail=lambda number: False, study=None, sampler="cost-aware"):
+    directions = ["maximize", "minimize"] if accuracy == 0 else ["minimize"]
+    study = study or optuna.create_study(directions=directions)
+    study.sampler = SAMPLERS[sampler](grid, accuracy, seed)
+    for number in range(trials):
+        trial = study.ask()
+        labels = {name: trial.suggest_categorical(name, choices) for name, choices in grid.choices.items()}
+        values = [grid.accuracy(labels), float(labels["x"])] if accuracy == 0 else [float(labels["x"])]
+        if fail(number):
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            study.tell(trial, values)
+    return study
+
+
+def settings(study):
+    return [(trial.params["x"], trial.params["y"]) for trial in study.trials]
+
+
+def test_it_proposes_nothing_twice_and_nothing_over_the_budget():
+    found = settings(run(Grid(limit=9), 60))
+    assert len(set(found)) == 60
+    assert max(x for x, _ in found) <= 9
+
+
+def test_it_finds_what_is_best_at_each_cost_sooner_than_drawing_does():
+    found = settings(run(Grid(), 40))
+    drawn = [(one.labels["x"], one.labels["y"]) for one in random.Random(1).sample(Grid().drawn, 40)]
+
+    def volume(points):
+        grid = Grid()
+        return sum(
+            max((grid.accuracy({"x": x, "y": y}) for x, y in points if x <= limit), default=0) for limit in range(20)
+        )
+
+    assert volume(found) > volume(drawn)
+    later = found[20:]
+    assert np.mean([abs(y / 20 - 0.5) for _, y in later]) < 0.15
+
+
+def test_the_same_seed_and_trials_give_the_same_proposal_whoever_asks():
+    one, other = run(Grid(), 25, seed=3), run(Grid(), 15, seed=3)
+    run(Grid(), 10, seed=3, study=other)  # by a new sampler, as after a restart
+    assert settings(one) == settings(other)
+    assert settings(run(Grid(), 25, seed=4)) != settings(one)
+
+
+def test_workers_that_ask_at_once_get_different_candidates():
+    grid = Grid()
+    study = run(grid, 15)
+    asked = set()
+    for _ in range(5):
+        trial = study.ask()
+        asked.add(tuple(trial.suggest_categorical(name, choices) for name, choices in grid.choices.items()))
+    assert len(asked) == 5
+    assert not asked & set(settings(study)[:15])
+
+
+def test_a_space_that_is_used_up_gives_what_the_search_then_refuses():
+    grid = Grid(sides=3)
+    study = run(grid, 9)
+    assert len(set(settings(study))) == 9
+    trial = study.ask()
+    assert study.sampler.sample_relative(study, study._storage.get_trial(trial._trial_id), {}) == {}
+    run(grid, 1, study=study)  # drawn then, and a repetition
+
+
+def test_half_of_the_trials_failing_leaves_a_search_that_goes_on():
+    study = run(Grid(), 40, fail=lambda number: number % 2)
+    assert len(set(settings(study))) == 40
+
+
+def test_an_accuracy_that_never_moves_is_no_error():
+    grid = Grid()
+    grid.accuracy = lambda labels: 0.1
+    assert len(set(settings(run(grid, 20)))) == 20
+
+
+def test_objectives_that_are_all_costs_are_searched_too():
+    found = settings(run(Grid(), 30, accuracy=None))
+    assert min(x for x, _ in found) == 0
+
+
+def test_a_space_with_one_candidate_is_proposed_once():
+    grid = Grid(sides=1)
+    assert settings(run(grid, 2)) == [(0, 0), (0, 0)]
+
+
+def test_a_stopped_training_teaches_with_its_doubt_and_is_not_proposed_again():
+    grid = Grid()
+    study = run(grid, 12)
+    trial = study.ask()
+    labels = {name: trial.suggest_categorical(name, choices) for name, choices in grid.choices.items()}
+    trial.set_user_attr(EXPECTED, (0.2, 0.05))
+    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    run(grid, 20, study=study)
+    assert settings(study).count((labels["x"], labels["y"])) == 1
+
+
+def test_what_is_outside_the_space_says_nothing_about_its_labels():
+    grid = Grid()
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    for x, y in itertools.product(range(20), range(20)):
+        if (x, y) != (5, 5):
+            study.add_trial(_outside(grid, x, y))
+    run(grid, 3, study=study)
+    assert len(study.trials) == 399 + 3
+
+
+def _outside(grid, x, y):
+    distributions = {name: optuna.distributions.CategoricalDistribution(known) for name, known in grid.choices.items()}
+    return optuna.trial.create_trial(
+        params={"x": x, "y": y}, distributions=distributions, user_attrs={OUTSIDE: True},
+        state=optuna.trial.TrialState.FAIL,
+    )  # fmt: skip
+
+
+def test_pending_candidates_count_as_if_they_had_come_out_as_expected():
+    grid = Grid()
+    trained = [Trained(candidate=one, accuracy=grid.accuracy(one.labels)) for one in grid.drawn[:15]]
+    taken = {one.candidate.identity for one in trained}
+    first = propose(grid, trained=trained, pending=[], taken=taken, generator=random.Random(1))
+    second = propose(
+        grid,
+        trained=trained,
+        pending=[first.candidate],
+        taken=taken | {first.candidate.identity},
+        generator=random.Random(1),
+    )
+    assert first.candidate.identity != second.candidate.identity
+
+
+def test_the_surrogate_recovers_a_smooth_function_and_knows_where_it_was_not():
+    generator = np.random.default_rng(0)
+    seen = generator.uniform(0, 1, (60, 2))
+    accuracy = np.sin(3 * seen[:, 0]) + seen[:, 1] + 0.01 * generator.normal(size=60)
+    surrogate = Surrogate(seen, accuracy, np.zeros(60))
+    new = generator.uniform(0.1, 0.9, (100, 2))
+    mean, deviation = surrogate.predict(new)
+    truth = np.sin(3 * new[:, 0]) + new[:, 1]
+    assert np.sqrt(np.mean((mean - truth) ** 2)) < 0.03
+    far = surrogate.predict(np.array([[3.0, 3.0]]))[1]
+    assert far[0] > 5 * np.median(deviation)
+
+
+def test_the_surrogate_trusts_a_doubtful_accuracy_less():
+    features = np.linspace(0, 1, 12)[:, None]
+    accuracy = np.full(12, 0.5)
+    accuracy[::2] += 0.001
+    accuracy[5] = 0.9
+    doubt = np.zeros(12)
+    sure = Surrogate(features, accuracy, doubt).predict(features[5:6])[0][0]
+    doubt[5] = 0.5
+    unsure = Surrogate(features, accuracy, doubt).predict(features[5:6])[0][0]
+    assert abs(unsure - 0.5) < abs(sure - 0.5)
+
+
+def test_the_gaussian_process_of_optuna_proposes_within_the_budget():
+    study = run(Grid(limit=4), 15, sampler="gp")
+    first, proposed = study.trials[:10], study.trials[10:]
+    assert any(trial.params["x"] > 4 for trial in first)  # which are drawn
+    assert all(trial.params["x"] <= 4 for trial in proposed)
+
+
+class Fixed(optuna.samplers.RandomSampler):
+    """Proposes the same always."""
+
+    def __init__(self, **labels):
+        super().__init__(seed=0)
+        self.labels = labels
+
+    def sample_relative(self, study, trial, search_space):
+        return self.labels
+
+
+@pytest.mark.parametrize(
+    ("limit", "proposed", "repaired"),
+    [
+        (4, {"x": 3, "y": 7}, {"x": 3, "y": 7}),
+        (4, {"x": 9, "y": 7}, {"x": 4, "y": 7}),
+        (-1, {"x": 9, "y": 7}, {"x": 9, "y": 7}),  # nothing near is within it
+        (4, {}, {}),
+    ],
+)
+def test_a_proposal_over_the_budget_is_moved_within_it(limit, proposed, repaired):
+    sampler = RepairingSampler(Grid(limit=limit), Fixed(**proposed))
+    assert sampler.sample_relative(None, None, {}) == repaired
+
+
+def test_a_parameter_with_one_label_is_left_out_by_the_sampler_and_by_the_repair():
+    grid = Grid(limit=4)
+    grid.choices["y"] = (7,)
+    assert RepairingSampler(grid, Fixed(x=9)).sample_relative(None, None, {}) == {"x": 4}
+
+
+def test_names_of_samplers_are_those_that_the_command_line_knows():
+    assert tuple(SAMPLERS) == NAMES
+    assert parse_sampler("auto") == "cost-aware"
+    assert parse_sampler("tpe") == "tpe"
+    with pytest.raises(Exception, match=r"--sampler: unknown 'tep'.*tpe"):
+        parse_sampler("tep")
+
+
+@pytest.mark.parametrize(("text", "share"), [("", 0.0), ("random", 0.25), ("random:0.4", 0.4)])
+def test_a_baseline_has_a_share(text, share):
+    assert parse_baseline(text) == share
+
+
+@pytest.mark.parametrize("text", ["tpe", "random:", "random:0", "random:1", "random:x"])
+def test_a_baseline_that_is_none_is_an_error(text):
+    with pytest.raises(Exception, match=r"--baseline .*give random, or random:SHARE"):
+        parse_baseline(text)

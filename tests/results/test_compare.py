@@ -1,0 +1,609 @@
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mvit_nas.cli.app import main
+from mvit_nas.errors import InputError
+from mvit_nas.maths.statistics import paired_difference, welch_interval
+from mvit_nas.results.comparison.comparison import Curve, Study, compare_studies, document, spent_to_reach
+from mvit_nas.results.comparison.page import cards, gain_words, page_data, title
+from mvit_nas.results.page import Card
+from mvit_nas.results.report import read_study, write_comparison, write_report
+from mvit_nas.results.table import make_table
+
+CONDITIONS = {
+    "command": "mvit-nas compare a b",
+    "created": "2026-11-21T20:00:00+00:00",
+    "mvit_nas": "0.1.0",
+}
+
+
+def environment(study, seed, sampler, *, early_stopping=False, reference=10.0, **changes):
+    document = {
+        "study": study,
+        "command": f"mvit-nas search --budget 6M --sampler {sampler} --seed {seed} --name {study}",
+        "created": "2026-11-20T09:21:48+00:00",
+        "mvit_nas": "0.1.0",
+        "packages": {"torch": "2.12.0+cpu", "optuna": "5.0.1"},
+        "commit": None,
+        "hardware": {"processor": "AMD EPYC 7B13", "cores": 2, "gpu": None},
+        "data": {
+            "name": "digits",
+            "fingerprint": "sha256:4b0c9d31",
+            "images": {"train": 1077, "validation": 360, "test": 360},
+        },
+        "space": {"name": "mobilevit_small", "text": "base: mobilevit_xs\n"},
+        "experiment": {
+            "budgets": [{"metric": "params", "low": 0.0, "high": 6e6}],
+            "objectives": ["accuracy", "params"],
+            "schedule": {"name": "short", "epochs": 8},
+            "seed": seed,
+            "sampler": sampler,
+            "baseline": 0.0,
+            "early_stopping": early_stopping,
+            "image_size": 64,
+        },
+        "latency": None,
+        "hypervolume_reference": {"accuracy": 0.0, "params": reference},
+        "presets": [],
+        "elapsed_seconds": 100.0,
+    }
+    return {**document, **changes}
+
+
+def with_experiment(document, **changes):
+    return {**document, "experiment": document["experiment"] | changes}
+
+
+def row(accuracy, params, *, share=1.0, state="complete", **more):
+    trained = {"accuracy": accuracy} if state == "complete" else {}
+    known = {"state": state, "params": params, "macs": 100 * params, "training_seconds": 20.0 * share, "seconds": 25.0}
+    return known | trained | ({"trainings": share} if state in ("complete", "stopped") else {}) | more
+
+
+def study(name, seed, sampler, rows, **options):
+    table = make_table({"trial": i, "arch_id": f"{name}{i}"} | one for i, one in enumerate(rows))
+    return Study(name=name, table=table, environment=environment(name, seed, sampler, **options))
+
+
+def by_hand():
+    """Two ways of searching with two seeds. In the box of 0 to 1 and 10 to 0, (0.5, 5) alone dominates 0.25."""
+    return [
+        study("a0", 0, "cost-aware", [
+            row(0.5, 5),  # 0.25
+            row(None, 7, state="over_budget"),
+            row(None, 4, state="stopped", share=0.5),
+            row(0.8, 5),  # 0.4, after 2.5 trainings
+            row(0.9, 1),  # 0.81, after 3.5
+        ]),
+        study("a1", 1, "cost-aware", [
+            row(0.6, 5),  # 0.3
+            row(None, 5, state="failed", training_seconds=None),
+            row(0.6, 0, arch_id="z"),  # 0.6, after 3
+        ]),
+        study("b0", 0, "tpe", [row(0.5, 5), row(0.2, 8), row(0.5, 4)], reference=8.0),  # 0.25, 0.25, 0.3
+        study("b1", 1, "tpe", [row(0.4, 5), row(0.4, 6), row(0.6, 7)]),  # 0.2, 0.2, 0.2 + 0.2 * 0.3
+    ]  # fmt: skip
+
+
+# Numbers
+
+
+def test_hypervolume_against_compute_is_a_mean_of_steps_with_its_extent():
+    comparison = compare_studies(by_hand())
+    assert [method.label for method in comparison.methods] == ["cost-aware", "tpe"]
+    assert comparison.reference == {"accuracy": 0.0, "params": 10.0}  # the worst corner of all
+    assert comparison.trainings == 3.0
+    first, second = comparison.methods
+    assert first.trainings == (3.5, 3.0)
+    assert first.hypervolumes == pytest.approx((0.4, 0.6))
+    assert second.hypervolumes == pytest.approx((0.3, 0.26))
+    # It ends where the first seed ended.
+    assert first.by_trainings.x == (0.0, 1.0, 1.5, 2.0, 2.5, 3.0)
+    assert first.by_trainings.mean == pytest.approx((0.0, 0.275, 0.275, 0.275, 0.35, 0.5))
+    assert first.by_trainings.low == pytest.approx((0.0, 0.25, 0.25, 0.25, 0.3, 0.4))
+    assert first.by_trainings.high == pytest.approx((0.0, 0.3, 0.3, 0.3, 0.4, 0.6))
+    # Seconds of training; the failed one counts what its trial took: 20, 30, 50, 70 and 20, 45, 65.
+    assert first.by_seconds.x == (0.0, 20.0, 30.0, 45.0, 50.0, 65.0)
+    assert first.by_seconds.mean == pytest.approx((0.0, 0.275, 0.275, 0.275, 0.35, 0.5))
+
+
+def test_the_median_attainment_is_what_half_of_the_seeds_reach_at_equal_compute():
+    first, second = compare_studies(by_hand()).methods
+    # Of two seeds one suffices: the better of both. (0.9, 1) came after more compute than all had.
+    assert first.attained == ((0.0, 0.6), (5.0, 0.8))
+    assert second.attained == ((4.0, 0.5), (7.0, 0.6))
+    rows = [[row(0.5, 2), row(0.9, 4)], [row(0.6, 3)], [row(0.4, 1), row(0.7, 5)]]
+    three = [study(f"s{seed}", seed, "tpe", [*some, row(0.1, 9)][:2]) for seed, some in enumerate(rows)]
+    # Of three it takes two: sorted, at 1: 0.4; at 2: 0.5, 0.4; at 3: 0.6, 0.5, 0.4; at 4: 0.9, 0.6; at 5: 0.9, 0.7.
+    (method,) = compare_studies(three).methods
+    assert method.attained == ((2.0, 0.4), (3.0, 0.5), (4.0, 0.6), (5.0, 0.7))
+
+
+def test_with_one_seed_the_attainment_is_the_front_and_no_spread_is_known():
+    comparison = compare_studies([by_hand()[0], by_hand()[2]])
+    assert comparison.methods[0].attained == ((5.0, 0.8),)
+    gain = comparison.methods[1].gain
+    assert gain.mean == pytest.approx(0.3 - 0.4)
+    assert (gain.low, gain.high) == (None, None)
+    assert gain_words(gain) == "-0.100 (one seed: no spread is known)"
+
+
+def test_two_shared_seeds_are_too_few_for_an_interval():
+    gain = compare_studies(by_hand()).methods[1].gain
+    assert gain.paired
+    assert gain_words(gain) == "-0.220 (2 seeds: too few for an interval)"
+
+
+def flat(name, seed, sampler, volume, **options):
+    """A search that ends at ``volume``, after one training."""
+    return study(name, seed, sampler, [row(volume, 0)], **options)
+
+
+def test_shared_seeds_are_paired_and_others_compared_by_welch():
+    values, base = [0.45, 0.53, 0.61, 0.72], [0.4, 0.5, 0.6, 0.7]
+    first = [flat(f"a{seed}", seed, "tpe", volume) for seed, volume in enumerate(base)]
+    second = [flat(f"b{seed}", seed, "gp", volume) for seed, volume in enumerate(values)]
+    gain = compare_studies(first + second).methods[1].gain
+    expected = paired_difference(values, base)
+    assert (gain.paired, gain.seeds) == (True, 4)
+    assert (gain.mean, gain.low, gain.high) == pytest.approx((expected.mean, expected.low, expected.high))
+    others = [flat(f"b{seed}", seed + 2, "gp", volume) for seed, volume in enumerate(values)]
+    gain = compare_studies(first + others).methods[1].gain
+    low, high = welch_interval(values, base)
+    assert (gain.paired, gain.seeds) == (False, 4)
+    assert (gain.mean, gain.low, gain.high) == pytest.approx((0.0275, low, high))
+    # Three shared seeds of four are pairs, and the others are left out.
+    some = [flat(f"b{seed}", seed + 1, "gp", volume) for seed, volume in enumerate(values)]
+    gain = compare_studies(first + some).methods[1].gain
+    assert (gain.paired, gain.seeds) == (True, 3)
+    assert gain.mean == pytest.approx((0.45 + 0.53 + 0.61 - 0.5 - 0.6 - 0.7) / 3)
+
+
+def test_welchs_interval_is_the_textbooks():
+    # Variances 1 and 4 of three values each: standard error sqrt(5 / 3); (1/3 + 4/3)^2 / ((1/3)^2 / 2 + (4/3)^2 / 2)
+    # = 2.9412 degrees of freedom, whose 97.5 % point of t is 3.2186.
+    low, high = welch_interval([1, 2, 3], [3, 5, 7])
+    assert (low + high) / 2 == pytest.approx(-3)
+    assert (high - low) / 2 == pytest.approx(3.2186 * math.sqrt(5 / 3), rel=1e-3)
+    assert welch_interval([1, 2], [3, 5, 7]) is None
+    assert welch_interval([1, 1, 1], [2, 2, 2]) is None
+
+
+def test_seeds_that_all_differ_by_the_same_have_no_interval():
+    first = [flat(f"a{seed}", seed, "tpe", 0.25 + seed / 8) for seed in range(3)]
+    second = [flat(f"b{seed}", seed, "gp", 0.375 + seed / 8) for seed in range(3)]
+    assert gain_words(compare_studies(first + second).methods[1].gain) == "+0.125 (all seeds differ by the same)"
+
+
+def test_old_tables_count_each_training_as_whole():
+    rows = [{k: v for k, v in row(0.5, 5).items() if k not in ("trainings", "training_seconds")} for _ in range(2)]
+    comparison = compare_studies([by_hand()[1], study("old", 3, "tpe", rows)])
+    assert comparison.trainings == 2.0
+    assert comparison.methods[0].by_seconds is None
+    assert comparison.notes == (
+        "There is no plot over seconds: the table of old does not say how long each training took.",
+    )
+
+
+def test_seconds_of_different_machines_are_not_compared():
+    other = by_hand()[2]
+    other.environment["hardware"]["gpu"] = "NVIDIA H100"
+    comparison = compare_studies([by_hand()[0], other])
+    assert comparison.notes == (
+        "There is no plot over seconds: a0 and b0 were trained on different machines (AMD EPYC 7B13, 2 cores; NVIDIA H100).",
+    )
+
+
+def test_what_was_reached_when_is_read_from_the_mean():
+    curve = Curve(x=(0.0, 1.0, 2.5), mean=(0.0, 0.25, 0.5), low=(), high=())
+    assert [spent_to_reach(curve, volume) for volume in (0.0, 0.25, 0.3, 0.6)] == [0.0, 1.0, 2.5, None]
+
+
+# Who is compared with whom
+
+
+@pytest.mark.parametrize(
+    ("options", "labels"),
+    [
+        ([{"sampler": "cost-aware", "early_stopping": True}, {"sampler": "tpe"}], ["cost-aware + stopping", "tpe"]),
+        ([{"sampler": "tpe", "early_stopping": True}, {"sampler": "tpe"}], ["stopping", "no stopping"]),
+        ([{"baseline": 0.25}, {}, {"sampler": "gp"}], ["tpe + 25 % at random", "tpe", "gp"]),
+        ([{"budgets": []}, {}], ["no budget", "at most 6M parameters"]),
+        ([{"image_size": 32}, {"image_size": 64}], ["32 px", "64 px"]),
+        ([{"early_stopping": True}, {"early_stopping": True, "seed": 7}], ["tpe + stopping"]),
+        # A setting that came later counts where it is used.
+        ([{"later": True}, {"later": False}, {"seed": 7}], ["later", "no later"]),
+        ([{"later": 4}, {"later": 8}], ["later 4", "later 8"]),
+    ],
+)  # fmt: skip
+def test_a_label_says_what_differs(options, labels):
+    studies = []
+    for index, changes in enumerate(options):
+        one = flat(f"s{index}", 0, "tpe", 0.5)
+        studies.append(Study(name=one.name, table=one.table, environment=with_experiment(one.environment, **changes)))
+    assert [method.label for method in compare_studies(studies).methods] == labels
+
+
+def test_spaces_of_one_name_are_told_apart():
+    texts = ["base: mobilevit_xs\n", "base: mobilevit_s\n"]
+    studies = [
+        flat(f"s{index}", 0, "tpe", 0.5, space={"name": "mine", "text": text}) for index, text in enumerate(texts)
+    ]
+    assert [method.label for method in compare_studies(studies).methods] == ["mine", "mine (2)"]
+
+
+def test_how_many_trainings_were_allowed_makes_no_other_method():
+    studies = [flat("a", 0, "tpe", 0.5), flat("b", 1, "tpe", 0.5)]
+    for number, one in enumerate(studies):
+        one.environment["experiment"]["trials"] = number
+    assert len(compare_studies(studies).methods) == 1
+
+
+LATENCY = {
+    "runtime": "ONNX Runtime 1.31.1",
+    "target": "this host",
+    "machine": "bench; AMD EPYC 7B13",
+    "threads": 1,
+    "reference": "mobilevit_xxs at 64 px",
+    "reference_ms": 4.2,
+}
+
+
+def with_latency(name, seed, objectives=("accuracy", "params", "latency_ms"), **changes):
+    one = study(name, seed, "tpe", [row(0.5, 5, latency_ms=5.0)], latency=LATENCY | changes)
+    reference = {"accuracy": 0.0, "params": 10.0, "latency_ms": 10.0}
+    document = with_experiment(one.environment, objectives=list(objectives)) | {"hypervolume_reference": reference}
+    return Study(name=name, table=one.table, environment=document)
+
+
+def test_latencies_under_the_same_conditions_count():
+    comparison = compare_studies([with_latency("a", 0), with_latency("b", 1)])
+    assert comparison.objectives == ("accuracy", "params", "latency_ms")
+    assert comparison.methods[0].mean == pytest.approx(0.5**3)
+    assert comparison.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"machine": "desk; Apple M4"}, "machine: bench; AMD EPYC 7B13 and desk; Apple M4"),
+        ({"reference_ms": 4.4}, "reference ms: 4.2 and 4.4"),
+    ],
+)
+def test_latencies_under_other_conditions_are_left_out(changes, words):
+    comparison = compare_studies([with_latency("a", 0), with_latency("b", 1, **changes)])
+    assert comparison.objectives == ("accuracy", "params")
+    assert comparison.methods[0].mean == pytest.approx(0.5**2)
+    reason = f"a and b measured it under different conditions ({words})"
+    assert comparison.notes == (f"Latency is left out of the hypervolume: {reason}.",)
+    only = ("accuracy", "latency_ms")
+    with pytest.raises(InputError) as error:
+        compare_studies([with_latency("a", 0, only), with_latency("b", 1, only, **changes)])
+    assert str(error.value) == f"{reason}, and accuracy and latency are all that they measured: measure both under one"
+
+
+# Errors
+
+
+def changed(**changes):
+    one = flat("b", 0, "gp", 0.5)
+    return Study(name="b", table=one.table, environment={**one.environment, **changes})
+
+
+def changed_experiment(**changes):
+    one = flat("b", 0, "gp", 0.5)
+    return Study(name="b", table=one.table, environment=with_experiment(one.environment, **changes))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (
+            lambda: changed(data={"name": "x", "fingerprint": "sha256:77", "images": {"train": 1077, "validation": 360, "test": 360}}),
+            "a and b cannot be compared, they differ in data (sha256:4b0c9d31 and sha256:77)",
+        ),
+        (
+            lambda: changed_experiment(schedule={"name": "smoke", "epochs": 1}),
+            "a and b cannot be compared, they differ in schedule.name (short and smoke), schedule.epochs (8 and 1)",
+        ),
+        (
+            lambda: changed_experiment(objectives=["accuracy", "macs"]),
+            "a and b cannot be compared, they differ in objectives (accuracy, params and accuracy, macs)",
+        ),
+        (
+            lambda: study("b", 0, "gp", [row(None, 5, state="failed")]),
+            "b has no trained candidate yet: leave it out, or let it run on",
+        ),
+        (lambda: flat("a", 1, "gp", 0.5), "a is named twice: name each study once"),
+        (
+            lambda: flat("b", 0, "tpe", 0.5),
+            "a and b are the same search with the same seed, 0: leave one out",
+        ),
+        (
+            lambda: changed(hypervolume_reference={"accuracy": 0.0}),
+            "b: environment.json lacks 'hypervolume_reference.params'",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compared_is_one_line_that_says_why(other, message):
+    with pytest.raises(InputError) as error:
+        compare_studies([flat("a", 0, "tpe", 0.5), other()])
+    assert str(error.value) == message
+
+
+def test_one_study_is_no_comparison():
+    with pytest.raises(
+        InputError, match=r"^compare takes at least two studies; the page of one is made by mvit-nas report$"
+    ):
+        compare_studies(by_hand()[:1])
+
+
+def test_a_box_without_room_is_an_error():
+    studies = [flat("a", 0, "tpe", 0.5, reference=0.0), flat("b", 1, "tpe", 0.5, reference=0.0)]
+    with pytest.raises(InputError, match=r"^the hypervolume's reference for params, 0, leaves no box$"):
+        compare_studies(studies)
+
+
+# The page
+
+
+def example():
+    """Three ways of searching with three seeds each, as they could have been."""
+    studies = []
+    for sampler, early_stopping, skill in (("cost-aware", True, 1.0), ("tpe", False, 0.6), ("random", False, 0.0)):
+        for seed in range(3):
+            luck = random.Random(f"{sampler} {seed}")
+            rows, spent = [], 0.0
+            while spent < 24:
+                known = min(1.0, len(rows) / 20)
+                params = int(400_000 + 5_400_000 * luck.random() ** 1.3)
+                shortfall = luck.random() * 0.16 * (1 - skill * known)
+                share = luck.choice([0.125, 0.25]) if early_stopping and len(rows) > 8 and luck.random() < 0.4 else 1.0
+                accuracy = 0.95 - 0.11 / (params / 1e6 + 0.25) - shortfall + luck.gauss(0, 0.008)
+                spent += share
+                rows.append(row(accuracy, params, share=share, state="complete" if share == 1.0 else "stopped"))
+            name = f"digits-{sampler}-{seed}"
+            one = study(name, seed, sampler, rows, early_stopping=early_stopping, reference=6e6)
+            studies.append(one)
+    return compare_studies(studies)
+
+
+def test_the_cards_say_it_in_sentences():
+    comparison = compare_studies(by_hand())
+    best, other = cards(comparison)
+    assert best == Card(
+        title="Most hypervolume after 3 trainings",
+        subject="cost-aware",
+        sentences=("It dominates 0.500 (0.400 to 0.600 over 2 seeds) of the box.",),
+    )
+    assert other.title == "tpe against cost-aware"
+    assert other.subject == "-0.220; 2 seeds: too few for an interval"
+    assert other.sentences == (
+        (
+            "After 3 trainings each, tpe dominates 0.280 of the box and cost-aware 0.500: a difference of -0.220; "
+            "2 seeds: too few for an interval."
+        ),
+        "cost-aware had reached 0.280 after 2.5 trainings, in the mean of its seeds.",
+    )
+    first = [flat(f"a{seed}", seed, "tpe", volume) for seed, volume in enumerate([0.4, 0.5, 0.6])]
+    second = [flat(f"b{seed}", seed, "gp", volume) for seed, volume in enumerate([0.5, 0.61, 0.72])]
+    third = [flat(f"c{seed}", seed, "random", volume) for seed, volume in enumerate([0.3, 0.38, 0.49])]
+    _, better, worse = cards(compare_studies(first + second + third))
+    assert better.subject == "Finds more"
+    assert better.sentences == (
+        (
+            "After 1 training each, gp dominates 0.610 of the box and tpe 0.500: a difference of +0.110 (95 % interval "
+            "+0.085 to +0.135, over 3 paired seeds)."
+        ),
+    )
+    assert worse.subject == "Finds less"
+
+
+def test_the_title_is_the_question():
+    assert title(example()) == "cost-aware + stopping, tpe or random?"
+    assert title(compare_studies(by_hand()[:2])) == "cost-aware over 2 seeds"
+
+
+def test_the_page_has_a_line_a_method_and_a_row_a_study():
+    data = page_data(compare_studies(by_hand()), CONDITIONS)
+    assert [line["label"] for line in data["document"]["history"]["lines"]] == ["cost-aware", "tpe"]
+    assert data["document"]["attained"]["lines"][0]["x"] == [0.0, 5.0, 7.0]  # drawn on to where the longest ends
+    assert data["document"]["attained"]["lines"][0]["y"] == [60.0, 80.0, 80.0]
+    assert [cell["text"] for cell in data["rows"][0]["cells"]] == [
+        "cost-aware", "a0", "0", "0.400", "3.5", "5", "2 min 5 s",
+    ]  # fmt: skip
+    sections = dict(data["provenance"])
+    assert ("command", "mvit-nas compare a b") in sections["Run"]
+    assert ("fingerprint", "sha256:4b0c9d31") in sections["data"]
+    assert ("epochs", "8") in sections["schedule"]
+    assert ("machine", "AMD EPYC 7B13, 2 cores") in sections["study a0"]
+    assert ("packages", "torch 2.12.0+cpu, optuna 5.0.1") in sections["study b1"]
+
+
+def test_a_comparison_is_a_page_and_its_numbers(tmp_path):
+    comparison = compare_studies(by_hand())
+    page = write_comparison(comparison, CONDITIONS, tmp_path / "c")
+    assert sorted(path.name for path in page.parent.iterdir()) == ["compare.html", "comparison.json"]
+    numbers = json.loads((tmp_path / "c/comparison.json").read_text())
+    assert numbers == document(comparison)
+    assert numbers["methods"][1]["difference"] == pytest.approx(-0.22)
+    documented = (Path(__file__).parents[2] / "docs/json.md").read_text()
+    for key in {
+        *numbers,
+        *numbers["methods"][0],
+        *numbers["methods"][0]["studies"][0],
+        *numbers["methods"][0]["by_seconds"],
+    }:
+        assert f"`{key}`" in documented, key
+
+
+@pytest.fixture
+def opened_comparison(browser, tmp_path):
+    """Open a comparison; afterwards, no error was in the console and nothing but the file was asked for."""
+    pages, complaints, requests = [], [], []
+
+    def open_page(comparison, **options):
+        path = write_comparison(comparison, CONDITIONS, tmp_path)
+        page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        page.goto(path.as_uri())
+        pages.append(page)
+        page.wait_for_function("[...document.querySelectorAll('#history, #attained')].every(plot => plot.data)")
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert complaints == []
+    assert {url for url in requests if not url.startswith("data:")} <= {(tmp_path / "compare.html").as_uri()}
+
+
+def test_the_lines_on_the_page_are_those_of_the_comparison(opened_comparison):
+    comparison = compare_studies(by_hand())
+    page = opened_comparison(comparison)
+    line = "document.getElementById('history').data.filter(trace => trace.showlegend).map(trace => [trace.x, trace.y])"
+    methods = comparison.methods
+    assert page.evaluate(line) == [[list(m.by_trainings.x[1:]), list(m.by_trainings.mean[1:])] for m in methods]
+    page.select_option("#compute", "seconds")
+    assert page.evaluate(line) == [[list(m.by_seconds.x[1:]), list(m.by_seconds.mean[1:])] for m in methods]
+    attained = "document.getElementById('attained').data.map(trace => trace.x)"
+    assert page.evaluate(attained) == [[0, 5, 7], [4, 7, 7]]
+
+
+def test_without_seconds_there_is_nothing_to_choose(opened_comparison):
+    rows = [row(0.5, 5) | {"training_seconds": None}]
+    page = opened_comparison(compare_studies([study("a", 0, "tpe", rows), study("b", 0, "gp", rows)]))
+    assert not page.locator(".controls").is_visible()
+    assert page.get_by_text("There is no plot over seconds").is_visible()
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_comparison_is_no_wider_than_the_window(opened_comparison, width):
+    page = opened_comparison(example(), viewport={"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_comparison_follows_the_colour_scheme(opened_comparison):
+    page = opened_comparison(example(), color_scheme="dark")
+    line = "document.getElementById('history').data.find(trace => trace.showlegend).line.color"
+    assert page.evaluate(line) == "#56b4e9"
+    page.evaluate("() => { dispatchEvent(new Event('beforeprint')) }")
+    assert page.evaluate(line) == "#0072b2"
+
+
+def test_hostile_names_stay_text(opened_comparison):
+    name = "</script><img src=x onerror=alert(3)>"
+    page = opened_comparison(compare_studies([flat(name, 0, name, 0.5), flat("b", 0, "gp", 0.4)]))
+    assert page.locator("img").count() == 0
+    assert name in page.locator("h1").text_content()
+
+
+# The command line
+
+
+def write(one, folder):
+    write_report(one.table, one.environment, folder / "reports" / one.name)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the command in a folder that has the example's reports; exit code, stdout and stderr."""
+    for one in (*by_hand(), *example().studies):
+        write(one, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run_command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["mvit-nas", "compare", *arguments])
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code or 0
+        return code, *capsys.readouterr()
+
+    return run_command
+
+
+EXAMPLE = [f"digits-{sampler}-{seed}" for sampler in ("cost-aware", "tpe", "random") for seed in range(3)]
+
+
+def test_the_table_fits_a_terminal_and_the_page_comes_last(run):
+    code, out, err = run(*EXAMPLE, "--name", "c")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[1] == "Hypervolume after 24 trainings each:"
+    assert lines[2].split() == ["method", "seeds", "hypervolume", "difference", "(95", "%)"]
+    assert [line.split("  ")[0] for line in lines[3:6]] == ["cost-aware + stopping", "tpe", "random"]
+    assert all(len(line.rstrip()) <= 80 for line in lines)
+    assert lines[-1] == "page: reports/c/compare.html"
+    assert Path("reports/c/compare.html").is_file()
+
+
+def test_json_is_one_document(run):
+    code, out, err = run("a0", "a1", "reports/b0", "b1", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found.pop("report") == "reports/a0-a1-b0-b1/compare.html"
+    assert found == json.loads(Path("reports/a0-a1-b0-b1/comparison.json").read_text())
+    assert [one["study"] for one in found["methods"][1]["studies"]] == ["reports/b0", "b1"]
+
+
+def test_it_needs_neither_torch_nor_optuna(run, tmp_path):
+    for name in ("torch", "optuna", "fvcore"):
+        (tmp_path / "blocked" / name).mkdir(parents=True)
+        (tmp_path / "blocked" / name / "__init__.py").write_text("raise ImportError('must not be needed')")
+    path = os.pathsep.join([str(tmp_path / "blocked"), os.environ.get("PYTHONPATH", "")])
+    code = "from mvit_nas.cli.app import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "compare", "a0", "b0"], capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    # In 80 columns with a long reason, too.
+    assert all(len(line.rstrip()) <= 80 for line in done.stdout.splitlines())
+    assert "one seed: no spread is known" in " ".join(done.stdout.split())
+
+
+def test_a_study_that_is_not_there_lists_those_that_are(run):
+    code, out, err = run("a0", "x")
+    assert (code, out) == (2, "")
+    assert err.startswith("mvit-nas: no report 'x' in reports: known are a0, a1, b0, b1, digits-")
+    assert err.count("\n") == 1
+
+
+def test_an_ablation_is_refused(tmp_path):
+    one = by_hand()[0]
+    plan = {
+        "factors": ["depth"], "base": "x", "left_out": [], "seeds": [0], "precision": None, "stopped": "",
+        "variants": [{"labels": {"depth": "1"}, "matched": "", "is_base": True, "arch_id": "aa", "notes": []}],
+    }  # fmt: skip
+    write_report(one.table, one.environment, tmp_path)
+    document = with_experiment(one.environment, seeds=[0]) | {"ablation": plan}
+    (tmp_path / "environment.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"^s is an ablation: compare takes searches$"):
+        read_study(tmp_path, "s")
+
+
+def test_an_environment_without_a_seed_is_an_error(tmp_path):
+    one = by_hand()[0]
+    write_report(one.table, one.environment, tmp_path)
+    document = json.loads((tmp_path / "environment.json").read_text())
+    del document["experiment"]["seed"]
+    (tmp_path / "environment.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"environment.json: 'experiment.seed' is missing$"):
+        read_study(tmp_path, "s")
+
+
+if __name__ == "__main__":  # the example page, to look at: python tests/test_compare.py FOLDER
+    print(write_comparison(example(), CONDITIONS, Path(sys.argv[1])))

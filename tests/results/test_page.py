@@ -1,0 +1,434 @@
+"""The page of a search in a real browser: what a reader does, and what must then be seen."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_report import environment, example_table, only_costs, three_rows, trained, with_further
+
+from mvit_nas.arch.config import to_dict
+from mvit_nas.arch.presets import PRESETS
+from mvit_nas.results.search.findings import findings, front_rows
+from mvit_nas.results.table import make_table
+
+AXE = Path(__file__).parents[1] / "vendor/axe.min.js"
+MISSING = "\u2013"
+HOSTILE = "<script>alert(1)</script>"
+
+
+def drawn_table():
+    """The example with architectures and learning curves."""
+    rows = example_table().astype(object).where(example_table().notna(), None).to_dict("records")
+    for number, row in enumerate(rows):
+        if row["state"] == "complete":
+            preset = list(PRESETS)[number % 3]
+            row["arch"] = json.dumps(to_dict(PRESETS[preset]), sort_keys=True)
+            row["epochs"] = 8
+            row["rungs"] = json.dumps(
+                [{"epoch": e, "loss": 1.0, "correct": 30 * e + number, "images": 300} for e in (1, 2, 4)]
+            )
+    return make_table(rows)
+
+
+def settled(page):
+    """Wait until all views have followed the last change."""
+    page.wait_for_timeout(50)  # the browser tells of a new hash a little later
+    page.wait_for_selector("html[data-settled=yes]")
+
+
+def same(points, others):
+    return np.allclose(points, others) if len(points) == len(others) else False
+
+
+def drag(page, metric, limit):
+    """Move the slider of ``metric`` to ``limit``."""
+    page.evaluate(
+        "([id, limit]) => { const slider = document.getElementById(id); slider.value = Math.round(limit / slider.dataset.unit); "
+        "slider.dispatchEvent(new Event('input', { bubbles: true })); }",
+        [f"limit-{metric}", limit],
+    )
+    settled(page)
+
+
+def shown_front(page):
+    return page.evaluate(
+        """() => {
+            const front = document.getElementById('front').data.find(trace => trace.name === 'front of these axes');
+            return front.x.map((x, i) => [x, front.y[i]]);
+        }"""
+    )
+
+
+def front_of(table, x, y):
+    """The front of two columns by Python, as the page draws it: accuracies in percent, from left to right."""
+    rows = front_rows(table, [x, y])
+    scale = {"accuracy": 100}
+    points = zip(rows[x] * scale.get(x, 1), rows[y] * scale.get(y, 1), strict=True)
+    return sorted([float(a), float(b)] for a, b in points)
+
+
+METRICS = ("accuracy", "params", "macs", "latency_ms")
+
+
+def test_the_front_of_any_two_axes_is_that_of_the_table(opened):
+    table = example_table()
+    page = opened(table, environment())
+    for x in METRICS:
+        for y in METRICS:
+            if x == y:
+                continue
+            page.select_option("#x", x)
+            page.select_option("#y", y)
+            settled(page)
+            assert same(shown_front(page), front_of(table, x, y)), (x, y)
+
+
+def test_choosing_the_other_axis_swaps_the_two(opened):
+    page = opened(example_table(), environment())
+    page.select_option("#x", "accuracy")
+    settled(page)
+    assert page.input_value("#y") == "params"
+    assert page.evaluate("document.getElementById('front').layout.yaxis.title.text") == "Parameters"
+
+
+def test_the_step_leaves_each_point_towards_more_cost(opened):
+    page = opened(example_table(), environment())
+    shape = "document.getElementById('front').data.find(t => t.name === 'front of these axes').line.shape"
+    assert page.evaluate(shape) == "hv"
+    page.select_option("#x", "accuracy")
+    settled(page)
+    assert page.evaluate(shape) == "vh"
+
+
+def test_costs_can_be_shown_on_a_logarithmic_axis(opened):
+    page = opened(example_table(), environment())
+    kinds = "['xaxis', 'yaxis'].map(axis => document.getElementById('front').layout[axis].type)"
+    assert page.evaluate(kinds) == ["linear", "linear"]
+    page.check("#log")
+    settled(page)
+    assert page.evaluate(kinds) == ["log", "linear"]
+
+
+def test_the_headline_of_the_page_is_the_headline_of_python(opened):
+    table = example_table()
+    page = opened(table, environment())
+    text = page.locator("#headline").text_content().replace("\N{NO-BREAK SPACE}", " ")
+    for finding in findings(table, environment()):
+        for words in (finding.title, finding.subject, *finding.facts, *finding.comparisons):
+            assert words in text
+
+
+def test_a_slider_makes_the_front_and_the_best_of_the_table_cut_by_it(opened):
+    table = example_table()
+    page = opened(table, environment())
+    drag(page, "params", 2_500_000)
+    assert page.locator("label[for=limit-params] output").text_content() == "at most 2.5M parameters"
+    cut = table[(table["state"] == "complete") & (table["params"] <= 2_500_000)]
+    assert same(shown_front(page), front_of(cut, "params", "accuracy"))
+    best, knee = findings(cut, environment(presets=[]))[:2]
+    assert page.locator("#headline .subject").all_text_contents()[:2] == [best.subject, knee.subject]
+    assert f"{len(cut)} of " in page.locator("#left").text_content()
+    page.click("#reset")
+    settled(page)
+    assert same(shown_front(page), front_of(table, "params", "accuracy"))
+    assert "limit" not in page.evaluate("location.hash")
+
+
+def test_limits_that_nothing_keeps_are_said_to(opened):
+    page = opened(example_table(), environment())
+    page.evaluate("() => { location.hash = 'limit.params=1000&limit.accuracy=0.7'; }")
+    settled(page)
+    assert "No candidate keeps the limits" in page.locator("#headline").text_content()
+    assert shown_front(page) == []
+
+
+def test_what_one_gives_up_is_said(opened):
+    page = opened(example_table(), environment())
+    trade = page.locator("#headline .trade").first.text_content()
+    assert re.search(r"With 500K parameters less: -\d+\.\d points", trade)
+
+
+def test_the_hash_restores_what_was_seen(opened, browser, tmp_path):
+    page = opened(drawn_table(), environment())
+    page.select_option("#x", "latency_ms")
+    page.check("#log")
+    drag(page, "accuracy", 0.6)
+    page.locator("#candidates").scroll_into_view_if_needed()
+    page.fill("#find", "mobilevit")
+    page.locator(".tabulator-row").nth(0).click()
+    settled(page)
+    seen = (shown_front(page), page.locator("#headline").text_content(), page.locator("#cards").text_content())
+    link = page.evaluate("location.href")
+    other = browser.new_page(viewport={"width": 1280, "height": 900})
+    other.goto(link)
+    other.wait_for_selector("html[data-ready]")
+    settled(other)
+    assert (
+        shown_front(other),
+        other.locator("#headline").text_content(),
+        other.locator("#cards").text_content(),
+    ) == seen
+    assert other.is_checked("#log")
+    other.locator("#candidates").scroll_into_view_if_needed()
+    other.wait_for_selector(".tabulator-row")
+    assert other.input_value("#find") == "mobilevit"
+    assert other.locator("#shown").text_content() == page.locator("#shown").text_content() == "3 of 36 candidates"
+    other.close()
+
+
+def test_a_click_on_a_point_pins_its_network(opened):
+    page = opened(drawn_table(), environment())
+    settled(page)
+    page.locator("#front").scroll_into_view_if_needed()
+    x, y = page.evaluate(
+        """() => {
+            const plot = document.getElementById('front');
+            const { xaxis, yaxis } = plot._fullLayout;
+            const front = plot.data.find(trace => trace.name === 'front of these axes');
+            const box = plot.getBoundingClientRect();
+            const at = front.x.length - 1;
+            return [box.left + xaxis._offset + xaxis.d2p(front.x[at]), box.top + yaxis._offset + yaxis.d2p(front.y[at])];
+        }"""
+    )
+    page.mouse.move(x, y)
+    assert "validation accuracy" in page.locator(".tip").first.text_content()
+    page.mouse.click(x, y)
+    settled(page)
+    best = front_rows(example_table(), ["accuracy", "params"]).iloc[0]
+    assert page.locator("#cards .subject").all_text_contents() == [best["name"] or best["arch_id"]]
+    assert page.evaluate("location.hash") == f"#pin={best.name}"
+
+
+def test_the_keyboard_walks_along_the_front_and_pins(opened):
+    page = opened(drawn_table(), environment())
+    page.locator(".layered").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    settled(page)
+    first = front_rows(example_table(), ["accuracy", "params"]).iloc[-1]
+    assert page.evaluate("location.hash") == f"#pin={first.name}"
+
+
+def test_two_networks_side_by_side_say_what_differs(opened):
+    table = drawn_table()
+    page = opened(table, environment())
+    page.evaluate("() => { location.hash = 'pin=0,1'; }")
+    settled(page)
+    assert page.locator("#cards .subject").all_text_contents() == ["mobilevit_xxs", "mobilevit_xs"]
+    assert page.locator("#cards svg.network").count() == 2
+    assert "mobilevit_xs against mobilevit_xxs: +3.7 accuracy points" in page.locator("#differs").text_content()
+    assert "stages.2.mobilevit.dim" in page.locator("#differs").text_content()
+    assert page.locator("#cards code").first.text_content() == (
+        "mvit-nas latency 'Shirts and shoes within six million:0'"
+    )
+    shown = page.locator("#cards .configuration code").all_text_contents()
+    assert [json.loads(text) for text in shown] == [json.loads(arch) for arch in table["arch"][:2]]
+
+
+@pytest.mark.parametrize(("button", "name"), [("#csv", "csv"), ("#json", "json")])
+def test_the_table_can_be_downloaded(opened, tmp_path, button, name):
+    table = drawn_table()
+    page = opened(table, environment())
+    with page.expect_download() as waiting:
+        page.click(button)
+    text = Path(waiting.value.path()).read_text("utf-8")
+    if name == "csv":
+        assert text == (tmp_path / "results.csv").read_text("utf-8")
+    else:
+        rows = json.loads(text)
+        assert [row["arch_id"] for row in rows] == table["arch_id"].tolist()
+        assert list(rows[0]) == list(table.columns)
+
+
+def test_the_table_sorts_what_is_missing_last(opened):
+    page = opened(example_table(), environment())
+    page.locator("#candidates").scroll_into_view_if_needed()
+    heading = page.locator(".tabulator-col", has_text="Parameters").locator("button")
+
+    def values():
+        return page.locator(".tabulator-row .tabulator-cell[tabulator-field=params]").all_text_contents()
+
+    def number(text):
+        return float(text.rstrip("KMG")) * {"K": 1e3, "M": 1e6}[text[-1]]
+
+    heading.click()
+    ascending = [number(text) for text in values() if text != MISSING]
+    assert ascending == sorted(ascending)
+    heading.click()
+    settled(page)
+    descending = [number(text) for text in values() if text != MISSING]
+    assert descending == sorted(descending, reverse=True)
+    assert page.evaluate("location.hash") == "#sort=params%2Cdesc"
+
+
+def test_columns_can_be_chosen(opened):
+    page = opened(example_table(), environment())
+    page.locator("#candidates").scroll_into_view_if_needed()
+    page.click("#columns summary")
+    page.uncheck("#choices label:has-text('State') input")
+    settled(page)
+    assert page.locator(".tabulator-col[tabulator-field=state]").count() == 0
+    assert page.locator(".tabulator-col[tabulator-field=params]").count() == 1
+
+
+def test_a_brush_is_followed_by_the_table(opened):
+    page = opened(example_table(), environment())
+    page.locator("#parallel").scroll_into_view_if_needed()
+    page.get_by_role("slider", name="Accuracy: range").focus()
+    page.keyboard.press("ArrowDown")
+    settled(page)
+    page.locator("#candidates").scroll_into_view_if_needed()
+    page.wait_for_selector(".tabulator-row")
+    assert re.fullmatch(r"\d+ of 36 candidates", page.locator("#shown").text_content())
+    assert page.evaluate("location.hash").startswith("#brush.accuracy=")
+    page.click("#unbrush")
+    settled(page)
+    assert page.locator("#shown").text_content() == "36 candidates"
+
+
+def test_published_models_are_shown_on_request_and_said_to_be_others(opened):
+    page = opened(example_table(), environment())
+    count = "document.getElementById('front').data.find(t => t.name === 'published on ImageNet').x.length"
+    assert page.evaluate(count) == 0
+    page.check("#published")
+    settled(page)
+    assert page.evaluate(count) > 0
+    assert page.locator("#imagenet").is_visible()
+
+
+def test_paper_is_white_also_for_those_who_read_in_the_dark(opened):
+    page = opened(example_table(), environment(), color_scheme="dark")
+    line = "document.getElementById('front').data.find(t => t.name === 'front of these axes').line.color"
+    page.evaluate("() => { dispatchEvent(new Event('beforeprint')) }")
+    assert page.evaluate(line) == "#0072b2"
+    assert page.locator("#printed tbody tr").count() == 36
+    page.evaluate("() => { dispatchEvent(new Event('afterprint')) }")
+    assert page.evaluate(line) == "#56b4e9"
+
+
+def test_the_page_follows_the_colour_scheme(opened):
+    page = opened(example_table(), environment(), color_scheme="dark")
+    line = "document.getElementById('front').data.find(t => t.name === 'front of these axes').line.color"
+    assert page.evaluate(line) == "#56b4e9"
+    page.emulate_media(color_scheme="light")
+    page.wait_for_timeout(200)
+    assert page.evaluate(line) == "#0072b2"
+
+
+def test_the_tables_are_there_without_scripts(opened):
+    page = opened(example_table(), environment(), java_script_enabled=False)
+    assert page.locator("#plain tbody tr").count() == 36
+    assert not page.locator("#front-controls").is_visible()
+    assert page.get_by_text("The plots need scripts").is_visible()
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_page_is_no_wider_than_the_window(opened, width):
+    page = opened(drawn_table(), environment(), viewport={"width": width, "height": 800})
+    look_at_all(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def look_at_all(page):
+    """Scroll to the end, so that every view is made."""
+    for part in ("#learning", "#parallel", "#candidates", "#matters", "#history", "#trials"):
+        if page.locator(part).count() and page.locator(part).is_visible():
+            page.locator(part).scroll_into_view_if_needed()
+    settled(page)
+
+
+def bad_tables():
+    one = [trained(0, 0.6, 1_000_000, 200_000_000, 5.0)]
+    unmeasured = [row | {"latency_ms": None, "latency_low_ms": None, "latency_high_ms": None} for row in one * 3]
+    many = {f"param.f{number}": number % 7 for number in range(2000)}
+    return {
+        "one trial": one,
+        "no trial": [],
+        "none feasible": [{"trial": n, "state": "over_budget", "params": 7_000_000 + n, "macs": 9} for n in range(3)],
+        "all failed": [{"trial": n, "state": "failed", "seconds": 3.0, "reason": "no memory"} for n in range(3)],
+        "no latency": unmeasured,
+        "not a number": [trained(0, 0.6, 1, 2, 5.0), trained(1, float("nan"), 3, 4, float("nan"))],
+        "many factors": [trained(n, 0.5 + n / 100, 10 + n, 9, 1.0) | many | {"param.f0": n} for n in range(15)],
+        "not scored": [{"trial": n, "state": "complete", "params": 10 + n, "macs": 9 - n} for n in (0, 1)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("one trial", "Best within the budget"),
+        ("no trial", "no trial has ended yet"),
+        ("none feasible", "3 over budget"),
+        ("all failed", "3 failed"),
+        ("no latency", "Latency was not measured"),
+        ("not a number", "Best within the budget"),
+        ("many factors", "Best within the budget"),
+        ("not scored", "Fewest parameters"),
+    ],
+)
+@pytest.mark.parametrize("locale", ["en-GB", "de-DE"])
+def test_the_page_opens_on_any_table_and_says_what_is_missing(opened, name, said, locale):
+    page = opened(make_table(bad_tables()[name]), environment(), locale=locale)
+    look_at_all(page)
+    assert said in page.locator("main").text_content()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+def test_the_page_opens_on_a_search_over_costs_alone(opened):
+    page = opened(*only_costs())
+    assert shown_front(page) == [[1_000_000, 200_000_000]]
+
+
+def test_the_page_of_a_search_with_a_further_runtime_opens(opened):
+    page = opened(*with_further(example_table()))
+    look_at_all(page)
+    assert "latency_ms.executorch" in page.locator("#x option").evaluate_all("all => all.map(one => one.value)")
+
+
+@pytest.mark.parametrize("name", [HOSTILE, "<img src=x onerror=alert(3)>"])
+def test_a_hostile_name_stays_text_in_the_page(opened, name):
+    data = {**environment()["data"], "classes": [name, "hat"], "name": name}
+    rows = [
+        trained(n, 0.5 + n / 50, 1000 + n, 9 + n, 1.0 + n, name=name, reason="</script>" + name)
+        | {
+            f"param.{name}": name + "ab"[n % 2],
+            "arch": json.dumps(to_dict(PRESETS["mobilevit_xxs"])),
+            "arch_id": name + str(n),
+        }
+        for n in range(14)
+    ]
+    experiment = {**environment()["experiment"], "schedule": {"name": name}}
+    page = opened(make_table(rows), environment(study=name, data=data, presets=[name], experiment=experiment))
+    look_at_all(page)
+    page.evaluate("() => { location.hash = 'pin=3,4'; dispatchEvent(new Event('beforeprint')); }")
+    settled(page)
+    page.locator(".layered").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("h1").text_content() == name
+    assert page.locator("img").count() == 0
+    assert page.evaluate("[...document.scripts].filter(one => one.textContent.startsWith('alert')).length") == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1280])
+def test_nothing_serious_keeps_anybody_from_reading_the_page(opened, scheme, width):
+    page = opened(
+        drawn_table(), environment(), color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
+    )
+    look_at_all(page)
+    page.evaluate("for (const one of document.querySelectorAll('details.configuration')) one.open = true")
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("async () => (await axe.run(document)).violations")
+    serious = [
+        (one["id"], one["help"], [(node["html"][:200], node["failureSummary"]) for node in one["nodes"]][:4])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_an_only_trial_is_drawn_on_all_axes(opened):
+    page = opened(three_rows().head(1), environment())
+    assert shown_front(page) == [[1_000_000, 60.0]]

@@ -1,0 +1,173 @@
+"""What Python computes and says, for the unit tests of the page's script: python tests/page_numbers.py writes it anew.
+
+tests/test_page_bundle.py finds a file that is no longer what Python computes.
+"""
+
+import json
+import math
+import random
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from test_report import environment, example_table, trained
+
+from mvit_nas.arch.config import to_dict, with_values
+from mvit_nas.arch.presets import PRESETS
+from mvit_nas.maths import pareto
+from mvit_nas.results.page import finite
+from mvit_nas.results.search.architecture import differences
+from mvit_nas.results.search.document import document
+from mvit_nas.results.search.findings import change_words, findings, front_rows, interval_words, lasting_findings
+from mvit_nas.results.table import make_table, write_table
+from mvit_nas.units import format_count, format_metric, format_seconds
+
+FILE = Path(__file__).parents[2] / "page/test/python.json"
+LIMITS = (
+    {"params": 2_500_000},
+    {"latency_ms": 9.5, "accuracy": 0.6},
+    {"params": 4_000_000, "macs": 900_000_000},
+    {"latency_ms": 0.001},
+)
+
+
+def numbers(folder):
+    """All of it; ``folder`` is for the table as a file."""
+    table = drawn_table()
+    write_table(table, folder / "results.csv")
+    xxs, s = PRESETS["mobilevit_xxs"], PRESETS["mobilevit_s"]
+    fewer = {"stages": to_dict(xxs)["stages"][:-1]}
+    pairs = [
+        (xxs, xxs),
+        (xxs, s),
+        (xxs, with_values(xxs, {"stages.2.mobilevit": None, "image_size": 192})),
+        (with_values(xxs, fewer), xxs),
+    ]
+    return {
+        "words": words(),
+        "fronts": list(fronts()),
+        "knees": list(knees()),
+        "document": document(table, environment(), lasting_findings(table, environment(), None)),
+        "findings": finite([asdict(finding) for finding in findings(table, environment())]),
+        "limited": [limited(table, limits) for limits in LIMITS],
+        "csv": (folder / "results.csv").read_text(),
+        "commands": [
+            f"mvit-nas latency {shlex.quote(environment()['study'] + ':1')}",
+            f"mvit-nas ablate width --base {shlex.quote(environment()['study'] + ':1')}",
+        ],
+        "differences": [
+            {"one": to_dict(one), "other": to_dict(other), "found": [asdict(c) for c in differences(one, other)]}
+            for one, other in pairs
+        ],
+    }
+
+
+def drawn_table():
+    """The example's rows, some with an architecture and with text that a file must keep."""
+    rows = [
+        {name: value for name, value in row.items() if value == value and value is not None}
+        for row in example_table().astype(object).where(example_table().notna(), None).to_dict("records")
+    ]
+    rows[1]["arch"] = json.dumps(to_dict(PRESETS["mobilevit_xs"]), sort_keys=True)
+    rows[2]["arch"] = json.dumps(to_dict(PRESETS["mobilevit_s"]), sort_keys=True)
+    rows[4]["reason"] = 'a "quoted" word,\na line and an <em>ü</em>'
+    rows[5]["arch"] = "{}"
+    rows.append(trained(36, 0.5, 10, 2**60, 1e-5, arch_id="tiny", seconds=1e16))
+    return make_table(rows)
+
+
+def limited(table, limits):
+    """Best and knee, and the front, of the trained rows within ``limits``."""
+    kept = table[table["state"] == "complete"]
+    for name, limit in limits.items():
+        kept = kept[kept[name] >= limit] if name == "accuracy" else kept[kept[name] <= limit]
+    found = [
+        {"subject": one.subject, "facts": one.facts} for one in findings(kept, environment(presets=[])) if one.subject
+    ]
+    scored = int((table["state"] == "complete").sum())
+    found = found or [{"subject": "", "facts": [f"none of the {scored} trained ones does"]}]
+    front = front_rows(kept, environment()["experiment"]["objectives"])
+    return {"limits": limits, "found": found, "front": front.index.tolist()}
+
+
+def words():
+    luck = random.Random(0)
+    values = [0.0, 0.125, 0.5, 2.5, 72.25, 72.35, 0.045, 1e-5, 123.5, 1234.0, 99.95, 0.0004, 5578632.0, 1e21]
+    values += [luck.random() * 10 ** luck.randint(-5, 9) for _ in range(60)]
+    shares = [k / n for n in (341, 400, 1000) for k in (0, n // 3, n // 2 + 1, n)] + [0.7225, 0.7235]
+    return {
+        "fixed": [[[value, digits], f"{value:.{digits}f}"] for value in values if value < 1e20 for digits in (0, 1, 2)],
+        "significant": [
+            [[value, zeros], f"{value:#.3g}".rstrip(".") if zeros else f"{value:.3g}"]
+            for value in values
+            for zeros in (False, True)
+        ],
+        "count": [[[value], format_count(value)] for value in values],
+        "metric": [[["accuracy", value], format_metric("accuracy", value)] for value in shares]
+        + [
+            [[name, value], format_metric(name, value)] for name in ("params", "macs", "latency_ms") for value in values
+        ],
+        "seconds": [[[value], format_seconds(value)] for value in (0.4, 0.5, 1.5, 59.5, 61, 3599.5, 3600, 86399.0)],
+        "interval": [
+            [
+                [metric, low, high],
+                interval_words(
+                    {
+                        f"{metric.removesuffix('_ms')}_low" + "_ms" * (metric != "accuracy"): low,
+                        f"{metric.removesuffix('_ms')}_high" + "_ms" * (metric != "accuracy"): high,
+                    },
+                    metric,
+                ),
+            ]
+            for metric in ("accuracy", "latency_ms")
+            for low, high in ((0.1, 0.2), (0.7225, 0.7635), (0.689, 0.736), (None, 0.5))
+        ],
+        "change": [
+            [[cost, ratio], change_words(cost, ratio)]
+            for cost in ("params", "macs", "latency_ms")
+            for ratio in (0.5, 0.996, 1.0, 1.004, 1.005, 1.125, 3.14159)
+        ],
+        "float": [[[value], str(value)] for value in [*values, -2.0, 1e16, 123456789012345680.0, 1e-4, 0.00009999]],
+        "shell": [[[text], shlex.quote(text)] for text in ("a", "a b", "it's", "a/b:37", "$x", "ü", "a;b")],
+    }
+
+
+def fronts():
+    luck = random.Random(1)
+    for objectives in (2, 3, 4):
+        for rows in (1, 7, 40, 120):
+            # Few different values, so that there are ties and copies.
+            columns = [
+                [luck.choice([luck.randint(0, 9), luck.random() * 9]) for _ in range(rows)] for _ in range(objectives)
+            ]
+            for row in range(0, rows, 11):
+                columns[row % objectives][row] = None
+            maximise = [luck.random() < 0.5 for _ in range(objectives)]
+            values = np.array([[math.nan if v is None else v for v in column] for column in columns]).T
+            yield {
+                "columns": columns,
+                "maximise": maximise,
+                "front": np.flatnonzero(pareto.front(values, maximise)).tolist(),
+            }
+
+
+def knees():
+    luck = random.Random(2)
+    for rows in (1, 2, 3, 8, 30, 90):
+        for steep in (0.5, 1.0, 3.0):
+            cost = [luck.random() for _ in range(rows)]
+            gain = [value**steep + 0.1 * luck.random() for value in cost]
+            yield {"cost": cost, "gain": gain, "knee": pareto.knee(np.array(cost), np.array(gain))}
+    yield {"cost": [0, 1, 2], "gain": [0, 1, 2], "knee": pareto.knee(np.arange(3.0), np.arange(3.0))}
+
+
+def text(folder):
+    """The file's text."""
+    return json.dumps(numbers(folder), indent=None, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    FILE.write_text(text(Path(tempfile.mkdtemp())), "utf-8")
