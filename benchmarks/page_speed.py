@@ -23,7 +23,7 @@ from playwright.sync_api import Page, sync_playwright
 from mvit_nas.results.report import render, write_report
 
 sys.path[:0] = [str(Path(__file__).parent.parent / "tests" / folder) for folder in ("support", "results")]
-from example_study import study
+from example_study import study  # noqa: E402
 
 # From the event to the frame after the one in which everything was drawn.
 _MOVE = """
