@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from mvit_nas.arch.blocks import features
 from mvit_nas.arch.space import Label, load_space
+from mvit_nas.budget import parse_budget
 from mvit_nas.data.images import Images, find_data
 from mvit_nas.errors import TrainingError
 from mvit_nas.evaluate.cache import cache_folder
@@ -39,7 +40,6 @@ from mvit_nas.settings import LatencySettings
 from mvit_nas.training.augment import centre_crops
 from mvit_nas.training.loop import Score
 from mvit_nas.training.schedule import SCHEDULES, Schedule
-from mvit_nas.units import parse_budget
 
 _SHORT = SCHEDULES["short"]
 # `short` had this batch when the others were tried, and all of them are this with one thing changed.

@@ -43,6 +43,7 @@ from optuna.trial import TrialState
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.count import StaticCost, count
 from mvit_nas.arch.space import Label, load_space
+from mvit_nas.budget import Budget
 from mvit_nas.errors import InvalidArchError
 from mvit_nas.evaluate.rungs import Curve, Guess, foresee, is_hopeless
 from mvit_nas.maths.pareto import hypervolume, hypervolume_history
@@ -51,7 +52,6 @@ from mvit_nas.optimize.propose import Candidate
 from mvit_nas.optimize.samplers import EXPECTED, GUESSED, SAMPLERS, STARTUP_TRIALS, CostAwareSampler
 from mvit_nas.optimize.within_budget import Feasible, describe, sample_feasible, spread
 from mvit_nas.training.loop import Rung
-from mvit_nas.units import Budget
 
 UNITS = 100
 MARKS = (25, 50, 100)

@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 import yaml
 
 from mvit_nas.arch.config import unknown
+from mvit_nas.budget import Budget
 from mvit_nas.errors import InputError
-from mvit_nas.units import Budget, format_count
+from mvit_nas.metrics import METRICS, PARAMS, Form
+from mvit_nas.units import format_count
 
 OBJECTIVES = ("accuracy", "params", "macs", "latency_ms")
 _ALIASES = {"latency": "latency_ms"}
@@ -228,9 +230,11 @@ def default_name(data: str, budgets: Sequence[Budget]) -> str:
     """The study's name where none is given: the data and the budgets."""
     parts = [data]
     for budget in budgets:
-        unit = {"params": "", "macs": "macs", "latency_ms": "ms"}[budget.metric]
-        ends = [end for end in (budget.low, budget.high) if end]
-        numbers = [f"{end:g}" if unit == "ms" else format_count(end) for end in ends]
+        metric = METRICS[budget.metric]
+        unit = "" if metric is PARAMS else next(iter(metric.units))
+        numbers = [
+            format_count(end) if metric.form is Form.COUNT else f"{end:g}" for end in (budget.low, budget.high) if end
+        ]
         parts.append("-".join(numbers) + unit)
     return joined_name(parts)
 

@@ -4,16 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mvit_nas.budget import Budget, parse_budget
 from mvit_nas.errors import InputError
+from mvit_nas.metrics import format_metric
 from mvit_nas.settings import check_name, default_name, parse_objectives
-from mvit_nas.units import (
-    Budget,
-    format_count,
-    format_metric,
-    format_seconds,
-    parse_budget,
-    parse_seconds,
-)
+from mvit_nas.units import format_count, format_seconds, parse_seconds
 
 
 @pytest.mark.parametrize(

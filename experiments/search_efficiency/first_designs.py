@@ -20,12 +20,12 @@ import numpy as np
 
 from mvit_nas.arch.count import count
 from mvit_nas.arch.space import Label, load_space
+from mvit_nas.budget import parse_budget
 from mvit_nas.maths.pareto import hypervolume
 from mvit_nas.optimize.candidates import SpacePool
 from mvit_nas.optimize.propose import Candidate, Trained, propose
 from mvit_nas.optimize.within_budget import sample_feasible, spread
 from mvit_nas.results.table import read_table
-from mvit_nas.units import parse_budget
 
 NETWORKS, FIRST, MARKS = 80, 10, (10, 12, 15, 20, 25)
 # Where a candidate has the logarithm of its activations: the last features are those of search/pool.py.

@@ -21,7 +21,9 @@ from rich.text import Text
 from typer.core import TyperCommand
 
 from mvit_nas import __version__
+from mvit_nas.budget import parse_budget
 from mvit_nas.errors import InputError, InterruptedCleanlyError, MvitNasError
+from mvit_nas.metrics import format_metric
 from mvit_nas.settings import (
     LatencySettings,
     check_name,
@@ -34,7 +36,7 @@ from mvit_nas.settings import (
     parse_sampler,
     parse_seeds,
 )
-from mvit_nas.units import format_count, format_metric, format_seconds, parse_budget, parse_seconds
+from mvit_nas.units import format_count, format_seconds, parse_seconds
 
 if TYPE_CHECKING:
     from mvit_nas.jobs.ablate import AblationPlan

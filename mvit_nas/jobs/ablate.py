@@ -39,11 +39,11 @@ from mvit_nas.jobs.setup import (
     training_seconds,
     try_step,
 )
+from mvit_nas.metrics import format_metric
 from mvit_nas.results.ablation.summary import MATCHED, Summary, summarise, value_words
 from mvit_nas.results.report import write_report
 from mvit_nas.results.table import PARAM, make_table
 from mvit_nas.settings import AblationExperiment, LatencySettings, check_name, joined_name
-from mvit_nas.units import format_metric
 
 Row = dict[str, Any]
 

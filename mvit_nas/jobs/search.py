@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mvit_nas.arch.config import from_dict
+from mvit_nas.budget import Budget
 from mvit_nas.errors import (
     CostError,
     InputError,
@@ -45,7 +46,7 @@ from mvit_nas.results.search.findings import IDEAL, MAXIMISE, front_rows
 from mvit_nas.results.search.health import SETTLED_GROWTH, SETTLED_LEAST, SETTLED_SHARE
 from mvit_nas.results.table import complete, make_table
 from mvit_nas.settings import Experiment, LatencySettings, check_name, default_name
-from mvit_nas.units import Budget, format_seconds
+from mvit_nas.units import format_seconds
 
 # A network is near the front that would be on it if its costs were this share less.
 _NEAR = 0.05

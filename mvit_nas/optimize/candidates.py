@@ -11,11 +11,11 @@ from mvit_nas.arch.blocks import features
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.count import StaticCost, count
 from mvit_nas.arch.space import Label, Parameter, SearchSpace
+from mvit_nas.budget import Budget
 from mvit_nas.cost.predict import Predictor
 from mvit_nas.errors import InvalidArchError
 from mvit_nas.optimize.propose import Candidate
 from mvit_nas.optimize.within_budget import Design, Feasible, descend, describe, violation
-from mvit_nas.units import Budget
 
 Floats = NDArray[np.float64]
 

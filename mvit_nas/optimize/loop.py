@@ -26,6 +26,7 @@ from mvit_nas.arch.blocks import features
 from mvit_nas.arch.config import ArchConfig, arch_id, from_dict, to_dict, with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import Label, SearchSpace, adapt_preset, flat
+from mvit_nas.budget import Budget
 from mvit_nas.cost.predict import Predictor, fit
 from mvit_nas.errors import (
     InputError,
@@ -38,11 +39,11 @@ from mvit_nas.errors import (
 )
 from mvit_nas.evaluate.rungs import Curve, Guess, foresee, is_hopeless
 from mvit_nas.evaluate.short import Evaluator, static_columns
+from mvit_nas.metrics import format_metric
 from mvit_nas.optimize.candidates import SpacePool
 from mvit_nas.optimize.samplers import EXPECTED, GUESSED, OUTSIDE, SAMPLERS, STARTUP_TRIALS
 from mvit_nas.optimize.within_budget import Design, Feasible, describe, presets_within, spread, violation
 from mvit_nas.training.loop import Rung, Stopped
-from mvit_nas.units import Budget, format_metric
 
 Row = dict[str, Any]
 

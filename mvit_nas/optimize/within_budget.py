@@ -9,8 +9,9 @@ from mvit_nas.arch.config import ArchConfig, arch_id
 from mvit_nas.arch.count import StaticCost
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import Label, SearchSpace, adapt_preset
+from mvit_nas.budget import Budget
 from mvit_nas.errors import InvalidArchError, NothingFeasibleError, SpaceError
-from mvit_nas.units import Budget, format_metric
+from mvit_nas.metrics import format_metric
 
 _SAMPLES = 2000
 

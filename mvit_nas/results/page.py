@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mvit_nas.metrics import format_metric
 from mvit_nas.results.search.findings import accuracy_words, budget_words
 from mvit_nas.results.table import missing
-from mvit_nas.units import format_metric, format_seconds
+from mvit_nas.units import format_seconds
 
 MISSING = "-"
 _SCALE = ("reference_ms", "reference_low_ms", "reference_high_ms", "reference_measurements")

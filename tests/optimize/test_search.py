@@ -14,6 +14,7 @@ from mvit_nas.arch.config import arch_id, from_dict
 from mvit_nas.arch.count import count
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import load_space, parse_space
+from mvit_nas.budget import parse_budget
 from mvit_nas.cost.latency import Latency
 from mvit_nas.cost.predict import Predictor
 from mvit_nas.errors import (
@@ -33,7 +34,6 @@ from mvit_nas.optimize.within_budget import descend, sample_feasible, spread, vi
 from mvit_nas.results.table import make_table
 from mvit_nas.training.loop import Rung, Score, Stopped
 from mvit_nas.training.schedule import SCHEDULES
-from mvit_nas.units import parse_budget
 
 SPACE = load_space("mobilevit_small")
 

@@ -16,12 +16,13 @@ from test_report import environment, example_table, trained
 from mvit_nas.arch.config import to_dict, with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.maths import pareto
+from mvit_nas.metrics import format_metric
 from mvit_nas.results.page import finite
 from mvit_nas.results.search.architecture import differences
 from mvit_nas.results.search.document import document
 from mvit_nas.results.search.findings import change_words, findings, front_rows, interval_words, lasting_findings
 from mvit_nas.results.table import make_table, write_table
-from mvit_nas.units import format_count, format_metric, format_seconds
+from mvit_nas.units import format_count, format_seconds
 
 FILE = Path(__file__).parents[2] / "page/test/python.json"
 LIMITS = (

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from mvit_nas.maths.statistics import Difference, mean_interval
+from mvit_nas.metrics import format_metric
 from mvit_nas.results.ablation.summary import Summary, Variant, value_words
 from mvit_nas.results.page import axis_label
 from mvit_nas.results.search.findings import COSTS, accuracy_words
-from mvit_nas.units import format_metric
 
 _EQUAL = {"params": "equal parameters", "macs": "equal MACs", "latency_ms": "equal latency"}
 

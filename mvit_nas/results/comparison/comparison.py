@@ -12,9 +12,9 @@ import pandas as pd
 from mvit_nas.errors import InputError
 from mvit_nas.maths import pareto
 from mvit_nas.maths.statistics import MIN_PAIRS, paired_difference, welch_interval
+from mvit_nas.metrics import format_metric
 from mvit_nas.results.search.findings import IDEAL, MAXIMISE, budget_words, is_below_ideal, main_cost, numbers
 from mvit_nas.results.table import complete, trainings
-from mvit_nas.units import format_metric
 
 # Epochs as shares of trainings add up to whole ones but for rounding.
 _DIGITS = 9

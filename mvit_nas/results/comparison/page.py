@@ -4,6 +4,7 @@ import html
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from mvit_nas.metrics import format_metric
 from mvit_nas.results.comparison.comparison import (
     Comparison,
     Curve,
@@ -16,7 +17,7 @@ from mvit_nas.results.comparison.comparison import (
 )
 from mvit_nas.results.page import Card, axis_label, cell, finite, number, provenance
 from mvit_nas.results.search.findings import accuracy_words
-from mvit_nas.units import format_metric, format_seconds
+from mvit_nas.units import format_seconds
 
 _COLUMNS = (
     ("Method", False),

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from mvit_nas.arch.space import SearchSpace, parse_space
+from mvit_nas.budget import Budget
 from mvit_nas.errors import MvitNasError
 from mvit_nas.maths import pareto
 from mvit_nas.maths.exchange import AgainstRandom, against_random
+from mvit_nas.metrics import format_metric
 from mvit_nas.results.table import complete, missing, trainings
-from mvit_nas.units import Budget, format_metric
 
 # Every objective: whether more is better, and the best it could be, which bounds the hypervolume's box.
 MAXIMISE = {"accuracy": True, "params": False, "macs": False, "latency_ms": False}

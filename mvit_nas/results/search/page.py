@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from mvit_nas.metrics import format_metric
 from mvit_nas.results.page import MISSING, axis_label, cell, number, provenance, title, to_float
 from mvit_nas.results.search.document import document
 from mvit_nas.results.search.findings import (
@@ -24,7 +25,7 @@ from mvit_nas.results.search.findings import (
 from mvit_nas.results.search.health import lights_beside
 from mvit_nas.results.search.runtimes import compare, measured_runtimes, sentences, short_name
 from mvit_nas.results.table import PARAM, STATES, further_runtimes, missing
-from mvit_nas.units import format_count, format_metric, format_seconds
+from mvit_nas.units import format_count, format_seconds
 
 # Without scripts a browser draws the whole table at once, and thousands of rows take it many seconds.
 MOST_ROWS = 200

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from mvit_nas.budget import Budget
 from mvit_nas.errors import InputError
 from mvit_nas.maths.statistics import MIN_RANKED, RankCorrelation, rank_correlation
 from mvit_nas.results.search.findings import budgets_of, front_rows, numbers
 from mvit_nas.results.table import FURTHER, further_runtimes
-from mvit_nas.units import Budget
 
 _MEASURED = [name for name, kind in FURTHER.items() if kind == "Float64"]
 

@@ -1,0 +1,215 @@
+"""Every number that a network is judged by: its column, which way is better, its unit and its words.
+
+A further metric is one entry of METRICS; the command line, tables, files and pages know none of them by name but what
+they are about (a training has an accuracy, a measurement a latency).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from mvit_nas.units import format_count
+
+
+class Source(StrEnum):
+    """Where a metric's values come from, which decides the conditions that are said with them."""
+
+    TRAINED = "trained"
+    COUNTED = "counted"
+    TIMED = "timed"
+
+
+class Form(StrEnum):
+    """How a metric's values are written."""
+
+    SHARE = "share"  # 0.716 is "71.6 %"
+    COUNT = "count"  # 5578632 is "5.58M"
+    QUANTITY = "quantity"  # three significant digits and the unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric. ``name`` is its column; ``low`` and ``high`` are those of its 95 % interval, where it has one.
+
+    ``option`` is its name on the command line, ``ideal`` the best that it could be. ``units`` are those in which a
+    budget on it may be written, with what one of them is. ``noun`` stands in sentences ("50 % more MACs"), ``after``
+    behind a value with its unit where that does not say what it is ("12 ms latency"). ``aside`` metrics are shown, but
+    no search is for them. ``runtime`` is the further runtime that a latency is by, "" for the search's own.
+    """
+
+    name: str
+    option: str
+    source: Source
+    form: Form
+    unit: str
+    maximise: bool
+    ideal: float
+    title: str
+    heading: str
+    noun: str
+    more: str
+    fewer: str
+    extreme: str
+    after: str = ""
+    low: str = ""
+    high: str = ""
+    units: Mapping[str, float] = field(default_factory=dict)
+    aside: bool = False
+    runtime: str = ""
+
+    @property
+    def is_cost(self) -> bool:
+        """Whether less of it is better."""
+        return not self.maximise
+
+    def format(self, value: float) -> str:
+        """``value`` with its unit: "5.58M parameters", "1.05G MACs", "12.3 ms", "71.6 %"."""
+        if self.form is Form.SHARE:
+            return f"{100 * value:.1f} {self.unit}"
+        return f"{format_count(value) if self.form is Form.COUNT else f'{value:.3g}'} {self.unit}"
+
+    def cell(self, value: float) -> str:
+        """``value`` where a heading has the unit: "5.58M", "12.30", "71.6"."""
+        if self.form is Form.COUNT:
+            return format_count(value)
+        # "#" keeps zeros, and a point after whole numbers.
+        return f"{100 * value:.1f}" if self.form is Form.SHARE else f"{value:#.3g}".rstrip(".")
+
+    def interval(self, low: float, high: float) -> str:
+        """An interval with its unit: "68.9 to 73.6 %"."""
+        return f"{self.cell(low)} to {self.cell(high)} {self.unit}"
+
+    def change(self, ratio: float) -> str:
+        """How a value differs from another, ``ratio`` times as high: "50 % more MACs", "the same latency"."""
+        percent = 100 * (ratio - 1)
+        if abs(percent) < 0.5:
+            return f"the same {self.noun}"
+        return f"{abs(percent):.0f} % {self.more if percent > 0 else self.fewer} {self.noun}"
+
+    def is_below_ideal(self, value: float) -> bool:
+        """Whether ``value`` is worse than the best that it could be."""
+        return value < self.ideal if self.maximise else value > self.ideal
+
+    def by(self, runtime: str) -> "Metric":
+        """The same metric as a further ``runtime`` has it, in columns of its own: "latency_ms.R"."""
+        name, low, high = (f"{column}.{runtime}" for column in (self.name, self.low, self.high))
+        return replace(self, name=name, low=low, high=high, runtime=runtime)
+
+
+ACCURACY = Metric(
+    name="accuracy",
+    option="accuracy",
+    source=Source.TRAINED,
+    form=Form.SHARE,
+    unit="%",
+    maximise=True,
+    ideal=1.0,
+    title="Accuracy",
+    heading="Accuracy",
+    noun="accuracy",
+    more="more",
+    fewer="less",
+    extreme="Highest accuracy",
+    after="accuracy",
+    low="accuracy_low",
+    high="accuracy_high",
+)
+PARAMS = Metric(
+    name="params",
+    option="params",
+    source=Source.COUNTED,
+    form=Form.COUNT,
+    unit="parameters",
+    maximise=False,
+    ideal=0.0,
+    title="Parameters",
+    heading="Parameters",
+    noun="parameters",
+    more="more",
+    fewer="fewer",
+    extreme="Fewest parameters",
+    units={"params": 1.0},
+)
+MACS = Metric(
+    name="macs",
+    option="macs",
+    source=Source.COUNTED,
+    form=Form.COUNT,
+    unit="MACs",
+    maximise=False,
+    ideal=0.0,
+    title="MACs",
+    heading="MACs (fvcore FLOPs)",
+    noun="MACs",
+    more="more",
+    fewer="fewer",
+    extreme="Fewest MACs",
+    units={"macs": 1.0},
+)
+LATENCY = Metric(
+    name="latency_ms",
+    option="latency",
+    source=Source.TIMED,
+    form=Form.QUANTITY,
+    unit="ms",
+    maximise=False,
+    ideal=0.0,
+    title="Latency",
+    heading="Latency",
+    noun="latency",
+    more="higher",
+    fewer="lower",
+    extreme="Lowest latency",
+    after="latency",
+    low="latency_low_ms",
+    high="latency_high_ms",
+    units={"ms": 1.0, "us": 1e-3, "s": 1e3},
+)
+SIZE = Metric(
+    name="size_mib",
+    option="size",
+    source=Source.COUNTED,
+    form=Form.QUANTITY,
+    unit="MiB",
+    maximise=False,
+    ideal=0.0,
+    title="Size",
+    heading="Size of the weights (MiB, float32)",
+    noun="size",
+    more="larger",
+    fewer="smaller",
+    extreme="Smallest weights",
+    after="of weights",
+    aside=True,
+)
+PEAK_MEMORY = Metric(
+    name="peak_memory_mib",
+    option="peak_memory",
+    source=Source.COUNTED,
+    form=Form.QUANTITY,
+    unit="MiB",
+    maximise=False,
+    ideal=0.0,
+    title="Peak memory",
+    heading="Peak memory of the activations (MiB, float32, counted)",
+    noun="peak memory",
+    more="higher",
+    fewer="lower",
+    extreme="Lowest peak memory",
+    after="of activations",
+    aside=True,
+)
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in (ACCURACY, PARAMS, MACS, LATENCY, SIZE, PEAK_MEMORY)}
+# What a search can be for, and of it what is spent.
+OBJECTIVES: tuple[Metric, ...] = tuple(metric for metric in METRICS.values() if not metric.aside)
+COSTS: tuple[Metric, ...] = tuple(metric for metric in OBJECTIVES if metric.is_cost)
+
+
+def metrics_of(names: Sequence[str]) -> tuple[Metric, ...]:
+    """The metrics of these columns."""
+    return tuple(METRICS[name] for name in names)
+
+
+def format_metric(name: str, value: float) -> str:
+    """``value`` in the unit that the column ``name`` stands for."""
+    return METRICS[name].format(value)
