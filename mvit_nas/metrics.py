@@ -199,7 +199,8 @@ PEAK_MEMORY = Metric(
     after="of activations",
     aside=True,
 )
-METRICS: Mapping[str, Metric] = {metric.name: metric for metric in (ACCURACY, PARAMS, MACS, LATENCY, SIZE, PEAK_MEMORY)}
+# In the order of a table's columns.
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in (ACCURACY, PARAMS, MACS, SIZE, PEAK_MEMORY, LATENCY)}
 # What a search can be for, and of it what is spent.
 OBJECTIVES: tuple[Metric, ...] = tuple(metric for metric in METRICS.values() if not metric.aside)
 COSTS: tuple[Metric, ...] = tuple(metric for metric in OBJECTIVES if metric.is_cost)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvit_nas.maths import pareto
+from mvit_nas.maths.hypervolume import Box, hypervolume, sampled_volumes
 
 # Of each, to say anything.
 LEAST_FINISHED = 3
@@ -39,9 +40,7 @@ def against_random(
     *,
     by_sampler: NDArray[np.bool_],
     by_random: NDArray[np.bool_],
-    reference: Sequence[float],
-    maximise: Sequence[bool],
-    ideal: Sequence[float],
+    box: Box,
 ) -> AgainstRandom:
     """The comparison of the rows ``by_sampler`` with those ``by_random``, one row of ``values`` a trial, in order.
 
@@ -51,14 +50,14 @@ def against_random(
     spent = min(float(trainings[by_sampler].sum()), float(trainings[by_random].sum()))
     own, other = (_first(trainings, rows, spent) for rows in (by_sampler, by_random))
     counts = [len(rows) - int(np.isnan(values[rows]).any(axis=1).sum()) for rows in (own, other)]
-    volumes = [pareto.hypervolume(values[rows], reference, maximise=maximise, ideal=ideal) for rows in (own, other)]
+    volumes = [hypervolume(values[rows], box) for rows in (own, other)]
     return AgainstRandom(
         trainings=spent,
         hypervolume=volumes[0],
         random_hypervolume=volumes[1],
         finished=counts[0],
         random_finished=counts[1],
-        p=_p(values, own, other, reference, maximise, ideal) if min(counts) >= LEAST_FINISHED else None,
+        p=_p(values, own, other, box) if min(counts) >= LEAST_FINISHED else None,
     )
 
 
@@ -72,19 +71,16 @@ def _p(
     values: pareto.Floats,
     own: NDArray[np.intp],
     other: NDArray[np.intp],
-    reference: Sequence[float],
-    maximise: Sequence[bool],
-    ideal: Sequence[float],
+    box: Box,
 ) -> float:
     pooled = np.concatenate([own, other])
     observed = np.arange(len(pooled)) < len(own)
     exchanged = np.random.default_rng(0).permuted(np.tile(observed, (_DRAWS, 1)), axis=1)
     owners = np.vstack([observed, exchanged])
-    rows = _that_matter(values[pooled], observed, maximise)
+    rows = _that_matter(values[pooled], observed, box.maximise)
     # One sample of points for all: the test is exact for whatever it compares, as long as it is the same for all.
     first, second = (
-        pareto.sampled_volumes(values[pooled[rows]], subsets, reference, maximise=maximise, ideal=ideal)
-        for subsets in (owners[:, rows], ~owners[:, rows])
+        sampled_volumes(values[pooled[rows]], subsets, box) for subsets in (owners[:, rows], ~owners[:, rows])
     )
     ahead = first - second
     return float((1 + np.sum(ahead[1:] >= ahead[0] - _ROUNDING)) / (1 + _DRAWS))

@@ -1,49 +1,21 @@
-"""Trials as one table with fixed columns, in memory and on disk (CSV and Parquet)."""
+"""Records as one table with fixed columns, in memory and on disk (CSV and Parquet)."""
 
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow
 import pyarrow.parquet
-from numpy.typing import NDArray
 
 from mvit_nas.errors import InputError
+from mvit_nas.metrics import METRICS, Form
+from mvit_nas.study.record import Record, State
+from mvit_nas.study.table import COLUMNS, FURTHER, PARAM, Cell, Row, from_row, further_runtimes, to_row
 
-# The contract of every table. Text and numbers may be missing (NA); what was not measured is never zero.
-COLUMNS: dict[str, str] = {
-    "trial": "Int64",
-    "arch_id": "string",
-    "name": "string",  # of a published preset, otherwise ""
-    "state": "string",  # one of STATES
-    "accuracy": "Float64",  # fraction of the validation images, with its 95 % Wilson interval
-    "accuracy_low": "Float64",
-    "accuracy_high": "Float64",
-    "params": "Int64",
-    "macs": "Int64",
-    "size_mib": "Float64",  # of the weights in float32
-    "peak_memory_mib": "Float64",  # of the activations, by arch.blocks.peak_memory
-    "latency_ms": "Float64",  # median, with the 95 % interval of the median
-    "latency_low_ms": "Float64",
-    "latency_high_ms": "Float64",
-    "latency_runs": "Int64",
-    "latency_threads": "Int64",
-    "seconds": "Float64",  # what the trial cost
-    "proposed_by": "string",  # the sampler, "preset" or "first design"
-    "epochs": "Int64",  # of training, and as a share of the schedule's
-    "trainings": "Float64",
-    "training_seconds": "Float64",  # of the training alone, also where it was known before
-    "inherited_from": "Int64",  # the trial whose weights it started from
-    "rungs": "string",  # JSON: what the training was scored at on its way
-    "cached": "boolean",  # taken from an earlier evaluation
-    "seed": "Int64",
-    "reason": "string",  # why it failed or which budget it broke
-    "arch": "string",  # JSON
-}
 # Not in tables of earlier versions.
 _LATER = {
     "size_mib",
@@ -55,51 +27,87 @@ _LATER = {
     "inherited_from",
     "rungs",
 }
-# And for each further runtime R on which the front was measured, "latency_ms.R" and so on; the note says why not.
-FURTHER: dict[str, str] = {
-    "latency_ms": "Float64",
-    "latency_low_ms": "Float64",
-    "latency_high_ms": "Float64",
-    "latency_note": "string",
-}
-STATES = ("complete", "stopped", "over_budget", "duplicate", "failed", "invalid")
-PARAM = "param."  # begins the column of a factor of the search space
-
 _FURTHER = re.compile(rf"(?:{'|'.join(FURTHER)})\.(?P<runtime>\w+)")
-_FRACTIONS = ("accuracy", "accuracy_low", "accuracy_high")
+_FRACTIONS = {name for one in METRICS.values() if one.form is Form.SHARE for name in (one.name, one.low, one.high)}
 _BOOLEANS = {"true": True, "false": False}
 # A cell and what ends it. The csv module cannot tell "12" (text) from 12 (number), nor "" from nothing.
 _CELL = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<bare>[^",\r\n]*))(?P<end>,|\r\n|\n|\r|\Z)')
 
 
-def make_table(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
-    """The table of ``rows``: all of COLUMNS, those of FURTHER for each runtime that is named, then ``param.*``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column: its name, its pandas type, and its cells, None for what is missing."""
 
-    Runtimes and factors come in order of appearance; a runtime has all of its columns or none. What a row leaves
-    out, None and numbers that are not finite become NA. A factor's column holds integers, numbers, booleans or, as
-    soon as one value is text, text. Raises ValueError for a column that is none of these, for a state not in STATES
-    and for a value that does not fit its column.
+    name: str
+    kind: str
+    cells: tuple[Cell, ...]
+
+
+class Table:
+    """Records, and the columns that they are kept in: all of COLUMNS, FURTHER's by runtime, then ``param.*``."""
+
+    def __init__(self, records: Sequence[Record], frame: pd.DataFrame) -> None:
+        """``frame`` has one row for each of ``records``, in their order."""
+        self.records = tuple(records)
+        self.frame = frame
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def columns(self) -> list[Column]:
+        """Every column, so that the file can be written again to the letter."""
+        # Through object, because NA in a column of floats would come out as NaN.
+        objects = ((name, self.frame[name]) for name in self.frame.columns)
+        return [
+            Column(name=name, kind=str(one.dtype), cells=tuple(one.astype(object).where(one.notna(), None).tolist()))
+            for name, one in objects
+        ]
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The factors that it has columns of, by name."""
+        return tuple(name.removeprefix(PARAM) for name in self.frame.columns if name.startswith(PARAM))
+
+    @property
+    def further_runtimes(self) -> tuple[str, ...]:
+        """The further runtimes that it has columns of, whether or not any candidate could be measured."""
+        return tuple(
+            dict.fromkeys(
+                match["runtime"] for name in self.frame.columns.tolist() if (match := _FURTHER.fullmatch(name))
+            )
+        )
+
+
+def make_table(records: Iterable[Record]) -> Table:
+    """The table of ``records``.
+
+    Runtimes and factors come in order of appearance; a runtime has all of its columns or none. A factor's column holds
+    integers, numbers, booleans or, as soon as one value is text, text. Raises ValueError for a value that does not fit
+    its column.
+    """
+    records = list(records)
+    rows = [to_row(record) for record in records]
+    names = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
+    for runtime in further_runtimes(records):  # also one that nothing could be measured on
+        names |= dict.fromkeys(f"{name}.{runtime}" for name in FURTHER)
+    return Table(records, _frame({name: [row.get(name) for row in rows] for name in names}))
+
+
+def table_of(rows: Iterable[Row]) -> Table:
+    """The table of ``rows``, by column; what a row leaves out, None and numbers that are not finite are missing.
+
+    Raises ValueError for a column that no table has, for an unknown state and for a value that does not fit.
     """
     rows = list(rows)
     names = [*COLUMNS, *dict.fromkeys(name for row in rows for name in row if name not in COLUMNS)]
-    return _frame({name: [row.get(name) for row in rows] for name in names})
+    return _with_records(_frame({name: [row.get(name) for row in rows] for name in names}))
 
 
-def further_runtimes(table: pd.DataFrame) -> list[str]:
-    """The further runtimes that ``table`` has columns of, whether or not any candidate could be measured."""
-    return list(dict.fromkeys(match["runtime"] for name in table.columns if (match := _FURTHER.fullmatch(name))))
-
-
-def complete(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of ``table`` that were trained to the end and have an accuracy."""
-    return table[(table["state"] == "complete") & table["accuracy"].notna()]
-
-
-def trainings(table: pd.DataFrame) -> NDArray[np.float64]:
-    """How many whole trainings each row cost: its share of the epochs where it says one, 1 where it failed."""
-    trained = table["state"].isin(["complete", "failed", "stopped"]).to_numpy(dtype=bool)
-    costs: NDArray[np.float64] = np.where(trained, table["trainings"].to_numpy(dtype=float, na_value=1.0), 0.0)
-    return costs
+def _with_records(frame: pd.DataFrame) -> Table:
+    plain = {name: frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in frame.columns}
+    rows = [dict(zip(plain, cells, strict=True)) for cells in zip(*plain.values(), strict=True)]
+    return Table([from_row(row) for row in rows], frame)
 
 
 def missing(value: object) -> bool:
@@ -107,17 +115,17 @@ def missing(value: object) -> bool:
     return bool(pd.isna(value))  # type: ignore[call-overload]
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
+def write_table(table: Table, path: Path) -> None:
     """Write ``table`` to ``path`` (.csv or .parquet), whole or not at all."""
     if path.suffix == ".csv":
-        write_atomically(path, lambda temporary: temporary.write_text(_csv(table), "utf-8", newline=""))
+        write_atomically(path, lambda temporary: temporary.write_text(_csv(table.frame), "utf-8", newline=""))
     elif path.suffix == ".parquet":
-        write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False))
+        write_atomically(path, lambda temporary: table.frame.to_parquet(temporary, index=False))
     else:
         raise InputError(f"{path}: a table ends in .csv or .parquet")
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> Table:
     """The table in ``path`` (.csv or .parquet), equal to the one that ``write_table`` got.
 
     Raises InputError in one line for a file that is missing or does not hold such a table.
@@ -133,7 +141,7 @@ def read_table(path: Path) -> pd.DataFrame:
         for name in COLUMNS:
             if name not in columns and name not in _LATER:
                 raise ValueError(f"the column {name!r} is missing")
-        return _frame(columns)
+        return _with_records(_frame(columns))
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except OSError as error:
@@ -170,8 +178,8 @@ def _frame(columns: Mapping[str, list[object]]) -> pd.DataFrame:
     nothing: list[object] = [None] * len(columns["state"])
     arrays = {name: _column(name, [_clean(value) for value in columns.get(name, nothing)]) for name in order}
     for state in arrays["state"]:
-        if missing(state) or state not in STATES:
-            raise ValueError(f"unknown state {state!r} in the column 'state'; known are {', '.join(STATES)}")
+        if missing(state) or state not in list(State):
+            raise ValueError(f"unknown state {state!r} in the column 'state'; known are {', '.join(State)}")
     return pd.DataFrame(arrays)
 
 

@@ -1,0 +1,208 @@
+"""A search as its page looks at it: the records with what follows from all of them, each computed once.
+
+Records are named by their position.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from mvit_nas.arch.space import SearchSpace, parse_space
+from mvit_nas.errors import MvitNasError
+from mvit_nas.maths import pareto
+from mvit_nas.maths.exchange import AgainstRandom, against_random
+from mvit_nas.maths.hypervolume import Box, hypervolume
+from mvit_nas.maths.pareto import Floats
+from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, PARAMS, Metric
+from mvit_nas.results.table import Table, make_table
+from mvit_nas.study.origin import SearchOrigin, seen_through
+from mvit_nas.study.record import Record
+
+RANDOM = "random"  # the sampler that others are compared with
+
+
+class StudyView:
+    """A search: its ``records`` with their ``table``, where they come ``origin`` from, and what they say together."""
+
+    def __init__(self, table: Table, origin: SearchOrigin) -> None:
+        self.table = table
+        self.records = table.records
+        self.origin = origin
+        self.objectives = origin.experiment.objectives
+
+    @cached_property
+    def trained(self) -> tuple[int, ...]:
+        """Those that were trained to the end."""
+        return self.where(lambda record: record.is_complete)
+
+    @cached_property
+    def scored(self) -> tuple[int, ...]:
+        """Those of them that have an accuracy."""
+        return self.where(lambda record: record.is_scored)
+
+    @cached_property
+    def front(self) -> tuple[int, ...]:
+        """The front by the search's objectives."""
+        return front(self.records, self.objectives)
+
+    @cached_property
+    def by_trial(self) -> tuple[int, ...]:
+        """All, in the order of their trials; those without a number last."""
+        numbers = [math.inf if record.trial is None else record.trial for record in self.records]
+        return tuple(sorted(range(len(numbers)), key=numbers.__getitem__))
+
+    @cached_property
+    def box(self) -> Box | None:
+        """Where hypervolume is measured; None where the reference lacks an objective or is not worse than the ideal."""
+        reference = self.origin.reference
+        if not all(m.name in reference and m.is_below_ideal(reference[m.name]) for m in self.objectives):
+            return None
+        return box_of(self.objectives, [reference[metric.name] for metric in self.objectives])
+
+    @cached_property
+    def cost(self) -> Metric:
+        """The cost that matters first: a budget's, then an objective's, of those that were measured.
+
+        Who looks at the page through another runtime asks for its latency.
+        """
+        budgeted = [budget.metric for budget in self.origin.experiment.budgets]
+        wanted = [*budgeted, *(metric.name for metric in self.objectives)]
+        if self.origin.through is not None:
+            wanted.insert(0, LATENCY.name)
+        costs = {metric.name: metric for metric in COSTS if self.is_measured(metric, among=self.trained)}
+        return next((costs[name] for name in wanted if name in costs), PARAMS)
+
+    @cached_property
+    def against_random(self) -> AgainstRandom | None:
+        """What the search found against the random sampling beside it; None where it had none."""
+        sampler, by = self.origin.experiment.sampler, [self.records[i].proposed_by for i in self.by_trial]
+        if not self.origin.experiment.baseline or sampler in (None, RANDOM) or not any(by) or self.box is None:
+            return None
+        ordered = [self.records[i] for i in self.by_trial]
+        return against_random(
+            values_where_complete(ordered, self.objectives),
+            np.array([record.spent.trainings for record in ordered]),
+            by_sampler=np.array([name == sampler for name in by]),
+            by_random=np.array([name == RANDOM for name in by]),
+            box=self.box,
+        )
+
+    @cached_property
+    def space(self) -> SearchSpace | None:
+        """The search space; None where the origin does not hold its file."""
+        text = self.origin.space.text
+        try:
+            return None if text is None else parse_space(text, name="space", where="environment.json")
+        except MvitNasError:
+            return None
+
+    @cached_property
+    def factors(self) -> tuple[str, ...]:
+        """The factors of which any record has a value, by name."""
+        known = {name for record in self.records for name in record.candidate.labels}
+        return tuple(name for name in self.table.factors if name in known)
+
+    @cached_property
+    def measured_runtimes(self) -> tuple[str, ...]:
+        """The further runtimes by which at least one latency is known."""
+        return tuple(name for name in self.table.further_runtimes if self.is_measured(LATENCY.by(name)))
+
+    def where(self, holds: Callable[[Record], bool]) -> tuple[int, ...]:
+        """Those of which ``holds`` is true."""
+        return tuple(index for index, record in enumerate(self.records) if holds(record))
+
+    def is_measured(self, metric: Metric, *, among: Iterable[int] | None = None) -> bool:
+        """Whether ``metric`` is known of any record, or of any ``among`` some."""
+        chosen = self.records if among is None else [self.records[index] for index in among]
+        return any(record.has(metric) for record in chosen)
+
+    def knee(self, among: Sequence[int] | None = None) -> int | None:
+        """The knee of accuracy against the main cost, ``among`` the scored ones; None where that front has none."""
+        scored = self.scored if among is None else among
+        values = numbers([self.records[index] for index in scored], (self.cost, ACCURACY))
+        found = pareto.knee(values[:, 0], values[:, 1])
+        return None if found is None else scored[found]
+
+    def preset(self, name: str) -> int | None:
+        """The first that was trained to the end of the preset ``name``."""
+        return next((index for index in self.trained if self.records[index].candidate.name == name), None)
+
+
+def numbers(records: Sequence[Record], metrics: Sequence[Metric]) -> Floats:
+    """[records, metrics], NaN where nothing was measured."""
+    rows = [[math.nan if (v := record.value(metric)) is None else v for metric in metrics] for record in records]
+    return np.array(rows, dtype=float).reshape(len(records), len(metrics))
+
+
+def values_where_complete(records: Sequence[Record], metrics: Sequence[Metric]) -> Floats:
+    """``numbers`` with NaN for what was not trained to the end."""
+    values = numbers(records, metrics)
+    values[[not record.is_complete for record in records]] = np.nan
+    return values
+
+
+def front(records: Sequence[Record], metrics: Sequence[Metric]) -> tuple[int, ...]:
+    """The trained of ``records`` that no other beats in every one of ``metrics``, each network once.
+
+    Best accuracy first; without accuracies, best in the first metric first. What lacks a metric is not on the front.
+    """
+    trained = [index for index, record in enumerate(records) if record.is_complete]
+    first = ACCURACY if any(records[index].has(ACCURACY) for index in trained) else metrics[0]
+    mask = pareto.front(numbers([records[index] for index in trained], metrics), [one.maximise for one in metrics])
+    on_front = sorted(
+        (index for index, on in zip(trained, mask, strict=True) if on), key=lambda index: _rank(records[index], first)
+    )
+    networks: dict[object, int] = {}
+    for index in on_front:
+        networks.setdefault(records[index].candidate.arch_id or index, index)
+    return tuple(networks.values())
+
+
+def box_of(metrics: Sequence[Metric], reference: Sequence[float]) -> Box:
+    """Hypervolume's box for ``metrics``, whose worst corner is ``reference``."""
+    return Box(
+        reference=tuple(reference),
+        ideal=tuple(metric.ideal for metric in metrics),
+        maximise=tuple(metric.maximise for metric in metrics),
+    )
+
+
+def volume(records: Sequence[Record], metrics: Sequence[Metric], box: Box) -> float:
+    """The hypervolume of those of ``records`` that were trained to the end."""
+    return hypervolume(numbers([record for record in records if record.is_complete], metrics), box)
+
+
+def through(view: StudyView, runtime: str) -> StudyView:
+    """The candidates that a further ``runtime`` was measured on, with its latencies as theirs.
+
+    How often each was measured is known of the search's own runtime only.
+    """
+    metric, threads = LATENCY.by(runtime), view.origin.further[runtime].threads
+    seen = [
+        replace(
+            record,
+            values={**record.values, LATENCY.name: latency},
+            further={},
+            latency_runs=None,
+            latency_threads=threads,
+        )
+        for record in view.records
+        if (latency := record.measured(metric)) is not None
+    ]
+    origin = seen_through(
+        view.origin,
+        runtime,
+        measured=len(seen),
+        trained=len(view.trained),
+        names={record.candidate.name for record in seen},
+    )
+    return StudyView(make_table(seen), origin)
+
+
+def _rank(record: Record, metric: Metric) -> tuple[bool, float]:
+    """What sorts the best first and the unknown last."""
+    value = record.value(metric)
+    return value is None, 0.0 if value is None else -value if metric.maximise else value

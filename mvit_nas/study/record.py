@@ -1,0 +1,158 @@
+"""One trial of a study, or one run of an ablation: which network, what is known of it, what that cost, how it ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mvit_nas.arch.config import ArchConfig
+from mvit_nas.arch.space import Label
+from mvit_nas.metrics import ACCURACY, Metric
+
+
+class State(StrEnum):
+    """How a trial ended."""
+
+    COMPLETE = "complete"  # trained to the end
+    STOPPED = "stopped"  # early, since it was foreseen to end behind another
+    OVER_BUDGET = "over_budget"
+    DUPLICATE = "duplicate"  # of an earlier trial
+    FAILED = "failed"
+    INVALID = "invalid"  # its values make no network
+
+    @property
+    def is_training(self) -> bool:
+        """Whether such a trial cost a training, or a part of one."""
+        return self in (State.COMPLETE, State.FAILED, State.STOPPED)
+
+
+class Cause(StrEnum):
+    """Why a trial ended as it did, where something is decided by it; its reason says the same for people."""
+
+    UNKNOWN = ""
+    NOT_MEASURED = "latency_not_measured"  # tried again when the study is resumed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A number, and its 95 % interval where it has one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """How far a training run was after ``epoch`` epochs, the last at a mean training ``loss``.
+
+    ``correct`` of ``images``, which are a part of the search-validation part, the same for every run.
+    """
+
+    epoch: int
+    loss: float
+    correct: int
+    images: int
+
+    @property
+    def accuracy(self) -> float:
+        """Share of correct answers."""
+        return self.correct / self.images
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """The network of a trial. ``labels`` are its choices by factor, empty for a network outside the space.
+
+    ``arch`` is None where the labels make no network, ``arch_id`` is "" then, and ``name`` is that of a preset or "".
+    ``matched`` is the cost that an ablation's variant was rescaled to equal, "" where it was not, None in a search.
+    """
+
+    arch: ArchConfig | None
+    arch_id: str
+    name: str = ""
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    matched: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What people call it: the name of the preset or else its arch_id."""
+        return self.name or self.arch_id or "unnamed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Further:
+    """The latency by a further runtime, or the ``note`` why it could not be measured."""
+
+    latency: Measured | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a trial cost: ``seconds`` in all, ``training_seconds`` of training alone, also where it was known before.
+
+    ``trainings`` are whole ones; what was stopped counts as the share of its epochs. ``cached``: taken from an earlier
+    evaluation.
+    """
+
+    seconds: float = 0.0
+    training_seconds: float | None = None
+    epochs: int | None = None
+    trainings: float = 0.0
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One trial. ``values`` are what was counted and measured, by the name of the metric; what was not is not there.
+
+    ``further`` are latencies by further runtimes. ``seed`` decided its training, ``proposed_by`` is a sampler, "preset"
+    or "first design", ``inherited_from`` the trial whose weights it started from. ``latency_runs`` of
+    ``latency_threads`` are behind the latency. ``reason`` says for people why it ended so.
+    """
+
+    trial: int | None
+    state: State
+    candidate: Candidate
+    values: Mapping[str, Measured] = field(default_factory=dict)
+    further: Mapping[str, Further] = field(default_factory=dict)
+    spent: Spent = field(default_factory=Spent)
+    rungs: tuple[Rung, ...] = ()
+    latency_runs: int | None = None
+    latency_threads: int | None = None
+    seed: int | None = None
+    proposed_by: str = ""
+    inherited_from: int | None = None
+    reason: str = ""
+    cause: Cause = Cause.UNKNOWN
+
+    @property
+    def label(self) -> str:
+        """What people call the candidate."""
+        return self.candidate.label
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was trained to the end."""
+        return self.state is State.COMPLETE
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether it was trained to the end and has an accuracy."""
+        return self.is_complete and self.has(ACCURACY)
+
+    def has(self, metric: Metric) -> bool:
+        """Whether ``metric`` is known of it."""
+        return self.measured(metric) is not None
+
+    def measured(self, metric: Metric) -> Measured | None:
+        """What is known of ``metric``, a further runtime's latency among them; None for what was not measured."""
+        if metric.runtime:
+            further = self.further.get(metric.runtime)
+            return None if further is None else further.latency
+        return self.values.get(metric.name)
+
+    def value(self, metric: Metric) -> float | None:
+        """The number of ``metric``; None for what was not measured."""
+        found = self.measured(metric)
+        return None if found is None else found.value

@@ -1,0 +1,194 @@
+"""Records as flat rows, whose keys are the columns of every table; the store keeps them so, too."""
+
+import functools
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+
+from mvit_nas.arch.config import ArchConfig, from_dict, to_dict
+from mvit_nas.errors import ArchError
+from mvit_nas.metrics import LATENCY, METRICS, Form
+from mvit_nas.study.record import Candidate, Cause, Further, Measured, Record, Rung, Spent, State
+
+Cell = str | int | float | bool | None
+Row = Mapping[str, Cell]
+
+
+def _metric_columns(names: Sequence[str]) -> dict[str, str]:
+    columns = {}
+    for metric in (METRICS[name] for name in names):
+        columns[metric.name] = "Int64" if metric.form is Form.COUNT else "Float64"
+        columns |= {end: "Float64" for end in (metric.low, metric.high) if end}
+    return columns
+
+
+# The contract of every table. Text and numbers may be missing; what was not measured is never zero.
+COLUMNS: dict[str, str] = {
+    "trial": "Int64",
+    "arch_id": "string",
+    "name": "string",  # of a published preset, otherwise ""
+    "state": "string",  # one of State
+    **_metric_columns(list(METRICS)),
+    "latency_runs": "Int64",
+    "latency_threads": "Int64",
+    "seconds": "Float64",  # what the trial cost
+    "proposed_by": "string",  # the sampler, "preset" or "first design"
+    "epochs": "Int64",  # of training, and as a share of the schedule's
+    "trainings": "Float64",
+    "training_seconds": "Float64",  # of the training alone, also where it was known before
+    "inherited_from": "Int64",  # the trial whose weights it started from
+    "rungs": "string",  # JSON: what the training was scored at on its way
+    "cached": "boolean",  # taken from an earlier evaluation
+    "seed": "Int64",
+    "reason": "string",  # why it failed or which budget it broke
+    "arch": "string",  # JSON
+}
+# And for each further runtime R on which the front was measured, "latency_ms.R" and so on; the note says why not.
+FURTHER: dict[str, str] = {
+    LATENCY.name: "Float64",
+    LATENCY.low: "Float64",
+    LATENCY.high: "Float64",
+    "latency_note": "string",
+}
+PARAM = "param."  # begins the column of a factor of the search space
+MATCHED = f"{PARAM}matched"  # in the table of an ablation: which cost a variant's width was rescaled to match
+# Of a record in a store. Rows of the first format have no number, and say in their reason alone what is tried again.
+FORMAT = 2
+_UNMEASURED_BEFORE = "latency not measured"
+
+
+def to_row(record: Record) -> dict[str, Cell]:
+    """``record`` by the columns of a table; what is not known has no column."""
+    return {name: value for name, value in _cells(record) if value is not None}
+
+
+def from_row(row: Row) -> Record:
+    """The record of a row, whose missing cells are None or not there. Raises ValueError for an unknown state.
+
+    An architecture that does not parse, in a table that was written by hand or by another version, is left out.
+    """
+    state = State(_text(row["state"]))
+    runtimes = dict.fromkeys(
+        name.partition(".")[2] for name in row if name.partition(".")[0] in FURTHER and "." in name
+    )
+    labels = {name.removeprefix(PARAM): value for name, value in row.items() if name.startswith(PARAM)}
+    matched = labels.pop(MATCHED.removeprefix(PARAM), None)
+    return Record(
+        trial=_integer(row.get("trial")),
+        state=state,
+        candidate=Candidate(
+            arch=_parsed(_text(row.get("arch"))),
+            arch_id=_text(row.get("arch_id")),
+            name=_text(row.get("name")),
+            labels={name: label for name, label in labels.items() if label is not None},
+            matched=None if matched is None else str(matched),
+        ),
+        values={
+            name: found
+            for name, metric in METRICS.items()
+            if (found := _measured(row, metric.name, metric.low, metric.high)) is not None
+        },
+        further={runtime: _further(row, runtime) for runtime in runtimes},
+        spent=Spent(
+            seconds=_number(row.get("seconds")) or 0.0,
+            training_seconds=_number(row.get("training_seconds")),
+            epochs=_integer(row.get("epochs")),
+            # Rows of failed trainings, and all rows of early tables, do not say it.
+            trainings=(1.0 if (told := _number(row.get("trainings"))) is None else told) if state.is_training else 0.0,
+            cached=bool(row.get("cached")),
+        ),
+        rungs=tuple(Rung(**rung) for rung in json.loads(_text(row.get("rungs")) or "[]")),
+        latency_runs=_integer(row.get("latency_runs")),
+        latency_threads=_integer(row.get("latency_threads")),
+        seed=_integer(row.get("seed")),
+        proposed_by=_text(row.get("proposed_by")),
+        inherited_from=_integer(row.get("inherited_from")),
+        reason=_text(row.get("reason")),
+        cause=Cause(_text(row.get("cause"))),
+    )
+
+
+def to_document(record: Record) -> dict[str, Cell]:
+    """``record`` for a store: its row, with what tables do not have."""
+    return to_row(record) | {"format": FORMAT, "cause": str(record.cause)}
+
+
+def from_document(document: Row) -> Record:
+    """The record that a store holds, also one that an earlier version wrote."""
+    if "format" in document:
+        return from_row(document)
+    unmeasured = document["state"] == State.FAILED and _text(document.get("reason")).startswith(_UNMEASURED_BEFORE)
+    return from_row({**document, "cause": str(Cause.NOT_MEASURED if unmeasured else Cause.UNKNOWN)})
+
+
+def further_runtimes(records: Sequence[Record]) -> tuple[str, ...]:
+    """The further runtimes that any of ``records`` was to be measured on, in order of appearance."""
+    return tuple(dict.fromkeys(runtime for record in records for runtime in record.further))
+
+
+def _cells(record: Record) -> Iterator[tuple[str, Cell]]:
+    candidate, spent = record.candidate, record.spent
+    yield "trial", record.trial
+    yield "arch_id", candidate.arch_id
+    yield "name", candidate.name
+    yield "state", str(record.state)
+    for metric in METRICS.values():
+        found = record.values.get(metric.name)
+        if found is not None:
+            yield metric.name, found.value
+            yield from ((metric.low, found.low), (metric.high, found.high)) if metric.low else ()
+    yield "latency_runs", record.latency_runs
+    yield "latency_threads", record.latency_threads
+    yield "seconds", spent.seconds
+    yield "proposed_by", record.proposed_by or None
+    yield "epochs", spent.epochs
+    yield "trainings", None if record.state is State.FAILED or not record.state.is_training else spent.trainings
+    yield "training_seconds", spent.training_seconds
+    yield "inherited_from", record.inherited_from
+    yield "rungs", json.dumps([asdict(rung) for rung in record.rungs]) if record.rungs else None
+    yield "cached", spent.cached
+    yield "seed", record.seed
+    yield "reason", record.reason
+    yield "arch", "" if candidate.arch is None else json.dumps(to_dict(candidate.arch), sort_keys=True)
+    for runtime, further in record.further.items():
+        found = further.latency
+        cells = () if found is None else (found.value, found.low, found.high)
+        yield from zip((f"{name}.{runtime}" for name in FURTHER), cells, strict=False)
+        # Also where there is none: that the column is there says that it was to be measured.
+        yield f"latency_note.{runtime}", further.note or None
+    for name, label in candidate.labels.items():
+        yield PARAM + name, label
+    yield MATCHED, candidate.matched
+
+
+def _measured(row: Row, name: str, low: str, high: str) -> Measured | None:
+    value = _number(row.get(name))
+    return None if value is None else Measured(value=value, low=_number(row.get(low)), high=_number(row.get(high)))
+
+
+def _further(row: Row, runtime: str) -> Further:
+    latency = _measured(row, *(f"{name}.{runtime}" for name in (LATENCY.name, LATENCY.low, LATENCY.high)))
+    return Further(latency=latency, note=_text(row.get(f"latency_note.{runtime}")))
+
+
+@functools.lru_cache(maxsize=4096)  # the runs of an ablation have a few networks among them
+def _parsed(text: str) -> ArchConfig | None:
+    try:
+        return from_dict(json.loads(text)) if text else None
+    except (ValueError, TypeError, AttributeError, ArchError):
+        return None
+
+
+def _text(cell: Cell) -> str:
+    return "" if cell is None else str(cell)
+
+
+def _number(cell: Cell) -> float | None:
+    if cell is None or isinstance(cell, str):
+        return None
+    return cell if math.isfinite(cell) else None
+
+
+def _integer(cell: Cell) -> int | None:
+    return None if cell is None or isinstance(cell, str) else int(cell)
