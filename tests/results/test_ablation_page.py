@@ -3,19 +3,21 @@ import json
 import random
 import re
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_report import data_of, without_libraries
-from test_report import environment as search_environment
+from reports import ablation, data_of, without_libraries, write_report
+from reports import environment as search_environment
 
 from mvit_nas.errors import InputError
 from mvit_nas.maths.statistics import detectable_deviations, mean_interval
+from mvit_nas.metrics import ACCURACY
 from mvit_nas.results.ablation.page import page_data
 from mvit_nas.results.ablation.plots import accuracy_plot, forest_plot
 from mvit_nas.results.ablation.summary import summarise
-from mvit_nas.results.report import remake_report, render, write_report
-from mvit_nas.results.table import make_table, read_table
+from mvit_nas.results.report import remake_report, render_ablation
+from mvit_nas.results.table import make_table, read_table, table_of
 
 
 def variant(matched="", *, base=False, notes=(), **labels):
@@ -127,7 +129,7 @@ def example():
     left_out = [{"labels": {"patch_size": "3"}, "reason": "2 x 3 x 3 = 18 tokens do not tile a 7 px map"}]
     stopped = "precision not reached: the widest interval is ± 1.1 points, asked were ± 0.5"
     document = environment([one for one, *_ in effects], left_out=left_out, precision=0.005, stopped=stopped)
-    return make_table(rows), document
+    return table_of(rows), document
 
 
 def example_of_two():
@@ -148,7 +150,7 @@ def example_of_two():
         for seed in range(5):
             accuracy = 0.63 + shift[seed] + effect + luck.gauss(0, 0.003)
             rows.append(run(one, seed, accuracy, macs=macs, params=700_000 + 120_000 * int(depth[0])))
-    return make_table(rows), environment(variants)
+    return table_of(rows), environment(variants)
 
 
 def by_hand(**changes):
@@ -158,22 +160,40 @@ def by_hand(**changes):
     rows += [
         run(four, seed, accuracy, arch_id="bb", macs=216_000_000) for seed, accuracy in enumerate([0.63, 0.64, 0.68])
     ]
-    return make_table(rows), environment([base, four], seeds=range(3), **changes)
+    return table_of(rows), environment([base, four], seeds=range(3), **changes)
 
 
 def texts(row):
-    return [(cell["text"], cell["detail"]) if cell["detail"] else cell["text"] for cell in row["cells"]]
+    return [(cell.text, cell.detail) if cell.detail else cell.text for cell in row.cells]
 
 
 def card_points(document, table):
-    return page_data(table, document)["cards"][2].points
+    return page_data(*ablation(table, document)).cards[2].points
+
+
+def summary_of(table, document):
+    records, origin = ablation(table, document)
+    return summarise(records, origin.plan)
+
+
+def forest_of(table, document):
+    return forest_plot(summary_of(table, document), ablation(table, document)[1])
+
+
+def accuracies_of(table, document):
+    return accuracy_plot(summary_of(table, document), ablation(table, document)[1])
+
+
+def early(table):
+    """The runs of the first two seeds."""
+    return make_table(record for record in table.records if record.seed < 2)
 
 
 # The numbers
 
 
 def test_a_row_of_the_verdicts_is_what_one_works_out_by_hand():
-    base, four = page_data(*by_hand())["variants"]
+    base, four = page_data(*ablation(*by_hand())).variants
     assert texts(base) == [
         "2",
         "62.00 ± 2.00",
@@ -196,15 +216,15 @@ def test_a_row_of_the_verdicts_is_what_one_works_out_by_hand():
         ("216M", "+8 %"),
         ("5.00", "the same\n4.90 to 5.10 ms"),
     ]
-    assert base["front"]
-    assert not four["front"]
+    assert base.front
+    assert not four.front
 
 
 def test_the_answer_is_in_words_with_its_price():
-    page = page_data(*by_hand())
-    assert page["question"] == "What does patch_size do to mobilevit_xxs?"
-    assert page["summary"][:3] == ["6 of 6 runs trained", "data: clothing", "3 seeds"]
-    headline, reach = page["cards"]
+    page = page_data(*ablation(*by_hand()))
+    assert page.question == "What does patch_size do to mobilevit_xxs?"
+    assert page.summary[:3] == ("6 of 6 runs trained", "data: clothing", "3 seeds")
+    headline, reach = page.cards
     assert headline.title == "Against mobilevit_xxs with patch_size 2, 62.00 % accurate"
     assert headline.subject == "patch_size 4 is better"
     assert headline.sentences == (
@@ -219,7 +239,7 @@ def test_the_answer_is_in_words_with_its_price():
 
 def test_what_was_not_shown_is_not_called_equal():
     table, document = example()
-    headline = page_data(table, document)["cards"][0]
+    headline = page_data(*ablation(table, document)).cards[0]
     assert headline.subject == "patch_size 1 is better, patch_size 4 and 4 at equal macs are worse"
     assert "No difference is shown for patch_size 1 at equal macs. That is no proof" in " ".join(headline.sentences)
     assert "No verdict on patch_size 8 (failed in 1 of 5 runs)." in headline.sentences
@@ -227,7 +247,7 @@ def test_what_was_not_shown_is_not_called_equal():
 
 
 def test_many_variants_are_counted_and_the_largest_differences_named():
-    headline = page_data(*example_of_two())["cards"][0]
+    headline = page_data(*ablation(*example_of_two())).cards[0]
     assert headline.subject == "3 of 8 variants are better, 5 of 8 variants are worse"
     assert headline.sentences[0] == "The largest differences; the table has the others:"
     assert [text.split(":")[0] for text in headline.sentences[4:6]] == [
@@ -239,23 +259,23 @@ def test_many_variants_are_counted_and_the_largest_differences_named():
 def test_all_that_did_not_go_as_planned_is_said():
     table, document = example()
     too_sure = "Stopping when an interval is narrow makes it a little too sure: in simulations it covers 92 to 94 % instead of 95 %."
-    assert card_points(document, table.iloc[:-1]) == (
+    assert card_points(document, make_table(table.records[:-1])) == (
         f"Precision not reached: the widest interval is ± 1.1 points, asked were ± 0.5. {too_sure}",
         "1 run not there yet",
         "Failed: patch_size 8, seed 3: the loss is not finite at step 112",
         "Left out: patch_size 3: 2 x 3 x 3 = 18 tokens do not tile a 7 px map",
     )
-    assert len(page_data(*by_hand())["cards"]) == 2
+    assert len(page_data(*ablation(*by_hand())).cards) == 2
 
 
 def test_seeds_that_were_not_begun_count_as_missing_and_added_ones_as_planned():
     table, document = by_hand()
     document["experiment"]["seeds"] = [0, 1]
-    assert page_data(table, document)["summary"][0] == "6 of 6 runs trained"
+    assert page_data(*ablation(table, document)).summary[0] == "6 of 6 runs trained"
     document["experiment"]["seeds"] = [0, 1, 2, 3, 4]
-    page = page_data(table, document)
-    assert [page["summary"][0], page["summary"][2]] == ["6 of 10 runs trained", "5 seeds"]
-    assert page["cards"][2].points == ("4 runs not there yet",)
+    page = page_data(*ablation(table, document))
+    assert [page.summary[0], page.summary[2]] == ["6 of 10 runs trained", "5 seeds"]
+    assert page.cards[2].points == ("4 runs not there yet",)
 
 
 def test_failures_for_the_same_reason_are_named_together():
@@ -267,7 +287,7 @@ def test_failures_for_the_same_reason_are_named_together():
         run(base, 0, 0.5),
     ]
     document = environment([base, eight], seeds=range(3))
-    assert card_points(document, make_table(rows)) == (
+    assert card_points(document, table_of(rows)) == (
         "2 runs not there yet",
         "Failed: patch_size 8, seeds 0, 2: no memory",
         "Failed: patch_size 8, seed 1: not finite",
@@ -276,16 +296,16 @@ def test_failures_for_the_same_reason_are_named_together():
 
 def test_a_run_is_never_dropped():
     table, document = example()
-    page = page_data(table, document)
-    assert len(page["runs"]) == 30
-    assert texts(page["runs"][0])[:4] == ["0", "2", "-", f"{100 * table['accuracy'][0]:.2f}"]
-    assert texts(page["runs"][0])[4:7] == ["trained", "66.1", "yes"]
-    assert texts(page["runs"][28])[3:5] == ["-", ("failed", "the loss is not finite at step 112")]
-    assert [row["trained"] for row in page["runs"]].count(False) == 1
+    page = page_data(*ablation(table, document))
+    assert len(page.runs) == 30
+    assert texts(page.runs[0])[:4] == ["0", "2", "-", f"{100 * table.records[0].value(ACCURACY):.2f}"]
+    assert texts(page.runs[0])[4:7] == ["trained", "66.1", "yes"]
+    assert texts(page.runs[28])[3:5] == ["-", ("failed", "the loss is not finite at step 112")]
+    assert [row.measured for row in page.runs].count(False) == 1
 
 
 def test_the_plan_is_in_the_provenance_in_words():
-    plan = dict(dict(page_data(*example())["provenance"])["ablation"])
+    plan = dict(dict(page_data(*ablation(*example())).provenance)["ablation"])
     assert plan == {
         "factors": "patch_size",
         "base": "mobilevit_xxs",
@@ -306,9 +326,10 @@ def test_the_interval_of_a_mean_is_students():
 
 def test_costs_come_from_a_run_that_measured_them():
     base, four = variant(patch_size="2", base=True), variant(patch_size="4")
-    table = make_table([failed(base, 0, "no memory"), run(base, 1, 0.5, latency_ms=6.0), run(four, 1, 0.5)])
-    summary = summarise(table, environment([base, four]))
-    assert summary.base.costs == {"params": 1_000_000, "macs": 200_000_000, "latency_ms": 6.0}
+    table = table_of([failed(base, 0, "no memory"), run(base, 1, 0.5, latency_ms=6.0), run(four, 1, 0.5)])
+    summary = summary_of(table, environment([base, four]))
+    costs = {name: one.value for name, one in summary.base.costs.items()}
+    assert costs == {"params": 1_000_000, "macs": 200_000_000, "latency_ms": 6.0}
     assert summary.base.accuracies == (None, 0.5)
 
 
@@ -317,20 +338,20 @@ def test_costs_come_from_a_run_that_measured_them():
 
 def test_the_forest_holds_each_seed_and_the_interval_in_points():
     table, document = by_hand()
-    plot = forest_plot(summarise(table, document), document)
-    (row,) = plot["rows"]
-    assert row["dots"] == pytest.approx([3, 2, 4])
-    assert (row["mean"], row["low"], row["high"]) == pytest.approx((3, 0.51586, 5.48414), abs=1e-4)
-    assert (row["label"], row["kind"], plot["base"]) == ("4", "free", "mobilevit_xxs<br>patch_size 2")
-    assert plot["range"] == pytest.approx([-0.06 * 5.48414, 1.06 * 5.48414], abs=1e-4)
-    assert list(plot["kinds"]) == ["base", "free"]
+    plot = forest_of(table, document)
+    (row,) = plot.rows
+    assert row.dots == pytest.approx([3, 2, 4])
+    assert (row.mean, row.low, row.high) == pytest.approx((3, 0.51586, 5.48414), abs=1e-4)
+    assert (row.label, row.kind, plot.base) == ("4", "free", "mobilevit_xxs<br>patch_size 2")
+    assert plot.range == pytest.approx([-0.06 * 5.48414, 1.06 * 5.48414], abs=1e-4)
+    assert list(plot.kinds) == ["base", "free"]
 
 
 def test_the_forest_is_in_the_order_of_the_plan_and_keeps_those_without_interval():
     table, document = example()
-    rows = forest_plot(summarise(table[table["seed"] < 2], document), document)["rows"]
-    assert [row["label"] for row in rows] == ["1", "1 at equal macs", "4", "4 at equal macs", "8"]
-    assert all(row["low"] is None and len(row["dots"]) == 2 for row in rows)
+    rows = forest_of(early(table), document).rows
+    assert [row.label for row in rows] == ["1", "1 at equal macs", "4", "4 at equal macs", "8"]
+    assert all(row.low is None and len(row.dots) == 2 for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -346,17 +367,17 @@ def test_the_forest_is_in_the_order_of_the_plan_and_keeps_those_without_interval
 def test_the_first_cost_that_differs_is_the_axis(changes, x):
     base, four = variant(patch_size="2", base=True), variant(patch_size="4")
     document = environment([base, four])
-    table = make_table([run(base, 0, 0.5), run(four, 0, 0.5, **changes)])
-    assert accuracy_plot(summarise(table, document), document)["x"] == x
+    table = table_of([run(base, 0, 0.5), run(four, 0, 0.5, **changes)])
+    assert accuracies_of(table, document).x == x
 
 
 def test_accuracies_have_the_interval_of_the_mean():
     table, document = by_hand()
-    points = accuracy_plot(summarise(table, document), document)["points"]
-    assert points["accuracy"] == pytest.approx([62, 65])
-    assert points["accuracy_low"][0] == pytest.approx(62 - 4.96828, abs=1e-4)
-    assert points["accuracy_high"][0] == pytest.approx(62 + 4.96828, abs=1e-4)
-    assert points["kind"] == ["base", "free"]
+    plot = accuracies_of(table, document)
+    assert plot.accuracy.values == pytest.approx([62, 65])
+    assert plot.accuracy.low[0] == pytest.approx(62 - 4.96828, abs=1e-4)
+    assert plot.accuracy.high[0] == pytest.approx(62 + 4.96828, abs=1e-4)
+    assert plot.kind == ("base", "free")
 
 
 # Odd tables
@@ -364,34 +385,34 @@ def test_accuracies_have_the_interval_of_the_mean():
 
 def two_seeds():
     table, document = example()
-    return table[table["seed"] < 2].reset_index(drop=True), document
+    return early(table), document
 
 
 def all_equal():
     base, four = variant(patch_size="2", base=True), variant(patch_size="4")
     rows = [run(one, seed, 0.5) for one in (base, four) for seed in range(5)]
-    return make_table(rows), environment([base, four])
+    return table_of(rows), environment([base, four])
 
 
 def all_failed():
     base, four = variant(patch_size="2", base=True), variant(patch_size="4")
     rows = [failed(one, seed, "no memory") for one in (base, four) for seed in range(5)]
-    return make_table(rows), environment([base, four])
+    return table_of(rows), environment([base, four])
 
 
 def base_missing():
     table, document = example()
-    return table[table["param.patch_size"] != "2"].reset_index(drop=True), document
+    return make_table(one for one in table.records if one.candidate.labels["patch_size"] != "2"), document
 
 
 def no_runs():
-    return make_table([]), example()[1]
+    return table_of([]), example()[1]
 
 
 def without_latency():
     table, document = by_hand(latency=None)
-    table[["latency_ms", "latency_low_ms", "latency_high_ms"]] = None
-    return make_table(table.to_dict("records")), document
+    values = [{name: it for name, it in one.values.items() if name != "latency_ms"} for one in table.records]
+    return make_table(replace(one, values=it) for one, it in zip(table.records, values, strict=True)), document
 
 
 ODD = [example, example_of_two, two_seeds, all_equal, all_failed, base_missing, no_runs, without_latency]
@@ -417,12 +438,12 @@ def test_a_report_of_any_table_is_made_again_from_its_files(tmp_path, made):
     ],
 )
 def test_the_headline_claims_nothing_without_a_verdict(made, subject):
-    assert page_data(*made())["cards"][0].subject == subject
+    assert page_data(*ablation(*made())).cards[0].subject == subject
 
 
 def test_interactions_are_shown_for_two_factors_only():
-    assert page_data(*example())["interactions"] == []
-    rows = page_data(*example_of_two())["interactions"]
+    assert page_data(*ablation(*example())).interactions == ()
+    rows = page_data(*ablation(*example_of_two())).interactions
     assert [texts(row)[0] for row in rows] == [
         f"patch_size {size}, depth {depth}" for size in (1, 4) for depth in ("1 2 1", "4 6 5")
     ]
@@ -510,11 +531,11 @@ def hostile():
     left_out = [{"labels": {HOSTILE: HOSTILE}, "reason": HOSTILE}]
     document = environment([base, other], seeds=range(4), left_out=left_out, stopped=HOSTILE, study=HOSTILE)
     document["ablation"]["base"] = HOSTILE
-    return make_table(rows), document
+    return table_of(rows), document
 
 
 def test_text_from_outside_stays_text():
-    page = render(*hostile())
+    page = render_ablation(*ablation(*hostile()))
     own = without_libraries(page)
     assert "<script>alert" not in own
     assert "<img" not in own

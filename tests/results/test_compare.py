@@ -4,18 +4,35 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from reports import view, write_report
 
 from mvit_nas.cli.app import main
 from mvit_nas.errors import InputError
 from mvit_nas.maths.statistics import paired_difference, welch_interval
-from mvit_nas.results.comparison.comparison import Curve, Study, compare_studies, document, spent_to_reach
+from mvit_nas.results.comparison.comparison import Curve, compare_studies, document, spent_to_reach
+from mvit_nas.results.comparison.methods import Study
 from mvit_nas.results.comparison.page import cards, gain_words, page_data, title
 from mvit_nas.results.page import Card
-from mvit_nas.results.report import read_study, write_comparison, write_report
-from mvit_nas.results.table import make_table
+from mvit_nas.results.report import read_study, write_comparison, write_search
+from mvit_nas.results.table import Table, table_of
+
+
+@dataclass(frozen=True)
+class Made:
+    """A search that could have been."""
+
+    name: str
+    table: Table
+    environment: dict
+
+
+def compared(studies):
+    return compare_studies([Study(name=one.name, view=view(one.table, one.environment)) for one in studies])
+
 
 CONDITIONS = {
     "command": "mvit-nas compare a b",
@@ -68,8 +85,8 @@ def row(accuracy, params, *, share=1.0, state="complete", **more):
 
 
 def study(name, seed, sampler, rows, **options):
-    table = make_table({"trial": i, "arch_id": f"{name}{i}"} | one for i, one in enumerate(rows))
-    return Study(name=name, table=table, environment=environment(name, seed, sampler, **options))
+    table = table_of({"trial": i, "arch_id": f"{name}{i}"} | one for i, one in enumerate(rows))
+    return Made(name=name, table=table, environment=environment(name, seed, sampler, **options))
 
 
 def by_hand():
@@ -96,7 +113,7 @@ def by_hand():
 
 
 def test_hypervolume_against_compute_is_a_mean_of_steps_with_its_extent():
-    comparison = compare_studies(by_hand())
+    comparison = compared(by_hand())
     assert [method.label for method in comparison.methods] == ["cost-aware", "tpe"]
     assert comparison.reference == {"accuracy": 0.0, "params": 10.0}  # the worst corner of all
     assert comparison.trainings == 3.0
@@ -115,19 +132,19 @@ def test_hypervolume_against_compute_is_a_mean_of_steps_with_its_extent():
 
 
 def test_the_median_attainment_is_what_half_of_the_seeds_reach_at_equal_compute():
-    first, second = compare_studies(by_hand()).methods
+    first, second = compared(by_hand()).methods
     # Of two seeds one suffices: the better of both. (0.9, 1) came after more compute than all had.
     assert first.attained == ((0.0, 0.6), (5.0, 0.8))
     assert second.attained == ((4.0, 0.5), (7.0, 0.6))
     rows = [[row(0.5, 2), row(0.9, 4)], [row(0.6, 3)], [row(0.4, 1), row(0.7, 5)]]
     three = [study(f"s{seed}", seed, "tpe", [*some, row(0.1, 9)][:2]) for seed, some in enumerate(rows)]
     # Of three it takes two: sorted, at 1: 0.4; at 2: 0.5, 0.4; at 3: 0.6, 0.5, 0.4; at 4: 0.9, 0.6; at 5: 0.9, 0.7.
-    (method,) = compare_studies(three).methods
+    (method,) = compared(three).methods
     assert method.attained == ((2.0, 0.4), (3.0, 0.5), (4.0, 0.6), (5.0, 0.7))
 
 
 def test_with_one_seed_the_attainment_is_the_front_and_no_spread_is_known():
-    comparison = compare_studies([by_hand()[0], by_hand()[2]])
+    comparison = compared([by_hand()[0], by_hand()[2]])
     assert comparison.methods[0].attained == ((5.0, 0.8),)
     gain = comparison.methods[1].gain
     assert gain.mean == pytest.approx(0.3 - 0.4)
@@ -136,7 +153,7 @@ def test_with_one_seed_the_attainment_is_the_front_and_no_spread_is_known():
 
 
 def test_two_shared_seeds_are_too_few_for_an_interval():
-    gain = compare_studies(by_hand()).methods[1].gain
+    gain = compared(by_hand()).methods[1].gain
     assert gain.paired
     assert gain_words(gain) == "-0.220 (2 seeds: too few for an interval)"
 
@@ -150,18 +167,18 @@ def test_shared_seeds_are_paired_and_others_compared_by_welch():
     values, base = [0.45, 0.53, 0.61, 0.72], [0.4, 0.5, 0.6, 0.7]
     first = [flat(f"a{seed}", seed, "tpe", volume) for seed, volume in enumerate(base)]
     second = [flat(f"b{seed}", seed, "gp", volume) for seed, volume in enumerate(values)]
-    gain = compare_studies(first + second).methods[1].gain
+    gain = compared(first + second).methods[1].gain
     expected = paired_difference(values, base)
     assert (gain.paired, gain.seeds) == (True, 4)
     assert (gain.mean, gain.low, gain.high) == pytest.approx((expected.mean, expected.low, expected.high))
     others = [flat(f"b{seed}", seed + 2, "gp", volume) for seed, volume in enumerate(values)]
-    gain = compare_studies(first + others).methods[1].gain
+    gain = compared(first + others).methods[1].gain
     low, high = welch_interval(values, base)
     assert (gain.paired, gain.seeds) == (False, 4)
     assert (gain.mean, gain.low, gain.high) == pytest.approx((0.0275, low, high))
     # Three shared seeds of four are pairs, and the others are left out.
     some = [flat(f"b{seed}", seed + 1, "gp", volume) for seed, volume in enumerate(values)]
-    gain = compare_studies(first + some).methods[1].gain
+    gain = compared(first + some).methods[1].gain
     assert (gain.paired, gain.seeds) == (True, 3)
     assert gain.mean == pytest.approx((0.45 + 0.53 + 0.61 - 0.5 - 0.6 - 0.7) / 3)
 
@@ -179,12 +196,12 @@ def test_welchs_interval_is_the_textbooks():
 def test_seeds_that_all_differ_by_the_same_have_no_interval():
     first = [flat(f"a{seed}", seed, "tpe", 0.25 + seed / 8) for seed in range(3)]
     second = [flat(f"b{seed}", seed, "gp", 0.375 + seed / 8) for seed in range(3)]
-    assert gain_words(compare_studies(first + second).methods[1].gain) == "+0.125 (all seeds differ by the same)"
+    assert gain_words(compared(first + second).methods[1].gain) == "+0.125 (all seeds differ by the same)"
 
 
 def test_old_tables_count_each_training_as_whole():
     rows = [{k: v for k, v in row(0.5, 5).items() if k not in ("trainings", "training_seconds")} for _ in range(2)]
-    comparison = compare_studies([by_hand()[1], study("old", 3, "tpe", rows)])
+    comparison = compared([by_hand()[1], study("old", 3, "tpe", rows)])
     assert comparison.trainings == 2.0
     assert comparison.methods[0].by_seconds is None
     assert comparison.notes == (
@@ -195,7 +212,7 @@ def test_old_tables_count_each_training_as_whole():
 def test_seconds_of_different_machines_are_not_compared():
     other = by_hand()[2]
     other.environment["hardware"]["gpu"] = "NVIDIA H100"
-    comparison = compare_studies([by_hand()[0], other])
+    comparison = compared([by_hand()[0], other])
     assert comparison.notes == (
         "There is no plot over seconds: a0 and b0 were trained on different machines (AMD EPYC 7B13, 2 cores; NVIDIA H100).",
     )
@@ -227,8 +244,8 @@ def test_a_label_says_what_differs(options, labels):
     studies = []
     for index, changes in enumerate(options):
         one = flat(f"s{index}", 0, "tpe", 0.5)
-        studies.append(Study(name=one.name, table=one.table, environment=with_experiment(one.environment, **changes)))
-    assert [method.label for method in compare_studies(studies).methods] == labels
+        studies.append(Made(name=one.name, table=one.table, environment=with_experiment(one.environment, **changes)))
+    assert [method.label for method in compared(studies).methods] == labels
 
 
 def test_spaces_of_one_name_are_told_apart():
@@ -236,14 +253,14 @@ def test_spaces_of_one_name_are_told_apart():
     studies = [
         flat(f"s{index}", 0, "tpe", 0.5, space={"name": "mine", "text": text}) for index, text in enumerate(texts)
     ]
-    assert [method.label for method in compare_studies(studies).methods] == ["mine", "mine (2)"]
+    assert [method.label for method in compared(studies).methods] == ["mine", "mine (2)"]
 
 
 def test_how_many_trainings_were_allowed_makes_no_other_method():
     studies = [flat("a", 0, "tpe", 0.5), flat("b", 1, "tpe", 0.5)]
     for number, one in enumerate(studies):
         one.environment["experiment"]["trials"] = number
-    assert len(compare_studies(studies).methods) == 1
+    assert len(compared(studies).methods) == 1
 
 
 LATENCY = {
@@ -260,11 +277,11 @@ def with_latency(name, seed, objectives=("accuracy", "params", "latency_ms"), **
     one = study(name, seed, "tpe", [row(0.5, 5, latency_ms=5.0)], latency=LATENCY | changes)
     reference = {"accuracy": 0.0, "params": 10.0, "latency_ms": 10.0}
     document = with_experiment(one.environment, objectives=list(objectives)) | {"hypervolume_reference": reference}
-    return Study(name=name, table=one.table, environment=document)
+    return Made(name=name, table=one.table, environment=document)
 
 
 def test_latencies_under_the_same_conditions_count():
-    comparison = compare_studies([with_latency("a", 0), with_latency("b", 1)])
+    comparison = compared([with_latency("a", 0), with_latency("b", 1)])
     assert comparison.objectives == ("accuracy", "params", "latency_ms")
     assert comparison.methods[0].mean == pytest.approx(0.5**3)
     assert comparison.notes == ()
@@ -278,14 +295,14 @@ def test_latencies_under_the_same_conditions_count():
     ],
 )
 def test_latencies_under_other_conditions_are_left_out(changes, words):
-    comparison = compare_studies([with_latency("a", 0), with_latency("b", 1, **changes)])
+    comparison = compared([with_latency("a", 0), with_latency("b", 1, **changes)])
     assert comparison.objectives == ("accuracy", "params")
     assert comparison.methods[0].mean == pytest.approx(0.5**2)
     reason = f"a and b measured it under different conditions ({words})"
     assert comparison.notes == (f"Latency is left out of the hypervolume: {reason}.",)
     only = ("accuracy", "latency_ms")
     with pytest.raises(InputError) as error:
-        compare_studies([with_latency("a", 0, only), with_latency("b", 1, only, **changes)])
+        compared([with_latency("a", 0, only), with_latency("b", 1, only, **changes)])
     assert str(error.value) == f"{reason}, and accuracy and latency are all that they measured: measure both under one"
 
 
@@ -294,12 +311,12 @@ def test_latencies_under_other_conditions_are_left_out(changes, words):
 
 def changed(**changes):
     one = flat("b", 0, "gp", 0.5)
-    return Study(name="b", table=one.table, environment={**one.environment, **changes})
+    return Made(name="b", table=one.table, environment={**one.environment, **changes})
 
 
 def changed_experiment(**changes):
     one = flat("b", 0, "gp", 0.5)
-    return Study(name="b", table=one.table, environment=with_experiment(one.environment, **changes))
+    return Made(name="b", table=one.table, environment=with_experiment(one.environment, **changes))
 
 
 @pytest.mark.parametrize(
@@ -334,7 +351,7 @@ def changed_experiment(**changes):
 )  # fmt: skip
 def test_what_cannot_be_compared_is_one_line_that_says_why(other, message):
     with pytest.raises(InputError) as error:
-        compare_studies([flat("a", 0, "tpe", 0.5), other()])
+        compared([flat("a", 0, "tpe", 0.5), other()])
     assert str(error.value) == message
 
 
@@ -342,13 +359,13 @@ def test_one_study_is_no_comparison():
     with pytest.raises(
         InputError, match=r"^compare takes at least two studies; the page of one is made by mvit-nas report$"
     ):
-        compare_studies(by_hand()[:1])
+        compared(by_hand()[:1])
 
 
 def test_a_box_without_room_is_an_error():
     studies = [flat("a", 0, "tpe", 0.5, reference=0.0), flat("b", 1, "tpe", 0.5, reference=0.0)]
     with pytest.raises(InputError, match=r"^the hypervolume's reference for params, 0, leaves no box$"):
-        compare_studies(studies)
+        compared(studies)
 
 
 # The page
@@ -372,11 +389,11 @@ def example():
             name = f"digits-{sampler}-{seed}"
             one = study(name, seed, sampler, rows, early_stopping=early_stopping, reference=6e6)
             studies.append(one)
-    return compare_studies(studies)
+    return compared(studies)
 
 
 def test_the_cards_say_it_in_sentences():
-    comparison = compare_studies(by_hand())
+    comparison = compared(by_hand())
     best, other = cards(comparison)
     assert best == Card(
         title="Most hypervolume after 3 trainings",
@@ -395,7 +412,7 @@ def test_the_cards_say_it_in_sentences():
     first = [flat(f"a{seed}", seed, "tpe", volume) for seed, volume in enumerate([0.4, 0.5, 0.6])]
     second = [flat(f"b{seed}", seed, "gp", volume) for seed, volume in enumerate([0.5, 0.61, 0.72])]
     third = [flat(f"c{seed}", seed, "random", volume) for seed, volume in enumerate([0.3, 0.38, 0.49])]
-    _, better, worse = cards(compare_studies(first + second + third))
+    _, better, worse = cards(compared(first + second + third))
     assert better.subject == "Finds more"
     assert better.sentences == (
         (
@@ -408,18 +425,18 @@ def test_the_cards_say_it_in_sentences():
 
 def test_the_title_is_the_question():
     assert title(example()) == "cost-aware + stopping, tpe or random?"
-    assert title(compare_studies(by_hand()[:2])) == "cost-aware over 2 seeds"
+    assert title(compared(by_hand()[:2])) == "cost-aware over 2 seeds"
 
 
 def test_the_page_has_a_line_a_method_and_a_row_a_study():
-    data = page_data(compare_studies(by_hand()), CONDITIONS)
-    assert [line["label"] for line in data["document"]["history"]["lines"]] == ["cost-aware", "tpe"]
-    assert data["document"]["attained"]["lines"][0]["x"] == [0.0, 5.0, 7.0]  # drawn on to where the longest ends
-    assert data["document"]["attained"]["lines"][0]["y"] == [60.0, 80.0, 80.0]
-    assert [cell["text"] for cell in data["rows"][0]["cells"]] == [
+    data = page_data(compared(by_hand()), CONDITIONS)
+    assert [line["label"] for line in data.document["history"]["lines"]] == ["cost-aware", "tpe"]
+    assert data.document["attained"]["lines"][0]["x"] == [0.0, 5.0, 7.0]  # drawn on to where the longest ends
+    assert data.document["attained"]["lines"][0]["y"] == [60.0, 80.0, 80.0]
+    assert [cell.text for cell in data.rows[0].cells] == [
         "cost-aware", "a0", "0", "0.400", "3.5", "5", "2 min 5 s",
     ]  # fmt: skip
-    sections = dict(data["provenance"])
+    sections = dict(data.provenance)
     assert ("command", "mvit-nas compare a b") in sections["Run"]
     assert ("fingerprint", "sha256:4b0c9d31") in sections["data"]
     assert ("epochs", "8") in sections["schedule"]
@@ -428,7 +445,7 @@ def test_the_page_has_a_line_a_method_and_a_row_a_study():
 
 
 def test_a_comparison_is_a_page_and_its_numbers(tmp_path):
-    comparison = compare_studies(by_hand())
+    comparison = compared(by_hand())
     page = write_comparison(comparison, CONDITIONS, tmp_path / "c")
     assert sorted(path.name for path in page.parent.iterdir()) == ["compare.html", "comparison.json"]
     numbers = json.loads((tmp_path / "c/comparison.json").read_text())
@@ -469,7 +486,7 @@ def opened_comparison(browser, tmp_path):
 
 
 def test_the_lines_on_the_page_are_those_of_the_comparison(opened_comparison):
-    comparison = compare_studies(by_hand())
+    comparison = compared(by_hand())
     page = opened_comparison(comparison)
     line = "document.getElementById('history').data.filter(trace => trace.showlegend).map(trace => [trace.x, trace.y])"
     methods = comparison.methods
@@ -482,7 +499,7 @@ def test_the_lines_on_the_page_are_those_of_the_comparison(opened_comparison):
 
 def test_without_seconds_there_is_nothing_to_choose(opened_comparison):
     rows = [row(0.5, 5) | {"training_seconds": None}]
-    page = opened_comparison(compare_studies([study("a", 0, "tpe", rows), study("b", 0, "gp", rows)]))
+    page = opened_comparison(compared([study("a", 0, "tpe", rows), study("b", 0, "gp", rows)]))
     assert not page.locator(".controls").is_visible()
     assert page.get_by_text("There is no plot over seconds").is_visible()
 
@@ -503,7 +520,7 @@ def test_the_comparison_follows_the_colour_scheme(opened_comparison):
 
 def test_hostile_names_stay_text(opened_comparison):
     name = "</script><img src=x onerror=alert(3)>"
-    page = opened_comparison(compare_studies([flat(name, 0, name, 0.5), flat("b", 0, "gp", 0.4)]))
+    page = opened_comparison(compared([flat(name, 0, name, 0.5), flat("b", 0, "gp", 0.4)]))
     assert page.locator("img").count() == 0
     assert name in page.locator("h1").text_content()
 
@@ -512,13 +529,13 @@ def test_hostile_names_stay_text(opened_comparison):
 
 
 def write(one, folder):
-    write_report(one.table, one.environment, folder / "reports" / one.name)
+    write_search(one.view.records, one.view.origin, folder / "reports" / one.name)
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     """Run the command in a folder that has the example's reports; exit code, stdout and stderr."""
-    for one in (*by_hand(), *example().studies):
+    for one in compared(by_hand()).studies + example().studies:
         write(one, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
