@@ -26,7 +26,7 @@ import torch
 from scipy.stats import kendalltau
 from torch import Tensor, nn
 
-from mvit_nas.arch.blocks import features
+from mvit_nas.arch.count import features
 from mvit_nas.arch.space import Label, load_space
 from mvit_nas.data.images import Images, find_data
 from mvit_nas.errors import TrainingError

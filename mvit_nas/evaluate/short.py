@@ -13,9 +13,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from mvit_nas.arch.blocks import peak_memory
 from mvit_nas.arch.config import ArchConfig, arch_id
-from mvit_nas.arch.count import StaticCost, count
+from mvit_nas.arch.count import StaticCost, count, peak_memory
 from mvit_nas.cost.latency import Latency
 from mvit_nas.cost.static import count_macs, count_params
 from mvit_nas.data.images import ImageData, Images, load_part

@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-from mvit_nas.arch.config import ArchConfig, from_dict, unknown
+from mvit_nas.arch.config import ArchConfig, from_dict
 from mvit_nas.arch.presets import PRESETS
+from mvit_nas.arch.rules import unknown
 from mvit_nas.arch.space import SearchSpace, parse_space
 from mvit_nas.errors import ArchError, InputError
 from mvit_nas.results.report import read_environment

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mvit_nas.arch.blocks import features
 from mvit_nas.arch.config import ArchConfig
-from mvit_nas.arch.count import StaticCost, count
+from mvit_nas.arch.count import StaticCost, count, features
 from mvit_nas.arch.space import Label, Parameter, SearchSpace
 from mvit_nas.cost.predict import Predictor
 from mvit_nas.errors import InvalidArchError

@@ -22,10 +22,11 @@ import optuna
 import sqlalchemy.exc
 from optuna.trial import Trial, TrialState
 
-from mvit_nas.arch.blocks import features
-from mvit_nas.arch.config import ArchConfig, arch_id, from_dict, to_dict, with_values
+from mvit_nas.arch.config import ArchConfig, arch_id, from_dict, to_dict
+from mvit_nas.arch.count import features
+from mvit_nas.arch.paths import flat, with_values
 from mvit_nas.arch.presets import PRESETS
-from mvit_nas.arch.space import Label, SearchSpace, adapt_preset, flat
+from mvit_nas.arch.space import Label, SearchSpace, adapt_preset
 from mvit_nas.cost.predict import Predictor, fit
 from mvit_nas.errors import (
     InputError,

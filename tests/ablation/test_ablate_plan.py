@@ -6,8 +6,9 @@ import pytest
 
 from mvit_nas.ablation.match import rescale
 from mvit_nas.ablation.plan import known_factors, make_plan
-from mvit_nas.arch.config import arch_id, with_values
+from mvit_nas.arch.config import arch_id
 from mvit_nas.arch.count import count
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import adapt_preset, load_space, parse_space
 from mvit_nas.errors import InputError, NothingFeasibleError

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mvit_nas.arch.config import with_values
 from mvit_nas.arch.count import StaticCost
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.cost.runtimes.registry import find_runtime
 from mvit_nas.cost.targets.python import this_host

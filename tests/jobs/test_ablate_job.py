@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from mvit_nas.arch.config import arch_id, to_dict, with_values
+from mvit_nas.arch.config import arch_id, to_dict
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.cost.latency import Latency
 from mvit_nas.errors import InputError, InterruptedCleanlyError, MeasurementError, NothingFeasibleError, TrainingError

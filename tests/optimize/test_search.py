@@ -9,9 +9,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from mvit_nas.arch.blocks import features
 from mvit_nas.arch.config import arch_id, from_dict
-from mvit_nas.arch.count import count
+from mvit_nas.arch.count import count, features
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import load_space, parse_space
 from mvit_nas.cost.latency import Latency

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mvit_nas.arch.config import with_values
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.errors import InputError, InterruptedCleanlyError, TrainingError
 from mvit_nas.nn.backbone import build

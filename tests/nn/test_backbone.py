@@ -7,10 +7,12 @@ import torch
 from transformers import MobileViTConfig as TheirConfig
 from transformers import MobileViTForImageClassification
 
-from mvit_nas.arch.config import ArchConfig, with_values
+from mvit_nas.arch.config import ArchConfig
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.errors import ArchError
-from mvit_nas.nn.backbone import build, fold, unfold
+from mvit_nas.nn.backbone import build
+from mvit_nas.nn.blocks.mobilevit import fold, unfold
 from mvit_nas.nn.inference import for_inference
 from mvit_nas.nn.weights.hugging_face import from_huggingface, to_huggingface
 
