@@ -28,7 +28,8 @@ from torch import Tensor, nn
 
 from mvit_nas.arch.count import features
 from mvit_nas.arch.space import Label, load_space
-from mvit_nas.data.images import Images, find_data
+from mvit_nas.data.find import find_data
+from mvit_nas.data.store import Images
 from mvit_nas.errors import TrainingError
 from mvit_nas.evaluate.cache import cache_folder
 from mvit_nas.evaluate.short import Evaluator, processor, training_threads

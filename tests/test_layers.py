@@ -35,7 +35,7 @@ ALLOWED = {
 }
 OWNERS = {
     "optuna": {"optimize/loop.py", "optimize/samplers.py"},
-    "sklearn": {"optimize/surrogate.py", "artifacts/checked.py", "data/images.py"},
+    "sklearn": {"optimize/surrogate.py", "artifacts/checked.py", "data/digits.py"},
     "fvcore": {"cost/static.py"},
     "typer": {"cli/app.py"},
     "rich": {"cli/app.py"},

@@ -17,7 +17,8 @@ from mvit_nas.arch.config import ArchConfig, arch_id
 from mvit_nas.arch.count import StaticCost, count, peak_memory
 from mvit_nas.cost.latency import Latency
 from mvit_nas.cost.static import count_macs, count_params
-from mvit_nas.data.images import ImageData, Images, load_part
+from mvit_nas.data.parts import ImageData
+from mvit_nas.data.store import Images, load_part
 from mvit_nas.errors import CostError, TrainingError
 from mvit_nas.evaluate.cache import Cache, cache_folder, digest
 from mvit_nas.evaluate.latency import Meter

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.artifacts.checked import export_model, outputs
-from mvit_nas.data.images import Images, find_data
+from mvit_nas.data.find import find_data
+from mvit_nas.data.store import Images
 from mvit_nas.evaluate.latency import Measured, Meter
 from mvit_nas.evaluate.short import Evaluator, training_threads
 from mvit_nas.jobs.setup import choose_device

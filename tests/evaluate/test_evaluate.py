@@ -10,7 +10,7 @@ from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.cost.runtimes.registry import find_runtime
 from mvit_nas.cost.targets.python import this_host
-from mvit_nas.data.images import find_data
+from mvit_nas.data.find import find_data
 from mvit_nas.errors import CostError, TrainingError
 from mvit_nas.evaluate import short as evaluate
 from mvit_nas.evaluate.latency import Meter
