@@ -37,8 +37,8 @@ from mvit_nas.jobs.setup import COARSE, choose_device, make_meter
 from mvit_nas.nn.backbone import build
 from mvit_nas.optimize.within_budget import sample_feasible, spread
 from mvit_nas.settings import LatencySettings
-from mvit_nas.training.augment import centre_crops
-from mvit_nas.training.loop import Score
+from mvit_nas.tasks.crops import centre_crops
+from mvit_nas.training.outcome import Score
 from mvit_nas.training.schedule import SCHEDULES, Schedule
 from mvit_nas.units import parse_budget
 

@@ -50,7 +50,7 @@ from mvit_nas.optimize.candidates import SpacePool
 from mvit_nas.optimize.propose import Candidate
 from mvit_nas.optimize.samplers import EXPECTED, GUESSED, SAMPLERS, STARTUP_TRIALS, CostAwareSampler
 from mvit_nas.optimize.within_budget import Feasible, describe, sample_feasible, spread
-from mvit_nas.training.loop import Rung
+from mvit_nas.training.outcome import Rung
 from mvit_nas.units import Budget
 
 UNITS = 100

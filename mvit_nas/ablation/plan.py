@@ -15,7 +15,8 @@ from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.rules import unknown
 from mvit_nas.arch.space import Label, Parameter, SearchSpace
 from mvit_nas.errors import ArchError, InputError, InvalidArchError
-from mvit_nas.training.schedule import Augmentation, Schedule
+from mvit_nas.tasks.crops import Augmentation
+from mvit_nas.training.schedule import Schedule
 
 # Choices of the training, by the field of the schedule that they set.
 _TRAINING: dict[str, tuple[float | str, ...]] = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mvit_nas.training.loop import Rung
+from mvit_nas.training.outcome import Rung
 
 # Finished trainings with a rung at the same epoch that are needed to foresee another one.
 LEAST_CURVES = 8

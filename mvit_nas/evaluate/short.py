@@ -24,7 +24,9 @@ from mvit_nas.evaluate.cache import Cache, cache_folder, digest
 from mvit_nas.evaluate.latency import Meter
 from mvit_nas.nn.backbone import build
 from mvit_nas.nn.weights.inherit import inherited
-from mvit_nas.training.loop import AtRung, Rung, Score, Stopped, fit_by_rungs
+from mvit_nas.tasks.classify import Classification
+from mvit_nas.training.loop import fit_by_rungs
+from mvit_nas.training.outcome import AtRung, Rung, Score, Stopped
 from mvit_nas.training.schedule import Schedule
 
 # What the numbers of a training run depend on beside its key; a change of the loop that changes them raises it.
@@ -57,9 +59,14 @@ class Evaluator:
         self._parts: dict[tuple[str, int], Images] = {}
 
     @property
+    def task(self) -> Classification:
+        """What the networks learn from the data."""
+        return Classification(classes=len(self.data.classes))
+
+    @property
     def classes(self) -> int:
         """Number of classes of the data."""
-        return len(self.data.classes)
+        return self.task.classes
 
     def static_cost(self, arch: ArchConfig) -> StaticCost:
         """Parameters and multiply-adds in closed form."""
@@ -122,6 +129,7 @@ class Evaluator:
                 self.part("train", side),
                 self.part("validation", side),
                 self.schedule,
+                task=self.task,
                 side=side,
                 seed=seed,
                 device=self.device,

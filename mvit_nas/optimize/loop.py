@@ -42,7 +42,7 @@ from mvit_nas.evaluate.short import Evaluator, static_columns
 from mvit_nas.optimize.candidates import SpacePool
 from mvit_nas.optimize.samplers import EXPECTED, GUESSED, OUTSIDE, SAMPLERS, STARTUP_TRIALS
 from mvit_nas.optimize.within_budget import Design, Feasible, describe, presets_within, spread, violation
-from mvit_nas.training.loop import Rung, Stopped
+from mvit_nas.training.outcome import Rung, Stopped
 from mvit_nas.units import Budget, format_metric
 
 Row = dict[str, Any]

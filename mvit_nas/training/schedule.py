@@ -2,11 +2,10 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from mvit_nas.errors import InputError
-
-Augmentation = Literal["none", "crop", "crop+flip"]
+from mvit_nas.tasks.crops import Augmentation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from mvit_nas.errors import CostError, TrainingError
 from mvit_nas.evaluate import short as evaluate
 from mvit_nas.evaluate.latency import Meter
 from mvit_nas.evaluate.short import Evaluator
-from mvit_nas.training.loop import Score
+from mvit_nas.training.outcome import Score
 from mvit_nas.training.schedule import SCHEDULES
 
 ARCH = with_values(PRESETS["mobilevit_xxs"], {"image_size": 32, "stages.*.mobilevit.dim": 16, "stages.*.channels": 8})

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from mvit_nas.evaluate.rungs import LEAST_CURVES, Curve, Guess, foresee, is_hopeless
-from mvit_nas.training.loop import Rung
+from mvit_nas.training.outcome import Rung
 
 
 def rung(accuracy, *, epoch=1, loss=0.0):

@@ -18,7 +18,7 @@ from mvit_nas.jobs import ablate as job
 from mvit_nas.jobs.setup import commit_of
 from mvit_nas.results.table import make_table, read_table
 from mvit_nas.settings import LatencySettings
-from mvit_nas.training.loop import Score
+from mvit_nas.training.outcome import Score
 
 TINY = with_values(
     PRESETS["mobilevit_xxs"],

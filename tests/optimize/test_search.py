@@ -30,7 +30,7 @@ from mvit_nas.optimize import loop as study_module
 from mvit_nas.optimize.loop import Limits, Search, Study, derive_seed, trainings
 from mvit_nas.optimize.within_budget import descend, sample_feasible, spread, violation
 from mvit_nas.results.table import make_table
-from mvit_nas.training.loop import Rung, Score, Stopped
+from mvit_nas.training.outcome import Rung, Score, Stopped
 from mvit_nas.training.schedule import SCHEDULES
 from mvit_nas.units import parse_budget
 
