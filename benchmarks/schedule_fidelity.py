@@ -39,10 +39,10 @@ from mvit_nas.optimize.within_budget import sample_feasible, spread
 from mvit_nas.settings import LatencySettings
 from mvit_nas.tasks.crops import centre_crops
 from mvit_nas.training.outcome import Score
-from mvit_nas.training.schedule import SCHEDULES, Schedule
+from mvit_nas.training.schedule import Schedule, find_schedule
 from mvit_nas.units import parse_budget
 
-_SHORT = SCHEDULES["short"]
+_SHORT = find_schedule("short")
 # `short` had this batch when the others were tried, and all of them are this with one thing changed.
 _BATCH_32 = replace(_SHORT, name="batch 32", batch_size=32)
 # Six times as many images.

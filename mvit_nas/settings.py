@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from mvit_nas.arch.rules import unknown
-from mvit_nas.errors import InputError
+from mvit_nas.errors import InputError, unknown
 from mvit_nas.units import Budget, format_count
 
 OBJECTIVES = ("accuracy", "params", "macs", "latency_ms")

@@ -12,9 +12,8 @@ import yaml
 
 from mvit_nas.arch.config import ArchConfig, arch_id, to_dict
 from mvit_nas.arch.paths import with_values
-from mvit_nas.arch.rules import unknown
 from mvit_nas.arch.space import Label, Parameter, SearchSpace
-from mvit_nas.errors import ArchError, InputError, InvalidArchError
+from mvit_nas.errors import ArchError, InputError, InvalidArchError, unknown
 from mvit_nas.tasks.crops import Augmentation
 from mvit_nas.training.schedule import Schedule
 

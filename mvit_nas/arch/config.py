@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from mvit_nas.arch.blocks import BLOCKS, Block
 from mvit_nas.arch.blocks.inverted_residual import InvertedResidualConfig, hidden_channels
-from mvit_nas.arch.rules import require, strided, unknown
-from mvit_nas.errors import ArchError
+from mvit_nas.arch.rules import require, strided
+from mvit_nas.errors import ArchError, unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

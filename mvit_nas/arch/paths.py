@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mvit_nas.arch.config import ArchConfig, from_dict, to_dict, whole_block
-from mvit_nas.arch.rules import unknown
-from mvit_nas.errors import ArchError
+from mvit_nas.errors import ArchError, unknown
 
 
 def with_values(arch: ArchConfig, values: Mapping[str, Any]) -> ArchConfig:

@@ -1,8 +1,7 @@
 """What all parts of an architecture share: how widths and maps are rounded, what is refused, plain values."""
 
-import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from mvit_nas.errors import InvalidArchError
@@ -26,12 +25,3 @@ def require(holds: bool, message: str) -> None:
     """Raise InvalidArchError with ``message`` unless it ``holds``."""
     if not holds:
         raise InvalidArchError(message)
-
-
-def unknown(key: object, known: Iterable[str]) -> str:
-    """Words for an unknown key: the nearest of ``known`` where one is near, else all of them."""
-    known = list(known)
-    near = difflib.get_close_matches(str(key), known, n=1)
-    if near:
-        return f"unknown {str(key)!r}, did you mean {near[0]!r}?"
-    return f"unknown {str(key)!r}, known are {', '.join(known)}"

@@ -30,8 +30,7 @@ import yaml
 from mvit_nas.arch.config import ArchConfig, to_dict
 from mvit_nas.arch.paths import expand_path, flat, with_values
 from mvit_nas.arch.presets import PRESETS
-from mvit_nas.arch.rules import unknown
-from mvit_nas.errors import ArchError, InvalidArchError, SpaceError
+from mvit_nas.errors import ArchError, InvalidArchError, SpaceError, unknown
 
 Label = str | int | float
 Suggest = Callable[[str, Sequence[Label]], Label]

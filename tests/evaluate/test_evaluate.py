@@ -16,7 +16,7 @@ from mvit_nas.evaluate import short as evaluate
 from mvit_nas.evaluate.latency import Meter
 from mvit_nas.evaluate.short import Evaluator
 from mvit_nas.training.outcome import Score
-from mvit_nas.training.schedule import SCHEDULES
+from mvit_nas.training.schedule import find_schedule
 
 ARCH = with_values(PRESETS["mobilevit_xxs"], {"image_size": 32, "stages.*.mobilevit.dim": 16, "stages.*.channels": 8})
 OTHER = with_values(ARCH, {"stages.4.mobilevit.depth": 1})
@@ -40,7 +40,10 @@ def trained(monkeypatch):
     return runs
 
 
-def make(digits, *, schedule=SCHEDULES["smoke"]):
+SMOKE = find_schedule("smoke")
+
+
+def make(digits, *, schedule=SMOKE):
     meter = Meter(find_runtime("torch"), this_host(), threads=1, precision=0.02, seconds=1.0)
     return Evaluator(digits, schedule, device=torch.device("cpu"), meter=meter)
 
@@ -56,15 +59,15 @@ def test_a_score_is_trained_once_and_known_ever_after(digits, trained):
 def test_a_score_is_known_for_its_own_question_only(digits, trained):
     make(digits).score(ARCH, seed=0)
     for schedule, arch, seed in (
-        (SCHEDULES["smoke"], ARCH, 1),
-        (SCHEDULES["smoke"], OTHER, 0),
-        (replace(SCHEDULES["smoke"], label_smoothing=0.0), ARCH, 0),
+        (find_schedule("smoke"), ARCH, 1),
+        (find_schedule("smoke"), OTHER, 0),
+        (replace(find_schedule("smoke"), label_smoothing=0.0), ARCH, 0),
     ):
         assert make(digits, schedule=schedule).is_known(arch, seed=seed) is False
     other_data = replace(digits, fingerprint="other")
     assert make(other_data).is_known(ARCH, seed=0) is False
     # The schedule's name is a label: what it holds is the question.
-    assert make(digits, schedule=replace(SCHEDULES["smoke"], name="mine")).is_known(ARCH, seed=0)
+    assert make(digits, schedule=replace(find_schedule("smoke"), name="mine")).is_known(ARCH, seed=0)
 
 
 def test_a_seed_is_shared_by_all_architectures(digits, trained):
@@ -96,7 +99,7 @@ def test_a_training_that_diverged_is_not_tried_again(digits, monkeypatch):
 def test_another_schedule_is_another_question_on_the_same_images(digits, trained):
     evaluator = make(digits)
     evaluator.score(ARCH, seed=0)
-    other = evaluator.with_schedule(replace(SCHEDULES["smoke"], ema=0.1))
+    other = evaluator.with_schedule(replace(find_schedule("smoke"), ema=0.1))
     assert not other.is_known(ARCH, seed=0)
     other.score(ARCH, seed=0)
     assert other.is_known(ARCH, seed=0)

@@ -31,7 +31,7 @@ from mvit_nas.optimize.loop import Limits, Search, Study, derive_seed, trainings
 from mvit_nas.optimize.within_budget import descend, sample_feasible, spread, violation
 from mvit_nas.results.table import make_table
 from mvit_nas.training.outcome import Rung, Score, Stopped
-from mvit_nas.training.schedule import SCHEDULES
+from mvit_nas.training.schedule import find_schedule
 from mvit_nas.units import parse_budget
 
 SPACE = load_space("mobilevit_small")
@@ -64,7 +64,7 @@ class StandIn:
         rounds=6, clock="cpu", p90_ms=9.0, reference_ms=4.0, agreed=True,
         )  # fmt: skip
 
-    schedule = SCHEDULES["short"]
+    schedule = find_schedule("short")
 
     def training_name(self, arch, *, seed, parent=""):
         return f"{parent}>{arch_id(arch)}"

@@ -14,11 +14,11 @@ from mvit_nas.tasks.classify import Classification
 from mvit_nas.training.checkpoint import Order
 from mvit_nas.training.loop import fit, fit_by_rungs, score
 from mvit_nas.training.outcome import Score, Stopped
-from mvit_nas.training.schedule import SCHEDULES
+from mvit_nas.training.schedule import find_schedule
 
 CPU = torch.device("cpu")
 TASK = Classification(classes=3)
-SMOKE = replace(SCHEDULES["smoke"], batch_size=16, images_per_epoch=96, learning_rate=0.01)
+SMOKE = replace(find_schedule("smoke"), batch_size=16, images_per_epoch=96, learning_rate=0.01)
 TINY = with_values(
     PRESETS["mobilevit_xxs"],
     {"image_size": 32, "stem.stride": 1, "stages.*.channels": 8, "stages.*.mobilevit.dim": 16, "stages.*.mobilevit.depth": 1},
