@@ -98,6 +98,14 @@ class ArchConfig:
             for stage, side in self.sides_before_blocks(image_size)
         )
 
+    def tokens(self, image_size: int) -> tuple[int, ...]:
+        """How many tokens the attention of each block sees, stage after stage, for images of ``image_size``.
+
+        Where it is one, attention is the identity: heads have no effect.
+        """
+        sides = self.sides_before_blocks(image_size)
+        return tuple(stage.mobilevit.tokens(side) for stage, side in sides if stage.mobilevit is not None)
+
     def sides_before_blocks(self, image_size: int) -> Iterator[tuple[StageConfig, int]]:
         """Each stage with the side of the map that leaves its inverted residuals."""
         side = strided(image_size, self.stem.stride)

@@ -87,3 +87,21 @@ def test_a_block_that_does_not_expand_is_not_one_that_expands_by_nothing():
 def test_widths_round_to_eights_and_never_below_nine_tenths(width, rounded):
     # 11 rounds to 8, which is below 9.9, so it goes up again.
     assert round_channels(width) == (16 if width == 11 else rounded)
+
+
+@pytest.mark.parametrize(
+    ("patch_size", "image_size", "tokens"),
+    [
+        (2, 256, (256, 64, 16)),  # maps of 32, 16 and 8 px
+        (1, 256, (1024, 256, 64)),
+        (4, 256, (64, 16, 4)),
+        (8, 256, (16, 4, 1)),
+        (2, 200, (169, 49, 16)),  # 25, 13 and 7 px, which patches of 2 do not tile: 13, 7 and 4 patches a side
+        (3, 64, (9, 4, 1)),  # 8, 4 and 2 px
+    ],
+)
+def test_tokens_are_the_patches_of_the_map_that_a_block_sees(patch_size, image_size, tokens):
+    arch = with_values(XS, {"stages.*.mobilevit.patch_size": patch_size})
+    assert arch.tokens(image_size) == tokens
+    without = with_values(arch, {"stages.3.mobilevit": None})
+    assert without.tokens(image_size) == (tokens[0], tokens[2])

@@ -1,6 +1,6 @@
 """The evaluator on real images: what is kept, under which key, and from which seed."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -137,3 +137,33 @@ def test_weights_are_kept_and_inherited_where_that_is_asked_for(digits, trained,
     # It is another training than the one that started from its own weights.
     score, known = evaluator.score_by_rungs(ARCH, **options)
     assert (score.correct, known) == (101, True)
+
+
+OTHER_VALUES = {
+    "epochs": 2, "images_per_epoch": 100, "batch_size": 8, "resolution": 0.75, "learning_rate": 0.01, "warmup": 0.2,
+    "warmup_learning_rate": 0.001, "final_learning_rate": 0.001, "weight_decay": 0.1, "label_smoothing": 0.0,
+    "augmentation": "crop", "min_crop": 0.5, "ema": 0.1, "clip_norm": 1.0,
+}  # fmt: skip
+
+
+def test_every_field_of_the_schedule_and_all_else_that_decides_a_score_is_in_its_key(digits, monkeypatch):
+    assert {field.name for field in fields(SMOKE)} == {"name", *OTHER_VALUES}
+    names = [make(digits).training_name(ARCH, seed=0)]
+    for field, value in OTHER_VALUES.items():
+        names.append(make(digits, schedule=replace(SMOKE, **{field: value})).training_name(ARCH, seed=0))
+    names.append(make(replace(digits, fingerprint="other")).training_name(ARCH, seed=0))
+    names.append(make(digits).training_name(OTHER, seed=0))
+    names.append(make(digits).training_name(ARCH, seed=1))
+    names.append(make(digits).training_name(ARCH, seed=0, parent=names[0]))
+    on_gpu = make(digits)
+    on_gpu.device = torch.device("cuda")
+    names.append(on_gpu.training_name(ARCH, seed=0))
+    monkeypatch.setattr(evaluate, "_TRAINING_VERSION", -1)
+    names.append(make(digits).training_name(ARCH, seed=0))
+    assert len(set(names)) == len(names)
+
+
+def test_a_score_of_before_is_found_again(digits, trained):
+    # The name of a file that users have: a change here loses everything that they have computed.
+    evaluator = make(replace(digits, fingerprint="7466c39f8077a658"), schedule=find_schedule("short"))
+    assert evaluator.training_name(ARCH, seed=0) == "8dc5e078eb075fa335ec1cb438792d6f"

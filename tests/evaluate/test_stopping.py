@@ -76,3 +76,13 @@ def test_only_rivals_that_cost_no_more_make_a_training_hopeless():
     # By the optimistic guess.
     assert not is_hopeless(Guess(accuracy=0.58, deviation=0.05), (10.0, 5.0), [dear, cheap])
     assert not is_hopeless(guess, (10.0, 5.0), [])
+
+
+def test_two_opinions_are_weighted_by_their_precision():
+    known = curves(20)
+    alone = foresee([rung(0.4, loss=1.9)], (1e6, 1e3), known, None)
+    for factor, weight in ((1, 1 / 2), (3, 9 / 10), (0.5, 1 / 5)):  # of the curves' opinion: 1 / (1 + 1 / factor**2)
+        before = Guess(accuracy=alone.accuracy + 0.1, deviation=factor * alone.deviation)
+        both = foresee([rung(0.4, loss=1.9)], (1e6, 1e3), known, before)
+        assert both.accuracy == pytest.approx(alone.accuracy + 0.1 * (1 - weight))
+        assert both.deviation == pytest.approx((alone.deviation**-2 + before.deviation**-2) ** -0.5)

@@ -55,3 +55,19 @@ def test_without_flips_nothing_is_mirrored():
     generator = torch.Generator().manual_seed(0)
     crops = random_crops(images.expand(200, -1, -1, -1), aspects.expand(200), side=8, min_crop=0.35, flips=False, generator=generator)  # fmt: skip
     assert bool((crops[:, 0, 4, -1] > crops[:, 0, 4, 0]).all())
+
+
+def test_what_is_drawn_for_a_crop_is_drawn_apart():
+    images, aspects = gradient_image(100, 100)
+    B, generator = 4000, torch.Generator().manual_seed(0)
+    crops = random_crops(
+        images.expand(B, -1, -1, -1), aspects.expand(B), side=24, min_crop=0.1, flips=True, generator=generator
+    )
+    width = (crops[:, 0, 12, -1] - crops[:, 0, 12, 0]) * 24 / 23
+    height = (crops[:, 1, -1, 12] - crops[:, 1, 0, 12]) * 24 / 23
+    # The centre, as a share of the way that a crop of this size can be moved.
+    x, y = ((crops[:, c].mean((1, 2)) - 0.5) / (1.02 - size.abs()) for c, size in ((0, width), (1, height)))
+    drawn = torch.stack([width.abs() * height, (width.abs() / height).log(), x, y, width.sign()])
+    assert float((torch.corrcoef(drawn) - torch.eye(5)).abs().max()) < 0.06
+    # Nor does an image draw what its neighbour draws.
+    assert float(torch.corrcoef(torch.stack([x[1:], x[:-1]]))[0, 1].abs()) < 0.06

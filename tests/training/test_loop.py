@@ -208,3 +208,38 @@ def test_outputs_that_are_not_finite_are_no_score():
     torch.nn.init.constant_(model.classifier.bias, float("nan"))
     with pytest.raises(TrainingError, match="outputs that are not finite"):
         score(model, coloured(30), np.arange(30), task=TASK, side=32, device=CPU, should_stop=lambda: False)
+
+
+def test_a_rung_looks_at_images_evenly_over_a_part_that_is_sorted_by_class(monkeypatch):
+    taken, looked_at = Classification.take, []
+
+    def take(self, part, index_B, *, device):
+        if len(part.labels_N) == 1200:
+            looked_at.extend(index_B.tolist())
+        return taken(self, part, index_B, device=device)
+
+    monkeypatch.setattr(Classification, "take", take)
+    part = coloured(1200, seed=1)
+    order = np.argsort(part.labels_N, kind="stable")
+    by_class = Part(part.pixels_NHWC[order], part.aspects_N, part.labels_N[order])
+    stopped = fit_by_rungs(
+        build(TINY, classes=3), coloured(96), by_class, replace(SMOKE, epochs=2), task=TASK, side=32, seed=0,
+        device=CPU, at_rung=lambda rungs: True, checkpoint=None, should_stop=lambda: False,
+    )  # fmt: skip
+    assert stopped.rungs[0].images == len(looked_at) == len(set(looked_at)) == 500
+    assert (looked_at[0], looked_at[-1]) == (0, 1199)
+    assert max(np.diff(looked_at)) <= 3
+    assert np.bincount(by_class.labels_N[looked_at]).tolist() == pytest.approx([500 / 3] * 3, abs=2)
+
+
+def test_gradients_are_clipped_to_their_norm_together(monkeypatch):
+    norms = []
+    monkeypatch.setattr(
+        torch.optim.AdamW, "step",
+        lambda self: norms.append(float(torch.cat([p.grad.flatten() for g in self.param_groups for p in g["params"]]).norm())),
+    )  # fmt: skip
+    run(schedule=replace(SMOKE, clip_norm=0.0))
+    assert max(norms) > 0.1
+    free = len(norms)
+    run(schedule=replace(SMOKE, clip_norm=0.1))
+    assert max(norms[free:]) == pytest.approx(0.1, rel=1e-3)
