@@ -26,10 +26,11 @@ import torch
 from scipy.stats import kendalltau
 from torch import Tensor, nn
 
-from mvit_nas.arch.blocks import features
+from mvit_nas.arch.count import features
 from mvit_nas.arch.space import Label, load_space
 from mvit_nas.budget import parse_budget
-from mvit_nas.data.images import Images, find_data
+from mvit_nas.data.find import find_data
+from mvit_nas.data.store import Images
 from mvit_nas.evaluate.cache import cache_folder
 from mvit_nas.evaluate.estimator import Question
 from mvit_nas.evaluate.short import ShortTraining, processor, training_threads
@@ -38,10 +39,10 @@ from mvit_nas.nn.backbone import build
 from mvit_nas.optimize.designs import Designs
 from mvit_nas.optimize.within_budget import sample_feasible, spread
 from mvit_nas.study.record import Record, State
-from mvit_nas.training.augment import centre_crops
-from mvit_nas.training.schedule import SCHEDULES, Schedule
+from mvit_nas.tasks.crops import centre_crops
+from mvit_nas.training.schedule import Schedule, find_schedule
 
-_SHORT = SCHEDULES["short"]
+_SHORT = find_schedule("short")
 # `short` had this batch when the others were tried, and all of them are this with one thing changed.
 _BATCH_32 = replace(_SHORT, name="batch 32", batch_size=32)
 # Six times as many images.

@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 
 import yaml
 
-from mvit_nas.arch.config import unknown
 from mvit_nas.budget import Budget
-from mvit_nas.errors import InputError
+from mvit_nas.errors import InputError, unknown
 from mvit_nas.metrics import METRICS, PARAMS, Form
 from mvit_nas.units import format_count
 

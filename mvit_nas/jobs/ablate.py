@@ -11,7 +11,8 @@ from typing import Any
 
 from mvit_nas.ablation.match import TOLERANCE, rescale
 from mvit_nas.ablation.plan import LeftOut, Plan, Variant, make_plan
-from mvit_nas.arch.config import ArchConfig, arch_id, to_dict, with_values
+from mvit_nas.arch.config import ArchConfig, arch_id, to_dict
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import adapt_preset
 from mvit_nas.errors import (

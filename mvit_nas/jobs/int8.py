@@ -11,13 +11,14 @@ from torch import Tensor
 
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.artifacts.checked import export_model, outputs
-from mvit_nas.data.images import Images, find_data
+from mvit_nas.data.find import find_data
+from mvit_nas.data.store import Images
 from mvit_nas.evaluate.latency import Measured, Meter
 from mvit_nas.evaluate.short import Evaluator, training_threads
 from mvit_nas.jobs.setup import choose_device
 from mvit_nas.nn.backbone import build
 from mvit_nas.nn.inference import for_inference
-from mvit_nas.training.augment import centre_crops
+from mvit_nas.tasks.classify import Classification
 from mvit_nas.training.loop import fit
 from mvit_nas.training.schedule import find_schedule
 
@@ -73,19 +74,20 @@ class Trainer:
     def _train(self, arch: ArchConfig) -> Trained:
         evaluator, schedule = self._evaluator, self._evaluator.schedule
         side = schedule.side(arch.image_size)
-        model = build(arch, classes=len(self._data.classes))
+        model = build(arch, classes=evaluator.classes)
         parts = evaluator.part("train", side), evaluator.part("validation", side)
-        fit(model, *parts, schedule, side=side, seed=0, device=evaluator.device, should_stop=self._stop)
+        task, device = evaluator.task, evaluator.device
+        fit(model, *parts, schedule, task=task, side=side, seed=0, device=device, should_stop=self._stop)
         # Of the size that the artefact takes, whatever the schedule trained at.
-        calibration, _ = _sample(evaluator.part("train", arch.image_size), _CALIBRATION, arch.image_size)
-        images, labels = _sample(evaluator.part("validation", arch.image_size), _SCORED, arch.image_size)
+        side = arch.image_size
+        calibration, _ = _sample(evaluator.part("train", side), _CALIBRATION, task=task, side=side)
+        images, labels = _sample(evaluator.part("validation", side), _SCORED, task=task, side=side)
         weights = {key: value.cpu() for key, value in model.state_dict().items()}
         return Trained(arch=arch, weights=weights, calibration=calibration, images=images, labels=labels)
 
 
-def _sample(part: Images, number: int, side: int) -> tuple[Tensor, np.ndarray]:
+def _sample(part: Images, number: int, *, task: Classification, side: int) -> tuple[Tensor, np.ndarray]:
     """At most ``number`` images of ``part``, evenly over it, as [N, 3, side, side] in [0, 1], with their labels."""
     index_N = np.linspace(0, len(part.labels_N) - 1, min(number, len(part.labels_N))).astype(int)
-    pixels = torch.from_numpy(np.ascontiguousarray(part.pixels_NHWC[index_N]))
-    aspects = torch.from_numpy(part.aspects_N[index_N].astype(np.float32))
-    return centre_crops(pixels, aspects, side=side), np.asarray(part.labels_N[index_N])
+    batch = task.take(part, index_N, device=torch.device("cpu"))
+    return task.seen(batch, side=side), batch.targets_B.numpy()

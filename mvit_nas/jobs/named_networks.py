@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from mvit_nas.arch.config import ArchConfig, from_dict, unknown
+from mvit_nas.arch.config import ArchConfig, from_dict
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import SearchSpace, parse_space
-from mvit_nas.errors import ArchError, InputError
+from mvit_nas.errors import ArchError, InputError, unknown
 from mvit_nas.results.report import read_environment
 from mvit_nas.results.search.findings import front_rows, knee_row, label
 from mvit_nas.results.table import missing, read_table

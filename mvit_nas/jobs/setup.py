@@ -23,7 +23,8 @@ from mvit_nas.arch.space import SearchSpace, fix_image_size, load_space
 from mvit_nas.cost.runtimes.registry import default_runtime, find_runtime
 from mvit_nas.cost.runtimes.runtime import Runtime
 from mvit_nas.cost.targets.registry import find_target
-from mvit_nas.data.images import ImageData, find_data
+from mvit_nas.data.find import find_data
+from mvit_nas.data.parts import ImageData
 from mvit_nas.errors import DeviceError, InputError
 from mvit_nas.evaluate.latency import Meter
 from mvit_nas.evaluate.short import Evaluator, processor, training_threads
@@ -206,6 +207,7 @@ def try_step(evaluator: Evaluator, arch: ArchConfig) -> StepCost:
             batch,
             _NoiseImages(pixels_NHWC=batch.pixels_NHWC[:1], aspects_N=batch.aspects_N[:1], labels_N=batch.labels_N[:1]),
             replace(schedule, epochs=epochs),
+            task=evaluator.task,
             side=side,
             seed=0,
             device=evaluator.device,

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from test_cli import COMMAND, mvit_nas, photos
 
-from mvit_nas.arch.config import to_dict, with_values
+from mvit_nas.arch.config import to_dict
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.jobs import ablate as job
 from mvit_nas.jobs.setup import StepCost

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from mvit_nas.arch.config import arch_id, to_dict, with_values
+from mvit_nas.arch.config import arch_id, to_dict
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.cost.latency import Latency
 from mvit_nas.errors import InputError, InterruptedCleanlyError, MeasurementError, NothingFeasibleError, TrainingError
@@ -17,7 +18,7 @@ from mvit_nas.jobs import ablate as job
 from mvit_nas.jobs.setup import commit_of
 from mvit_nas.results.table import make_table, read_table
 from mvit_nas.settings import LatencySettings
-from mvit_nas.training.loop import Score
+from mvit_nas.training.outcome import Score
 
 TINY = with_values(
     PRESETS["mobilevit_xxs"],

@@ -16,7 +16,7 @@ from mvit_nas.jobs.named_networks import find_choices
 from mvit_nas.maths.pareto import front, near_front
 from mvit_nas.results.table import read_table
 from mvit_nas.settings import LatencySettings, parse_front_runtimes
-from mvit_nas.training.loop import Score
+from mvit_nas.training.outcome import Score
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from reports import environment, example_table, rows_of, trained, view
 
-from mvit_nas.arch.config import to_dict, with_values
+from mvit_nas.arch.config import to_dict
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.maths import pareto
 from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, PARAMS
