@@ -1,0 +1,43 @@
+"""What a job tells a person who watches it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingStep:
+    """Where a running training is: ``step`` of ``steps`` in all, in ``epoch`` of ``epochs``, both counted from 1."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    images_per_second: float
+    seconds_left: float
+
+
+class Reporter(Protocol):
+    """Takes what there is to show; none of it decides anything."""
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+
+    def doing(self, activity: str) -> None:
+        """What is being done now; replaced by the next."""
+
+    def training(self, step: TrainingStep) -> None:
+        """Moves the running line."""
+
+
+class Silent:
+    """A Reporter for nobody."""
+
+    def say(self, line: str) -> None:
+        """Drop it."""
+
+    def doing(self, activity: str) -> None:
+        """Drop it."""
+
+    def training(self, step: TrainingStep) -> None:
+        """Drop it."""
