@@ -4,12 +4,12 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from mvit_nas.errors import InputError, PartialError
+from mvit_nas.files import write_text
 
 # Room for the last result when the disk is full.
 _RESERVE_BYTES = 65536
@@ -72,17 +72,3 @@ def digest(key: Mapping[str, Any]) -> str:
 
 def _plain(key: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps(key))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` at once: readers see the old file or the new one, never a part."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

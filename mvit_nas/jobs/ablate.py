@@ -24,6 +24,7 @@ from mvit_nas.errors import (
     TrainingError,
 )
 from mvit_nas.evaluate.short import Evaluator, static_columns
+from mvit_nas.files import claimed
 from mvit_nas.jobs.named_networks import Choice, find_choice
 from mvit_nas.jobs.setup import (
     FINE,
@@ -31,7 +32,6 @@ from mvit_nas.jobs.setup import (
     Setup,
     StepCost,
     by_macs,
-    claimed,
     keep_settings,
     make_folders,
     provenance,

@@ -21,6 +21,7 @@ from mvit_nas.errors import (
     PartialError,
 )
 from mvit_nas.evaluate.latency import Meter
+from mvit_nas.files import claimed
 from mvit_nas.jobs.setup import (
     COARSE,
     FINE,
@@ -28,7 +29,6 @@ from mvit_nas.jobs.setup import (
     Setup,
     StepCost,
     by_macs,
-    claimed,
     keep_settings,
     make_folders,
     make_meter,

@@ -5,15 +5,14 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import torch
 
@@ -26,9 +25,9 @@ from mvit_nas.cost.runtimes.runtime import Runtime
 from mvit_nas.cost.targets.registry import find_target
 from mvit_nas.data.images import ImageData, find_data
 from mvit_nas.errors import DeviceError, InputError
-from mvit_nas.evaluate.cache import write_text
 from mvit_nas.evaluate.latency import Meter
 from mvit_nas.evaluate.short import Evaluator, processor, training_threads
+from mvit_nas.files import write_text
 from mvit_nas.nn.backbone import build
 from mvit_nas.settings import AblationExperiment, Experiment, LatencySettings, check_same
 from mvit_nas.training.loop import fit
@@ -157,20 +156,6 @@ def make_folders(*folders: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot make the folder {folder} ({error.strerror}): choose another --out") from None
-
-
-@contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """``folder`` kept from other processes meanwhile. Raises InputError where one works on it."""
-    lock = filelock.FileLock(folder / "lock", timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        raise InputError(f"another process is working on {folder}; wait for it or use another --name") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def keep_settings(

@@ -1,7 +1,6 @@
 """Records as one table with fixed columns, in memory and on disk (CSV and Parquet)."""
 
 import math
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import pyarrow
 import pyarrow.parquet
 
 from mvit_nas.errors import InputError
+from mvit_nas.files import write_whole
 from mvit_nas.metrics import METRICS, Form
 from mvit_nas.study.record import Record, State
 from mvit_nas.study.table import COLUMNS, FURTHER, PARAM, Cell, Row, from_row, further_runtimes, to_row
@@ -151,19 +151,9 @@ def read_table(path: Path) -> Table:
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in its place.
-
-    Raises InputError in one line where the folder cannot be written or the disk is full; ``path`` is then
-    what it was before.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """``write_whole`` that raises InputError in one line where the folder cannot be written or the disk is full."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(temporary)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(path, write)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from None
 

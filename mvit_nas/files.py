@@ -1,0 +1,46 @@
+"""Files that are there whole or not at all, and folders that one process works in at a time."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+
+from mvit_nas.errors import InputError
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a file beside ``path``, then put it in its place; missing folders are made.
+
+    Readers see the old file or the new one, never a part, also after the power failed. Raises what ``write`` raises,
+    and OSError; ``path`` is then what it was before.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """``write_whole`` of a text."""
+    write_whole(path, lambda temporary: temporary.write_text(text, "utf-8", newline=""))
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """``folder`` kept from other processes meanwhile. Raises InputError where one works on it."""
+    lock = filelock.FileLock(folder / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise InputError(f"another process is working on {folder}; wait for it or use another --name") from None
+    try:
+        yield
+    finally:
+        lock.release()
