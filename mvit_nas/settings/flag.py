@@ -47,8 +47,8 @@ class Flag:
 
     ``option`` is what is typed, None where that is the field's name, "" for an argument. ``parse`` makes the value from
     text and ``write`` the text from the value; without them the text is the value. ``many``: it is repeated, or takes
-    several; ``greedy``: each time it takes everything up to the next flag. ``key`` is where it stands in the document of a study, with dots for parts, "" for nowhere. ``kept``: the
-    study's file holds it.
+    several; ``greedy``: each time it takes everything up to the next flag. ``key`` is where it stands in the document
+    of a study, with dots for parts, "" for nowhere. ``kept``: the study's file holds it.
     """
 
     help: str
