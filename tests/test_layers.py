@@ -51,7 +51,7 @@ ALLOWED = {
     "cli": {"jobs", "study", "results", "settings", ""},
 }
 OWNERS = {
-    "optuna": {"optimize/loop.py", "optimize/samplers.py"},
+    "optuna": {"study/optuna_store.py", "optimize/samplers.py"},
     "sklearn": {"optimize/surrogate.py", "artifacts/checked.py", "data/images.py"},
     "fvcore": {"cost/static.py"},
     "typer": {"cli/app.py"},

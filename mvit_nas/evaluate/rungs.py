@@ -5,13 +5,15 @@ stopped when even an optimistic guess lies behind a finished network that costs 
 is not stopped for being less accurate than a dear one.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mvit_nas.training.loop import Rung
+from mvit_nas.evaluate.estimator import AtRung, Estimate, Estimator, Question
+from mvit_nas.metrics import ACCURACY, Metric
+from mvit_nas.study.record import Guess, Record, Rung
 
 # Finished trainings with a rung at the same epoch that are needed to foresee another one.
 LEAST_CURVES = 8
@@ -25,20 +27,48 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Guess:
-    """An accuracy that was not measured, and the standard deviation of its error."""
-
-    accuracy: float
-    deviation: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
     """A finished training: its rungs, its costs (the same ones in the same order for all) and its ``accuracy``."""
 
     rungs: tuple[Rung, ...]
     costs: tuple[float, ...]
     accuracy: float
+
+
+class EarlyStopping:
+    """Stops what another estimator trains as soon as it is hopeless by ``costs``."""
+
+    def __init__(self, estimator: Estimator, *, costs: Sequence[Metric]) -> None:
+        self._estimator = estimator
+        self._costs = costs
+
+    @property
+    def epochs(self) -> int:
+        """Of a whole training."""
+        return self._estimator.epochs
+
+    def estimate(self, question: Question, *, at_rung: AtRung, should_stop: Callable[[], bool]) -> Estimate:
+        """The other's answer, or a stopped training with what it is expected to reach."""
+        if question.must_finish:
+            return self._estimator.estimate(question, at_rung=at_rung, should_stop=should_stop)
+        costs = self._costs_of(question.record)
+        curves = [
+            Curve(rungs=one.rungs, costs=self._costs_of(one), accuracy=accuracy)
+            for one in question.before
+            if one.is_complete and (accuracy := one.value(ACCURACY)) is not None
+        ]
+
+        def is_behind(rungs: tuple[Rung, ...]) -> bool:
+            foreseen = foresee(rungs, costs, curves, question.guess)
+            return at_rung(rungs) or (foreseen is not None and is_hopeless(foreseen, costs, curves))
+
+        found = self._estimator.estimate(question, at_rung=is_behind, should_stop=should_stop)
+        if found.accuracy is not None or found.failure:
+            return found
+        return replace(found, expected=foresee(found.rungs, costs, curves, question.guess))
+
+    def _costs_of(self, record: Record) -> tuple[float, ...]:
+        return tuple(float(record.values[metric.name].value) for metric in self._costs)
 
 
 def foresee(

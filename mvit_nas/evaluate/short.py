@@ -1,38 +1,44 @@
-"""One candidate: cheap things first, then training. Everything that was measured is kept in the cache."""
+"""The estimator that trains: accuracy after a short schedule. Everything that was trained is kept in the cache."""
 
 import copy
 import os
 import platform
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from mvit_nas.arch.blocks import peak_memory
 from mvit_nas.arch.config import ArchConfig, arch_id
-from mvit_nas.arch.count import StaticCost, count
-from mvit_nas.cost.latency import Latency
-from mvit_nas.cost.static import count_macs, count_params
 from mvit_nas.data.images import ImageData, Images, load_part
-from mvit_nas.errors import CostError, TrainingError
+from mvit_nas.errors import TrainingError
 from mvit_nas.evaluate.cache import Cache, cache_folder, digest
-from mvit_nas.evaluate.latency import Meter
+from mvit_nas.evaluate.estimator import AtRung, Estimate, Question, never
+from mvit_nas.evaluate.static import check_static_cost
+from mvit_nas.files import write_whole
 from mvit_nas.nn.backbone import build
 from mvit_nas.nn.weights.inherit import inherited
-from mvit_nas.training.loop import AtRung, Rung, Score, Stopped, fit_by_rungs
+from mvit_nas.reporter import Reporter, Silent, TrainingStep
+from mvit_nas.study.record import Measured, Rung
+from mvit_nas.training.loop import OnStep, Score, Stopped, fit_by_rungs
 from mvit_nas.training.schedule import Schedule
 
 # What the numbers of a training run depend on beside its key; a change of the loop that changes them raises it.
 _TRAINING_VERSION = 3
+# Parts of at least so many images take long enough to say that they are decoded.
+_MANY_IMAGES = 5000
+# The running line moves at most once in so many seconds.
+_REPORT_SECONDS = 0.1
 
 
-class Evaluator:
-    """Costs and accuracy of candidates on one data set, schedule and machine."""
+class ShortTraining:
+    """Accuracy of candidates on one data set and schedule, on one device."""
 
     def __init__(
         self,
@@ -40,20 +46,18 @@ class Evaluator:
         schedule: Schedule,
         *,
         device: torch.device,
-        meter: Meter,
         folder: Path | None = None,
-        on_decode: Callable[[int, int], None] = lambda done, total: None,
+        reporter: Reporter | None = None,
     ) -> None:
         folder = folder or cache_folder()
         self.data = data
         self.schedule = schedule
         self.device = device
-        self.meter = meter
         self._images = folder / "images"
         self._cache = Cache(folder / "evaluations")
         self._checkpoints = folder / "checkpoints"
         self._weights = folder / "weights"
-        self._on_decode = on_decode
+        self._reporter = reporter or Silent()
         self._parts: dict[tuple[str, int], Images] = {}
 
     @property
@@ -61,50 +65,67 @@ class Evaluator:
         """Number of classes of the data."""
         return len(self.data.classes)
 
-    def static_cost(self, arch: ArchConfig) -> StaticCost:
-        """Parameters and multiply-adds in closed form."""
-        return count(arch, classes=self.classes)
+    @property
+    def epochs(self) -> int:
+        """Of a whole training."""
+        return self.schedule.epochs
 
-    def check_static_cost(self, arch: ArchConfig) -> None:
-        """Raise CostError unless fvcore counts on the built model what the closed form says."""
-        model = build(arch, classes=self.classes)
-        image = torch.zeros(1, 3, arch.image_size, arch.image_size)
-        by_fvcore = StaticCost(params=count_params(model), macs=count_macs(model, image))
-        if by_fvcore != self.static_cost(arch):
-            raise CostError(f"{arch_id(arch)}: fvcore counts {by_fvcore}, the closed form {self.static_cost(arch)}")
+    def estimate(
+        self,
+        question: Question,
+        *,
+        at_rung: AtRung = never,
+        should_stop: Callable[[], bool] = never,
+        parent: str = "",
+        keep_weights: bool = False,
+    ) -> Estimate:
+        """The accuracy on the search-validation part, after its static cost was checked.
 
-    def latency(self, arch: ArchConfig) -> Latency:
-        """Measured latency of the artefact, batch 1; from the cache where it is known."""
-        return self.meter.latency(arch, classes=self.classes).latency
+        Training is scored at its rungs, goes on from the last one where it was interrupted or stopped, and starts from
+        what ``parent``, the name of a training whose weights were kept, has in common with the network. Raises
+        CostError where the closed form of the cost is wrong.
+        """
+        arch, seed = question.record.candidate.arch, question.record.seed
+        assert arch is not None, "only networks are trained"
+        assert seed is not None, "a training has a seed"
+        check_static_cost(arch, classes=self.classes)
+        try:
+            score, was_known = self._score(
+                arch, seed=seed, at_rung=at_rung, should_stop=should_stop, parent=parent, keep_weights=keep_weights
+            )
+        except TrainingError as error:
+            return Estimate(failure=str(error))
+        accuracy = None
+        if isinstance(score, Score):
+            low, high = score.interval
+            accuracy = Measured(value=score.accuracy, low=low, high=high)
+        epochs = self.epochs if isinstance(score, Score) else score.rungs[-1].epoch
+        return Estimate(accuracy=accuracy, rungs=score.rungs, epochs=epochs, seconds=score.seconds, was_known=was_known)
 
-    def score(
-        self, arch: ArchConfig, *, seed: int, should_stop: Callable[[], bool] = lambda: False
-    ) -> tuple[Score, bool]:
+    def score(self, arch: ArchConfig, *, seed: int, should_stop: Callable[[], bool] = never) -> tuple[Score, bool]:
         """Accuracy on the search-validation part after the schedule, and whether it was known already.
 
         Architectures with the same ``seed`` start from the same weights where they have the same layers, and see the
         same images in the same order and crops: what differs between them is then theirs, not the seed's. Raises
         TrainingError where the training diverged, now or when it was first tried.
         """
-        score, known = self.score_by_rungs(arch, seed=seed, at_rung=None, should_stop=should_stop)
+        score, was_known = self._score(
+            arch, seed=seed, at_rung=None, should_stop=should_stop, parent="", keep_weights=False
+        )
         assert isinstance(score, Score), "nothing stops it"
-        return score, known
+        return score, was_known
 
-    def score_by_rungs(
+    def _score(
         self,
         arch: ArchConfig,
         *,
         seed: int,
         at_rung: AtRung | None,
         should_stop: Callable[[], bool],
-        parent: str = "",
-        keep_weights: bool = False,
+        parent: str,
+        keep_weights: bool,
     ) -> tuple[Score | Stopped, bool]:
-        """``score`` that may be stopped ``at_rung``, and then goes on from there when it is asked for again.
-
-        A score that is known comes back whole: it costs nothing. Training starts from what ``parent``, the name of a
-        training whose weights were kept, has in common with the network.
-        """
+        """The score, and whether it was known already; a score that is known comes back whole, as it costs nothing."""
         key = self._score_key(arch, seed, parent)
         known = self._cache.get(key)
         if known is not None:
@@ -116,11 +137,12 @@ class Evaluator:
         model = build(arch, classes=self.classes, seed=seed)
         if parent:
             model.load_state_dict(inherited(model.state_dict(), load_file(self._weights_of(parent))))
+        train, validation = self.part("train", side), self.part("validation", side)
         try:
             score = fit_by_rungs(
                 model,
-                self.part("train", side),
-                self.part("validation", side),
+                train,
+                validation,
                 self.schedule,
                 side=side,
                 seed=seed,
@@ -128,6 +150,7 @@ class Evaluator:
                 should_stop=should_stop,
                 at_rung=at_rung,
                 checkpoint=None if at_rung is None else self._checkpoints / f"{digest(key)}.pt",
+                on_step=self._reporting(len(train.labels_N)),
             )
         except TrainingError as error:
             self._cache.put(key, {"failure": str(error)})
@@ -137,6 +160,34 @@ class Evaluator:
             if keep_weights:
                 self._keep_weights(model, digest(key))
         return score, False
+
+    def _reporting(self, images: int) -> OnStep:
+        """What tells the reporter of each step of a training on so many ``images``."""
+        steps, steps_per_epoch = self.schedule.steps(images), self.schedule.steps_per_epoch(images)
+        start = last = time.monotonic()
+        first: int | None = None
+
+        def on_step(step: int, loss: Tensor) -> None:
+            nonlocal first, last
+            first = step - 1 if first is None else first  # a run that goes on begins in the middle
+            now = time.monotonic()
+            if now - last < _REPORT_SECONDS and step < steps:
+                return
+            last = now
+            rate = (step - first) / max(now - start, 1e-9)
+            self._reporter.training(
+                TrainingStep(
+                    epoch=(step - 1) // steps_per_epoch + 1,
+                    epochs=self.schedule.epochs,
+                    step=step,
+                    steps=steps,
+                    loss=float(loss),
+                    images_per_second=rate * self.schedule.batch_size,
+                    seconds_left=(steps - step) / rate,
+                )
+            )
+
+        return on_step
 
     def training_name(self, arch: ArchConfig, *, seed: int, parent: str = "") -> str:
         """What the training of ``arch`` is called, whose weights may have been kept."""
@@ -150,8 +201,8 @@ class Evaluator:
         """Whether ``score`` would answer from the cache."""
         return self._cache.get(self._score_key(arch, seed)) is not None
 
-    def with_schedule(self, schedule: Schedule) -> "Evaluator":
-        """The same evaluator on another schedule."""
+    def with_schedule(self, schedule: Schedule) -> "ShortTraining":
+        """The same on another schedule."""
         other = copy.copy(self)
         other.schedule = schedule
         return other
@@ -162,11 +213,7 @@ class Evaluator:
         stored = (side * 9 + 7) // 8
         if (name, stored) not in self._parts:
             self._parts[name, stored] = load_part(
-                self.data,
-                name,
-                side=stored,
-                cache=self._images,
-                progress=self._on_decode,
+                self.data, name, side=stored, cache=self._images, progress=self._decoding()
             )
         return self._parts[name, stored]
 
@@ -178,17 +225,24 @@ class Evaluator:
         return self._weights / f"{training}.safetensors"
 
     def _keep_weights(self, model: torch.nn.Module, training: str) -> None:
-        path = self._weights_of(training)
-        temporary = path.with_name(f".{path.name}-{os.getpid()}")
+        state = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
         with suppress(OSError, SafetensorError):  # where the disk is full nobody inherits from it
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                save_file({name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}, temporary)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            write_whole(self._weights_of(training), lambda temporary: save_file(state, temporary))
 
-    def _score_key(self, arch: ArchConfig, seed: int, parent: str = "") -> dict[str, Any]:
+    def _decoding(self) -> Callable[[int, int], None]:
+        """What says that images are decoded, once every tenth of them."""
+        said = 0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal said
+            tenth = done * 10 // max(1, total) + 1
+            if total >= _MANY_IMAGES and tenth > said:
+                said = tenth
+                self._reporter.doing(f"decoding images: {done:,} of {total:,}")
+
+        return progress
+
+    def _score_key(self, arch: ArchConfig, seed: int, parent: str = "") -> Mapping[str, object]:
         schedule = {key: value for key, value in self.schedule.to_dict().items() if key != "name"}
         inheritance = {"parent": parent} if parent else {}
         return inheritance | {
@@ -200,16 +254,6 @@ class Evaluator:
             "device": self.device.type,
             "version": _TRAINING_VERSION,
         }
-
-
-def static_columns(arch: ArchConfig, cost: StaticCost, *, classes: int) -> dict[str, float]:
-    """The columns of a study's table that say what ``arch`` costs without being run."""
-    return {
-        "params": cost.params,
-        "macs": cost.macs,
-        "size_mib": 4 * cost.params / 2**20,
-        "peak_memory_mib": peak_memory(arch, classes=classes) / 2**20,
-    }
 
 
 def processor() -> str:

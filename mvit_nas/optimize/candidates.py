@@ -1,132 +1,180 @@
-"""A search space as the sampler sees it: candidates within the budget, their features and what they cost."""
+"""What may be proposed: the designs within the budget, what they cost, and what they can be foreseen to cost."""
 
-import math
+import itertools
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mvit_nas.arch.blocks import features
-from mvit_nas.arch.config import ArchConfig
-from mvit_nas.arch.count import StaticCost, count
-from mvit_nas.arch.space import Label, Parameter, SearchSpace
+from mvit_nas.arch.space import Label
 from mvit_nas.budget import Budget
-from mvit_nas.cost.predict import Predictor
+from mvit_nas.cost.predict import Predictor, fit
 from mvit_nas.errors import InvalidArchError
-from mvit_nas.optimize.propose import Candidate
-from mvit_nas.optimize.within_budget import Design, Feasible, descend, describe, violation
+from mvit_nas.metrics import LATENCY, MACS, PARAMS, Metric
+from mvit_nas.optimize.designs import Design, Designs
+from mvit_nas.optimize.propose import Floats
+from mvit_nas.optimize.within_budget import Feasible, descend, violation
+from mvit_nas.study.record import Candidate, Record
 
-Floats = NDArray[np.float64]
-
-# Sums over the blocks that tell more of the accuracy than parameters and multiply-adds do. The number of activations is
-# what NWOT (Mellor et al., arXiv 2006.04647) tells of an untrained network: experiments/schedule_fidelity.
-_TELLING = ("activation.values", "pointwise.macs")
+# Settings that are drawn to find one that was not tried; a space of fewer is gone through instead.
+_DRAWS = 2000
 
 
-class SpacePool:
-    """The candidates of ``space`` that meet ``budgets``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What a search is for: the front of ``objectives`` among the networks within ``budgets``.
 
-    Parameters and multiply-adds are counted. Latency is foreseen by ``predictor``, which whoever measures keeps up to
-    date; while there is none, latency goes with the multiply-adds and breaks no budget.
+    ``reference`` is the worst corner of the box in which hypervolume is measured, by objective.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        feasible: Feasible,
-        *,
-        budgets: Sequence[Budget],
-        objectives: Sequence[str],
-        reference: Mapping[str, float],
-        classes: int,
-    ) -> None:
-        self.predictor: Predictor | None = None
-        self.choices = {parameter.name: tuple(parameter.choices) for parameter in space.parameters}
-        self._space = space
-        self._budgets = budgets
-        self._latency_budgets = [budget for budget in budgets if budget.metric == "latency_ms"]
-        self._costs = [name for name in objectives if name != "accuracy"]
-        self._reference = reference
-        self._classes = classes
-        self._designs: dict[str, Design] = {}
-        self._by_labels: dict[tuple[Label, ...], Candidate | None] = {}
-        self._foreseen_ms: tuple[Predictor | None, dict[str, float]] = (None, {})
-        self._drawn = [self._keep(design) for design in feasible.designs]
+    budgets: tuple[Budget, ...]
+    objectives: tuple[Metric, ...]
+    reference: Mapping[str, float]
 
     @property
-    def drawn(self) -> list[Candidate]:
+    def costs(self) -> tuple[Metric, ...]:
+        """Those of the objectives that are costs."""
+        return tuple(metric for metric in self.objectives if metric.is_cost)
+
+    @property
+    def latency_budgets(self) -> tuple[Budget, ...]:
+        """Those of the budgets that are on latency."""
+        return tuple(budget for budget in self.budgets if budget.metric == LATENCY.name)
+
+    @property
+    def needs_latency(self) -> bool:
+        """Whether candidates must be measured."""
+        return LATENCY in self.objectives or bool(self.latency_budgets)
+
+
+class Candidates:
+    """The designs that meet the budgets of ``goal``.
+
+    Parameters and multiply-adds are counted. Latency is foreseen from what was measured (``learn``); before that it
+    goes with the multiply-adds and breaks no budget.
+    """
+
+    def __init__(self, designs: Designs, feasible: Feasible, goal: Goal) -> None:
+        self.designs = designs
+        self.goal = goal
+        self.feasible = feasible
+        self.predictor: Predictor | None = None
+        self.choices = {parameter.name: tuple(parameter.choices) for parameter in designs.space.parameters}
+        self._by_labels: dict[tuple[Label, ...], Design | None] = {}
+        self._features: dict[tuple[Label, ...], tuple[float, ...]] = {}
+        self._foreseen_ms: dict[str, float] = {}
+        self._dearest_macs = max(design.cost.macs for design in feasible.designs)
+
+    @property
+    def drawn(self) -> list[Design]:
         """Candidates within the budget, drawn uniformly once."""
-        return [one for one in self._drawn if self._fast_enough(one)]
+        return [one for one in self.feasible.designs if self._is_fast_enough(one)]
 
-    def candidate(self, labels: Mapping[str, Label]) -> Candidate | None:
+    def candidate(self, labels: Mapping[str, Label]) -> Design | None:
         """The candidate of ``labels``; None where they are no network or it is over the budget."""
-        key = tuple(labels[name] for name in self.choices)
+        key = self._key(labels)
         if key not in self._by_labels:
-            try:
-                design = describe(self._space, dict(labels), self._static_cost)
-            except InvalidArchError:
-                self._by_labels[key] = None
-            else:
-                within = violation(design.cost, self._budgets) <= 0
-                self._by_labels[key] = self._keep(design) if within else None
+            design = self._described(labels)
+            within = design is not None and violation(design.cost, self.goal.budgets) <= 0
+            self._by_labels[key] = design if within else None
         found = self._by_labels[key]
-        return found if found is not None and self._fast_enough(found) else None
+        return found if found is not None and self._is_fast_enough(found) else None
 
-    def repaired(self, labels: Mapping[str, Label]) -> Candidate | None:
+    def repaired(self, labels: Mapping[str, Label]) -> Design | None:
         """What steps of one parameter each that come nearer to the budget lead to; None where they do not reach it."""
-        try:
-            start = describe(self._space, dict(labels), self._static_cost)
-        except InvalidArchError:
+        start = self._described(labels)
+        if start is None:
             return None
-        end = descend(self._space, start, self._budgets, self._static_cost, random.Random(start.arch_id))
+        end = descend(self.designs, start, self.goal.budgets, generator=random.Random(start.arch_id))
         return self.candidate(end.labels)
 
-    def savings(self, candidates: Sequence[Candidate]) -> Floats:
+    def features(self, designs: Sequence[Design]) -> Floats:
+        """[C, F]: what a surrogate sees of each."""
+        return np.array([self._features_of(one) for one in designs], dtype=float)
+
+    def savings(self, designs: Sequence[Design]) -> Floats:
         """[C, D]: what each cost leaves of the hypervolume's box, from 0 (its reference) to 1 (free)."""
-        rows = [[1.0 - self._cost(one, name) / self._reference[name] for name in self._costs] for one in candidates]
-        return np.array(rows, dtype=float).reshape(len(candidates), len(self._costs))
+        costs, reference = self.goal.costs, self.goal.reference
+        rows = [[1.0 - self._cost(one, metric) / reference[metric.name] for metric in costs] for one in designs]
+        return np.array(rows, dtype=float).reshape(len(designs), len(costs))
 
-    def _keep(self, design: Design) -> Candidate:
-        self._designs[design.arch_id] = design
-        encoded = [value for p in self._space.parameters for value in _encoded(p, design.labels[p.name])]
-        sums = features(design.arch, classes=self._classes)
-        sizes = (design.cost.params, design.cost.macs, *(sums[name] for name in _TELLING))
-        return Candidate(labels=design.labels, identity=design.arch_id, features=(*encoded, *map(math.log, sizes)))
+    def learn(self, records: Sequence[Record]) -> None:
+        """Foresee latencies from those that were measured."""
+        asked, milliseconds = [], []
+        for record in records:
+            ms, arch = record.value(LATENCY), record.candidate.arch
+            if ms is not None and arch is not None:
+                asked.append(self.designs.asked(arch, record.candidate.arch_id))
+                milliseconds.append(ms)
+        self.predictor = fit(asked, milliseconds)
+        self._foreseen_ms = {}
 
-    def _static_cost(self, arch: ArchConfig) -> StaticCost:
-        return count(arch, classes=self._classes)
-
-    def _cost(self, candidate: Candidate, name: str) -> float:
-        cost = self._designs[candidate.identity].cost
-        if name == "params":
-            return cost.params
-        if name == "macs":
-            return cost.macs
-        if self.predictor is None:  # of the budget's size for the dearest, so that the order is that of multiply-adds
-            dearest = max(self._designs[one.identity].cost.macs for one in self._drawn)
-            return self._reference[name] * cost.macs / dearest
-        return self._latency_ms(candidate)
-
-    def _fast_enough(self, candidate: Candidate) -> bool:
-        if self.predictor is None or not self._latency_budgets:
-            return True
-        return all(budget.violation(self._latency_ms(candidate)) <= 0 for budget in self._latency_budgets)
-
-    def _latency_ms(self, candidate: Candidate) -> float:
+    def foreseen_ms(self, design: Design | Candidate) -> float:
+        """The latency that is foreseen, once enough was learned."""
         assert self.predictor is not None
-        if self._foreseen_ms[0] is not self.predictor:
-            self._foreseen_ms = (self.predictor, {})
-        known = self._foreseen_ms[1]
-        if candidate.identity not in known:
-            arch = self._designs[candidate.identity].arch
-            known[candidate.identity] = float(self.predictor.predict([features(arch, classes=self._classes)])[0])
-        return known[candidate.identity]
+        assert design.arch is not None
+        if design.arch_id not in self._foreseen_ms:
+            asked = self.designs.asked(design.arch, design.arch_id)
+            self._foreseen_ms[design.arch_id] = float(self.predictor.predict([asked])[0])
+        return self._foreseen_ms[design.arch_id]
 
+    def foreseen_excess(self, design: Design) -> float:
+        """By how much ``design`` is foreseen to break the latency budgets, relative; 0 where it meets them."""
+        if self.predictor is None or not self.goal.latency_budgets:
+            return 0.0
+        return max(0.0, *(budget.violation(self.foreseen_ms(design)) for budget in self.goal.latency_budgets))
 
-def _encoded(parameter: Parameter, label: Label) -> list[float]:
-    """Numbers by their rank, names each by itself."""
-    labels = list(parameter.choices)
-    if all(isinstance(known, int | float) for known in labels):
-        return [sorted(labels).index(label) / max(1, len(labels) - 1)]
-    return [float(label == known) for known in labels]
+    def untried(self, tried: set[str], near: Mapping[str, Label] | None, generator: random.Random) -> Iterator[Design]:
+        """Designs that are not ``tried`` and meet the budgets on parameters and multiply-adds.
+
+        First those one or two steps from the labels ``near``, then drawn ones.
+        """
+        for labels in self._order(near, generator):
+            design = self._described(labels)
+            if design is None or design.arch_id in tried:
+                continue
+            if violation(design.cost, self.goal.budgets) <= 0:
+                yield design
+        left = [one for one in self.feasible.designs if one.arch_id not in tried]
+        yield from generator.sample(left, len(left))
+
+    def _order(self, near: Mapping[str, Label] | None, generator: random.Random) -> Iterator[Mapping[str, Label]]:
+        space = self.designs.space
+        if near is not None:
+            first = list(space.neighbours(near, generator))
+            yield from first
+            for labels in first[:5]:
+                yield from space.neighbours(labels, generator)
+        if space.settings() <= _DRAWS:
+            for chosen in itertools.product(*self.choices.values()):
+                yield dict(zip(self.choices, chosen, strict=True))
+        else:
+            for _ in range(_DRAWS):
+                yield space.draw(generator)
+
+    def _key(self, labels: Mapping[str, Label]) -> tuple[Label, ...]:
+        return tuple(labels[name] for name in self.choices)
+
+    def _features_of(self, design: Design) -> tuple[float, ...]:
+        key = self._key(design.labels)  # labels without effect are seen, too
+        if key not in self._features:
+            self._features[key] = self.designs.features(design)
+        return self._features[key]
+
+    def _described(self, labels: Mapping[str, Label]) -> Design | None:
+        try:
+            return self.designs.describe(dict(labels))
+        except InvalidArchError:
+            return None
+
+    def _cost(self, design: Design, metric: Metric) -> float:
+        counted = {PARAMS.name: design.cost.params, MACS.name: design.cost.macs}.get(metric.name)
+        if counted is not None:
+            return counted
+        if self.predictor is None:  # of the budget's size for the dearest, so that the order is that of multiply-adds
+            return self.goal.reference[metric.name] * design.cost.macs / self._dearest_macs
+        return self.foreseen_ms(design)
+
+    def _is_fast_enough(self, design: Design) -> bool:
+        return self.foreseen_excess(design) <= 0

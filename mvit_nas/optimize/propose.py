@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvit_nas.arch.space import Label
-from mvit_nas.evaluate.rungs import Guess
 from mvit_nas.optimize.acquisition import expected_gains
+from mvit_nas.optimize.designs import Design
 from mvit_nas.optimize.surrogate import Surrogate
+from mvit_nas.study.record import Guess
 
 # Neighbours of the front that are looked at for each proposal, and how many parameters they differ in.
 _MUTATIONS = 150
@@ -27,28 +28,19 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A network of the space. Two with the same ``identity`` are one; ``features`` are what the surrogate sees."""
-
-    labels: Mapping[str, Label]
-    identity: str
-    features: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """A candidate with its ``accuracy``, which is unsure by ``deviation`` where its training was stopped."""
+    """A design with its ``accuracy``, which is unsure by ``deviation`` where its training was stopped."""
 
-    candidate: Candidate
+    design: Design
     accuracy: float
     deviation: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """The candidate to train next with the accuracy that is guessed for it; None where nothing was trained yet."""
+    """The design to train next with the accuracy that is guessed for it; None where nothing was trained yet."""
 
-    candidate: Candidate
+    design: Design
     guess: Guess | None
 
 
@@ -60,16 +52,19 @@ class Pool(Protocol):
         """The labels of each parameter."""
 
     @property
-    def drawn(self) -> Sequence[Candidate]:
+    def drawn(self) -> Sequence[Design]:
         """Candidates within the budget, drawn uniformly once."""
 
-    def candidate(self, labels: Mapping[str, Label]) -> Candidate | None:
+    def candidate(self, labels: Mapping[str, Label]) -> Design | None:
         """The candidate of ``labels``; None where they are no network or it is over the budget."""
 
-    def repaired(self, labels: Mapping[str, Label]) -> Candidate | None:
+    def repaired(self, labels: Mapping[str, Label]) -> Design | None:
         """A candidate near ``labels``, which are over the budget; None where none was found."""
 
-    def savings(self, candidates: Sequence[Candidate]) -> Floats:
+    def features(self, designs: Sequence[Design]) -> Floats:
+        """[C, F]: what the surrogate sees of each."""
+
+    def savings(self, designs: Sequence[Design]) -> Floats:
         """[C, D]: what each cost leaves of the hypervolume's box, from 0 (its reference) to 1 (free)."""
 
 
@@ -77,7 +72,7 @@ def propose(
     pool: Pool,
     *,
     trained: Sequence[Trained],
-    pending: Sequence[Candidate],
+    pending: Sequence[Design],
     taken: Collection[str],
     generator: random.Random,
 ) -> Proposal | None:
@@ -90,18 +85,18 @@ def propose(
     if not candidates:
         return None
     if not trained:
-        return Proposal(candidate=generator.choice(candidates), guess=None)
+        return Proposal(design=generator.choice(candidates), guess=None)
     surrogate = Surrogate(
-        _features([one.candidate for one in trained]),
+        pool.features([one.design for one in trained]),
         np.array([one.accuracy for one in trained]),
         np.array([one.deviation for one in trained]),
     )
-    accuracy_C, deviation_C = surrogate.predict(_features(candidates))
+    accuracy_C, deviation_C = surrogate.predict(pool.features(candidates))
     finished = [one for one in trained if not one.deviation]
-    known = [one.candidate for one in finished] + list(pending)
+    known = [one.design for one in finished] + list(pending)
     known_accuracy_K = np.array([one.accuracy for one in finished])
     if pending:
-        known_accuracy_K = np.append(known_accuracy_K, surrogate.predict(_features(pending))[0])
+        known_accuracy_K = np.append(known_accuracy_K, surrogate.predict(pool.features(pending))[0])
     gains_C = expected_gains(
         accuracy_C,
         deviation_C,
@@ -111,14 +106,14 @@ def propose(
     )
     best = int(gains_C.argmax())
     guess = Guess(accuracy=float(accuracy_C[best]), deviation=float(deviation_C[best]))
-    return Proposal(candidate=candidates[best], guess=guess)
+    return Proposal(design=candidates[best], guess=guess)
 
 
 def _candidates(
     pool: Pool, trained: Sequence[Trained], taken: Collection[str], generator: random.Random
-) -> list[Candidate]:
+) -> list[Design]:
     """What was drawn uniformly, and neighbours of the front."""
-    found = {one.identity: one for one in pool.drawn if one.identity not in taken}
+    found = {one.arch_id: one for one in pool.drawn if one.arch_id not in taken}
     front = _front(pool, [one for one in trained if not one.deviation])
     names = list(pool.choices)
     wanted = len(found) + _MUTATIONS
@@ -127,23 +122,19 @@ def _candidates(
         for name in generator.sample(names, min(len(names), generator.choice(_STEPS))):
             labels[name] = generator.choice(pool.choices[name])
         candidate = pool.candidate(labels)
-        if candidate is not None and candidate.identity not in taken:
-            found[candidate.identity] = candidate
+        if candidate is not None and candidate.arch_id not in taken:
+            found[candidate.arch_id] = candidate
             if len(found) >= wanted:
                 break
     return list(found.values())
 
 
-def _front(pool: Pool, trained: Sequence[Trained]) -> list[Candidate]:
+def _front(pool: Pool, trained: Sequence[Trained]) -> list[Design]:
     """Those that no other beats in accuracy and every cost."""
-    candidates = [one.candidate for one in trained]
+    candidates = [one.design for one in trained]
     if not candidates:
         return []
     accuracy_K = np.array([one.accuracy for one in trained])
     values_KO = np.column_stack([accuracy_K, pool.savings(candidates)])
     beaten_K = [bool(((values_KO >= one).all(axis=1) & (values_KO > one).any(axis=1)).any()) for one in values_KO]
     return [one for one, beaten in zip(candidates, beaten_K, strict=True) if not beaten]
-
-
-def _features(candidates: Sequence[Candidate]) -> Floats:
-    return np.array([one.features for one in candidates], dtype=float)

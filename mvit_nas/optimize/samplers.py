@@ -1,7 +1,10 @@
 """The samplers of a study: the project's own, which knows what candidates cost, and Optuna's."""
 
+import hashlib
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -9,18 +12,17 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from mvit_nas.optimize.propose import Candidate, Pool, Trained, propose
+from mvit_nas.metrics import ACCURACY
+from mvit_nas.optimize.candidates import Candidates
+from mvit_nas.optimize.designs import Design
+from mvit_nas.optimize.propose import Pool, Trained, propose
+from mvit_nas.study.optuna_store import EXPECTED, OUTSIDE, GuessingSampler, OptunaStore
 
-# User attributes of a trial. One that stands for a network outside the space tells nothing about its labels; one that
-# was stopped has what it was expected to reach, (accuracy, deviation); a proposal may have what was guessed for it.
-OUTSIDE = "outside_space"
-EXPECTED = "expected_accuracy"
-GUESSED = "guessed_accuracy"
 # Complete or stopped trials before the sampler proposes; until then candidates within the budget are drawn.
 STARTUP_TRIALS = 10
 
 
-class CostAwareSampler(BaseSampler):
+class CostAwareSampler(GuessingSampler):
     """Proposes the candidate with the largest expected gain of hypervolume; only its accuracy is a guess.
 
     It never proposes what ``pool`` says is over the budget, nor a network that a trial of the study has had. The same
@@ -47,24 +49,22 @@ class CostAwareSampler(BaseSampler):
             candidate = self._candidate(other)
             if candidate is None or other.number == trial.number:
                 continue
-            taken.add(candidate.identity)
+            taken.add(candidate.arch_id)
             if other.state == TrialState.RUNNING:
                 pending.append(candidate)
             elif other.state == TrialState.COMPLETE:
-                trained.append(Trained(candidate=candidate, accuracy=self._accuracy_of(other)))
+                trained.append(Trained(design=candidate, accuracy=self._accuracy_of(other)))
             elif EXPECTED in other.user_attrs:
                 accuracy, deviation = other.user_attrs[EXPECTED]
-                trained.append(Trained(candidate=candidate, accuracy=accuracy, deviation=deviation))
-        left = [one for one in self._pool.drawn if one.identity not in taken]
+                trained.append(Trained(design=candidate, accuracy=accuracy, deviation=deviation))
+        left = [one for one in self._pool.drawn if one.arch_id not in taken]
         if len(trained) < STARTUP_TRIALS and left:
             return dict(generator.choice(left).labels)
         found = propose(self._pool, trained=trained, pending=pending, taken=taken, generator=generator)
         if found is None:
             return {}
-        if found.guess is not None:
-            guess = (found.guess.accuracy, found.guess.deviation)
-            study._storage.set_trial_user_attr(trial._trial_id, GUESSED, guess)
-        return dict(found.candidate.labels)
+        self.guessed = found.guess
+        return dict(found.design.labels)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -73,7 +73,7 @@ class CostAwareSampler(BaseSampler):
         assert isinstance(param_distribution, CategoricalDistribution)
         return random.Random(f"{self._seed} {trial.number} {param_name}").choice(param_distribution.choices)
 
-    def _candidate(self, trial: FrozenTrial) -> Candidate | None:
+    def _candidate(self, trial: FrozenTrial) -> Design | None:
         if OUTSIDE in trial.user_attrs or trial.params.keys() != self._pool.choices.keys():
             return None
         return self._pool.candidate(trial.params)
@@ -143,3 +143,23 @@ SAMPLERS: Mapping[str, Callable[[Pool, int | None, int], BaseSampler]] = {
     ),
     "random": lambda pool, accuracy, seed: optuna.samplers.RandomSampler(seed=seed),
 }
+
+
+def open_store(folder: Path | None, candidates: Candidates, *, seed: int) -> OptunaStore:
+    """The store of a search among ``candidates``, in ``folder`` or in memory, with its samplers.
+
+    A sampler's seed comes from the study's and the trial's number: resuming repeats it.
+    """
+    objectives = candidates.goal.objectives
+    accuracy = objectives.index(ACCURACY) if ACCURACY in objectives else None
+
+    def sampler(name: str, number: int) -> BaseSampler:
+        return SAMPLERS[name](candidates, accuracy, derive_seed(seed, "sampler", number) % 2**32)
+
+    return OptunaStore(folder, objectives=objectives, choices=candidates.choices, samplers=sampler)
+
+
+def derive_seed(*parts: object) -> int:
+    """A seed of 63 bits from ``parts``, equal on every machine."""
+    digest = hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

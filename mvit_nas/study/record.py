@@ -42,6 +42,14 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """An accuracy that was not measured, and the standard deviation of its error."""
+
+    accuracy: float
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
     """How far a training run was after ``epoch`` epochs, the last at a mean training ``loss``.
 

@@ -146,7 +146,8 @@ def _cells(record: Record) -> Iterator[tuple[str, Cell]]:
     yield "trainings", None if record.state is State.FAILED or not record.state.is_training else spent.trainings
     yield "training_seconds", spent.training_seconds
     yield "inherited_from", record.inherited_from
-    yield "rungs", json.dumps([asdict(rung) for rung in record.rungs]) if record.rungs else None
+    was_trained = record.rungs or spent.training_seconds is not None
+    yield "rungs", json.dumps([asdict(rung) for rung in record.rungs]) if was_trained else None
     yield "cached", spent.cached
     yield "seed", record.seed
     yield "reason", record.reason

@@ -16,6 +16,7 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from mvit_nas.errors import InterruptedCleanlyError, TrainingError
+from mvit_nas.study.record import Rung
 from mvit_nas.training.augment import centre_crops, random_crops
 from mvit_nas.training.schedule import Schedule
 
@@ -36,26 +37,10 @@ class LabelledImages(Protocol):
     def labels_N(self) -> np.ndarray: ...  # noqa: D102
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
-    """How far a training run was after ``epoch`` epochs, the last at a mean training ``loss``.
-
-    ``correct`` of ``images``, which are a part of the search-validation part, the same for every run.
-    """
-
-    epoch: int
-    loss: float
-    correct: int
-    images: int
-
-    @property
-    def accuracy(self) -> float:
-        """Share of correct answers."""
-        return self.correct / self.images
-
-
 # Asked after each rung with those so far, whether to stop there.
 AtRung = Callable[[tuple[Rung, ...]], bool]
+# Told after each step how many there were, and its loss, which is on the training device.
+OnStep = Callable[[int, Tensor], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +123,7 @@ def fit_by_rungs(
     should_stop: Callable[[], bool],
     at_rung: AtRung | None,
     checkpoint: Path | None,
+    on_step: OnStep = lambda step, loss: None,
 ) -> Score | Stopped:
     """``fit`` that may be stopped ``at_rung`` and goes on from ``checkpoint``, a file that it keeps at each rung.
 
@@ -191,6 +177,7 @@ def fit_by_rungs(
             optimizer.step()
             average.update(step)
             total += loss.detach()
+            on_step(step + 1, loss.detach())
         losses.append(float(total) / steps_per_epoch)
         if not np.isfinite(losses[-1]):
             raise TrainingError(f"the training loss became {losses[-1]} in epoch {epoch + 1} of {schedule.epochs}")
