@@ -1,76 +1,95 @@
 """What a command prints with ``--json``; the keys are documented in docs/json.md and kept."""
 
-def _latency_document(outcome: "LatencyOutcome") -> dict[str, Any]:
-    """What ``latency --json`` prints; the keys are documented in docs/json.md and kept."""
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-    def plain(one: "Measurement") -> dict[str, Any]:
-        document: dict[str, Any] = {"model": one.model, "runtime": one.runtime, "int8": one.int8, "target": one.target}
-        document |= {"accuracy": one.accuracy, "stages_ms": one.stages, "error": str(one.error) if one.error else None}
-        keys = ("median_ms", "interval_ms", "runs", "rounds", "clock", "wall_ms", "p90_ms", "threads")
-        flags = ("contended", "drifted", "agreed")
-        sizes = ("size_bytes", "delegated", "quantised", "difference")
-        if one.measured is None:
-            return document | dict.fromkeys((*keys, *flags, *sizes, "conditions"))
-        latency, artefact = one.measured.latency, one.measured.artefact
-        document |= {key: getattr(latency, key) for key in (*keys, *flags) if key != "interval_ms"}
-        document |= {key: getattr(artefact, key) for key in sizes}
-        return document | {"interval_ms": [latency.low_ms, latency.high_ms], "conditions": one.conditions}
+from mvit_nas.arch.config import to_dict
+from mvit_nas.metrics import LATENCY, OBJECTIVES
+from mvit_nas.settings.flag import Plain, plain
 
+if TYPE_CHECKING:
+    from mvit_nas.jobs.ablate import AblationPlan
+    from mvit_nas.jobs.ablate import Outcome as AblationOutcome
+    from mvit_nas.jobs.latency import Measurement
+    from mvit_nas.jobs.latency import Outcome as LatencyOutcome
+    from mvit_nas.jobs.search import Outcome, Plan, TriedDesign
+    from mvit_nas.maths.statistics import Difference
+    from mvit_nas.results.ablation.summary import Variant
+    from mvit_nas.study.record import Record
+
+Document = dict[str, Plain]
+_OF_LATENCY = ("median_ms", "runs", "rounds", "clock", "wall_ms", "p90_ms", "threads")
+_FLAGS = ("contended", "drifted", "agreed")
+_OF_ARTEFACT = ("size_bytes", "delegated", "quantised", "difference")
+
+
+def of_search(outcome: "Outcome") -> Document:
+    """What ``search`` found."""
     return {
-        "measurements": [plain(one) for one in outcome.measurements],
-        "verdicts": [
-            {"runtime": one.runtime, "one": one.one, "other": one.other, "ratio": one.ratio}
-            | {"interval": [one.low, one.high], "verdict": one.words}
-            for one in outcome.verdicts
-        ],
-        "error": None if outcome.error is None else str(outcome.error),
+        "study": outcome.name,
+        "front": [_network(record, outcome.further) for record in outcome.front],
+        "trials": {str(state): number for state, number in outcome.counts.items()},
+        "hypervolume": outcome.hypervolume,
+        "report": str(outcome.report),
+        "error": _words(outcome.error),
     }
 
 
-def _ablation_document(outcome: "AblationOutcome") -> dict[str, Any]:
-    """What ``ablate --json`` prints; the keys are documented in docs/json.md and kept."""
+def _network(record: "Record", further: tuple[str, ...]) -> Document:
+    candidate = record.candidate
+    document: Document = {"trial": record.trial, "arch_id": candidate.arch_id, "name": candidate.name}
+    for metric in OBJECTIVES:
+        found = record.measured(metric)
+        ends = ((metric.low, found.low if found else None), (metric.high, found.high if found else None))
+        document[metric.name] = None if found is None else found.value
+        document |= {name: end for name, end in ends if name}
+    document["seconds"] = record.spent.seconds
+    document["arch"] = None if candidate.arch is None else plain(to_dict(candidate.arch))
+    document["further"] = {runtime: _by_further(record, runtime) for runtime in further}
+    return document
 
-    def compared(difference: "Difference | None") -> dict[str, Any]:
-        if difference is None:
-            return dict.fromkeys(("difference", "interval", "effect_size", "p", "detectable", "pairs"))
+
+def _by_further(record: "Record", runtime: str) -> Document:
+    found = record.measured(LATENCY.by(runtime))
+    note = record.further[runtime].note if runtime in record.further else ""
+    numbers = (None, None, None) if found is None else (found.value, found.low, found.high)
+    return {**dict(zip(("ms", "low_ms", "high_ms"), numbers, strict=True)), "note": note or None}
+
+
+def of_plan(plan: "Plan") -> Document:
+    """What ``search --dry-run`` says."""
+
+    def tried(one: "TriedDesign") -> Document:
         return {
-            "difference": difference.mean,
-            "interval": None if difference.low is None else [difference.low, difference.high],
-            "effect_size": difference.effect_size,
-            "p": difference.p,
-            "detectable": difference.detectable,
-            "pairs": difference.pairs,
+            "arch_id": one.design.arch_id,
+            "params": one.design.cost.params,
+            "macs": one.design.cost.macs,
+            "latency_ms": one.latency_ms,
+            "step_seconds": one.step.step_seconds,
         }
 
-    def plain(variant: "Variant") -> dict[str, Any]:
-        return {
-            "value": variant.value,
-            "labels": dict(variant.labels),
-            "matched": variant.matched or None,
-            "arch_id": variant.arch_id,
-            "runs": variant.runs,
-            "failed": variant.failed,
-            "accuracy": variant.accuracy,
-            "spread": variant.spread,
-            **compared(variant.difference),
-            "p_holm": variant.p_holm,
-            "verdict": variant.verdict,
-            "params": variant.params,
-            "macs": variant.macs,
-            "latency_ms": variant.latency_ms,
-            "latency_low_ms": variant.latency_low_ms,
-            "latency_high_ms": variant.latency_high_ms,
-            "notes": list(variant.notes),
-        }
+    return {
+        "settings": plan.settings,
+        "networks": plan.networks,
+        "share_within_budget": plan.share_within_budget,
+        "smallest": tried(plan.smallest),
+        "largest": tried(plan.largest),
+        "steps": plan.steps,
+        "hours": plan.hours,
+        "memory_gib": plan.memory_gib,
+    }
 
+
+def of_ablation(outcome: "AblationOutcome") -> Document:
+    """What ``ablate`` found."""
     summary = outcome.summary
     return {
         "ablation": outcome.name,
         "factors": list(summary.factors),
-        "base": {"name": outcome.base, **plain(summary.base)},
-        "variants": [plain(variant) for variant in summary.others],
+        "base": {"name": outcome.base, **_variant(summary.base)},
+        "variants": [_variant(variant) for variant in summary.others],
         "interactions": [
-            {"value": one.value, "labels": dict(one.labels), **compared(one.difference)}
+            {"value": one.value, "labels": dict(one.labels), **_compared(one.difference)}
             | {"p_holm": one.p_holm, "verdict": one.verdict}
             for one in summary.interactions
         ],
@@ -78,29 +97,62 @@ def _ablation_document(outcome: "AblationOutcome") -> dict[str, Any]:
         "seeds": list(summary.seeds),
         "precision": outcome.stopped or None,
         "report": str(outcome.report),
-        "error": None if outcome.error is None else str(outcome.error),
+        "error": _words(outcome.error),
     }
 
 
-def _ablation_plan_document(plan: "AblationPlan") -> dict[str, Any]:
-    """What ``ablate --dry-run --json`` prints."""
-    from mvit_nas.results.ablation.summary import value_words
+def _variant(variant: "Variant") -> Document:
+    return {
+        "value": variant.value,
+        "labels": dict(variant.labels),
+        "matched": variant.matched or None,
+        "arch_id": variant.arch_id,
+        "runs": variant.runs,
+        "failed": variant.failed,
+        "accuracy": variant.accuracy,
+        "spread": variant.spread,
+        **_compared(variant.difference),
+        "p_holm": variant.p_holm,
+        "verdict": variant.verdict,
+        "params": variant.params,
+        "macs": variant.macs,
+        "latency_ms": variant.latency_ms,
+        "latency_low_ms": variant.latency_low_ms,
+        "latency_high_ms": variant.latency_high_ms,
+        "notes": list(variant.notes),
+    }
 
-    evaluator = plan.prepared.setup.evaluator
+
+def _compared(difference: "Difference | None") -> Document:
+    if difference is None:
+        return dict.fromkeys(("difference", "interval", "effect_size", "p", "detectable", "pairs"))
+    return {
+        "difference": difference.mean,
+        "interval": None if difference.low is None else [difference.low, difference.high],
+        "effect_size": difference.effect_size,
+        "p": difference.p,
+        "detectable": difference.detectable,
+        "pairs": difference.pairs,
+    }
+
+
+def of_ablation_plan(plan: "AblationPlan") -> Document:
+    """What ``ablate --dry-run`` says."""
     return {
         "variants": [
             {
-                "value": value_words(variant.labels, variant.matched),
-                "labels": dict(variant.labels),
-                "matched": variant.matched or None,
-                "base": variant.is_base,
-                **{key: getattr(evaluator.static_cost(variant.arch), key) for key in ("params", "macs")},
-                "notes": list(variant.notes),
+                "value": one.words,
+                "labels": dict(one.variant.labels),
+                "matched": one.variant.matched or None,
+                "base": one.variant.is_base,
+                "params": one.params,
+                "macs": one.macs,
+                "notes": list(one.variant.notes),
             }
-            for variant in plan.prepared.plan.variants
+            for one in plan.variants
         ],
-        "left_out": [{"labels": dict(one.labels), "reason": one.reason} for one in plan.prepared.plan.left_out],
-        "seeds": list(plan.prepared.experiment.seeds),
+        "left_out": [{"labels": dict(one.labels), "reason": one.reason} for one in plan.left_out],
+        "seeds": list(plan.seeds),
         "runs": plan.runs,
         "known": plan.known,
         "hours": plan.hours,
@@ -108,59 +160,36 @@ def _ablation_plan_document(plan: "AblationPlan") -> dict[str, Any]:
     }
 
 
-def _search_document(outcome: "Outcome") -> dict[str, Any]:
-    """What ``search --json`` prints; the keys are documented in docs/json.md and kept."""
-    keys = [
-        "trial",
-        "arch_id",
-        "name",
-        "accuracy",
-        "accuracy_low",
-        "accuracy_high",
-        "params",
-        "macs",
-        "latency_ms",
-        "latency_low_ms",
-        "latency_high_ms",
-        "seconds",
-        "arch",
-    ]
-    front = [{key: row[key] for key in keys} for row in outcome.front]
-    for row, known in zip(front, outcome.front, strict=True):
-        row["arch"] = json.loads(row["arch"])
-        row["further"] = {
-            runtime: {name: known[f"latency_{name}.{runtime}"] for name in ("ms", "low_ms", "high_ms", "note")}
-            for runtime in _further(outcome.front)
-        }
+def of_latencies(outcome: "LatencyOutcome") -> Document:
+    """What ``latency`` measured."""
     return {
-        "study": outcome.name,
-        "front": front,
-        "trials": outcome.counts,
-        "hypervolume": outcome.hypervolume,
-        "report": str(outcome.report),
-        "error": None if outcome.error is None else str(outcome.error),
+        "measurements": [_measurement(one) for one in outcome.measurements],
+        "verdicts": [
+            {
+                "runtime": one.runtime,
+                "one": one.one,
+                "other": one.other,
+                "ratio": one.ratio,
+                "interval": [one.low, one.high],
+                "verdict": one.words,
+            }
+            for one in outcome.verdicts
+        ],
+        "error": _words(outcome.error),
     }
 
 
-def _plan_document(plan: "Plan") -> dict[str, Any]:
-    """What ``search --dry-run --json`` prints."""
+def _measurement(one: "Measurement") -> Document:
+    document: Document = {"model": one.model, "runtime": one.runtime, "int8": one.int8, "target": one.target}
+    document |= {"accuracy": one.accuracy, "stages_ms": one.stages, "error": _words(one.error)}
+    if one.measured is None or one.conditions is None:
+        return document | dict.fromkeys((*_OF_LATENCY, "interval_ms", *_FLAGS, *_OF_ARTEFACT, "conditions"))
+    latency, artefact = asdict(one.measured.latency), asdict(one.measured.artefact)
+    document |= {key: latency[key] for key in (*_OF_LATENCY, *_FLAGS)}
+    document |= {key: artefact[key] for key in _OF_ARTEFACT}
+    interval = [one.measured.latency.low_ms, one.measured.latency.high_ms]
+    return document | {"interval_ms": interval, "conditions": dict(one.conditions.document)}
 
-    def plain(tried: "TriedDesign") -> dict[str, Any]:
-        return {
-            "arch_id": tried.design.arch_id,
-            "params": tried.design.cost.params,
-            "macs": tried.design.cost.macs,
-            "latency_ms": tried.latency_ms,
-            "step_seconds": tried.step.step_seconds,
-        }
 
-    return {
-        "settings": plan.settings,
-        "networks": plan.networks,
-        "share_within_budget": plan.share_within_budget,
-        "smallest": plain(plan.smallest),
-        "largest": plain(plan.largest),
-        "steps": plan.steps,
-        "hours": plan.hours,
-        "memory_gib": plan.memory_gib,
-    }
+def _words(error: Exception | None) -> str | None:
+    return None if error is None else str(error)

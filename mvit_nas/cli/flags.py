@@ -51,19 +51,25 @@ def _is_typed(context: typer.Context, name: str) -> bool:
 def _parameter(one: Given, *, optional: bool) -> inspect.Parameter:
     """What typer makes the flag's parameter of; with ``optional`` a required one may stand in a file instead."""
     kind: Any = list[one.raw] if one.flag.many else one.raw  # type: ignore[name-defined]
-    default = None if one.flag.many or one.default is None else one.text_of(one.default)
-    default = Path(str(default)) if one.raw is Path and default is not None else default
-    help_text = one.flag.help + "  [required]" * (one.required and optional)
+    help_text, default = one.flag.help + "  [required]" * (one.required and optional), _default(one)
     if one.option:
         info = typer.Option(one.option, metavar=one.flag.metavar, help=help_text, min=one.flag.least)
     else:
         info = typer.Argument(metavar=one.flag.metavar, help=help_text, show_default=False)
+    must_be_typed = one.required and not optional
     return inspect.Parameter(
         one.name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=inspect.Parameter.empty if one.required and not optional else default,
-        annotation=Annotated[kind if default is not None or one.required and not optional else kind | None, info],
+        default=inspect.Parameter.empty if must_be_typed else default,
+        annotation=Annotated[kind if must_be_typed or default is not None else kind | None, info],
     )
+
+
+def _default(one: Given) -> object:
+    """What the help shows and typer takes for the default: the text of it."""
+    if one.flag.many or one.default is None:
+        return None
+    return one.default if isinstance(one.default, Path) else one.text_of(one.default)
 
 
 class _Command(TyperCommand):

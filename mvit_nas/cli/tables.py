@@ -8,66 +8,70 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, PARAMS, metrics_of
+from mvit_nas.metrics import LATENCY, MACS, OBJECTIVES, PARAMS, Form, Metric, Source
 from mvit_nas.units import format_count, format_seconds
 
 if TYPE_CHECKING:
     from mvit_nas.jobs.ablate import AblationPlan
     from mvit_nas.jobs.ablate import Outcome as AblationOutcome
+    from mvit_nas.jobs.devices import Device
     from mvit_nas.jobs.latency import Measurement
     from mvit_nas.jobs.latency import Outcome as LatencyOutcome
     from mvit_nas.jobs.search import Outcome, Plan
     from mvit_nas.maths.statistics import Difference
     from mvit_nas.results.ablation.summary import Variant
     from mvit_nas.results.comparison.comparison import Comparison
-    from mvit_nas.study.record import Record
+    from mvit_nas.study.record import Measured
 
 _MOST_VERDICTS = 12
 
 
-def _print_front(outcome: "Outcome", objectives: tuple[str, ...]) -> None:
-    """The front as a table, and where the report lies, on stdout."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("network", no_wrap=True)
-    table.add_column("accuracy", justify="right", no_wrap=True)
-    table.add_column("params", justify="right", no_wrap=True)
-    table.add_column("MACs", justify="right", no_wrap=True)
-    if "latency_ms" in objectives:
-        table.add_column("latency", justify="right", no_wrap=True)
-    further = _further(outcome.front)
-    for runtime in further:
-        table.add_column(runtime, justify="right", no_wrap=True)
-    for row in outcome.front:
-        low, high = row["accuracy_low"], row["accuracy_high"]
-        cells = [
-            f"{row['arch_id']} {row['name']}".strip(),
-            f"{100 * row['accuracy']:.1f} % ({100 * low:.1f} to {100 * high:.1f})",
-            format_count(row["params"]),
-            format_count(row["macs"]),
-        ]
-        if "latency_ms" in objectives:
-            cells.append(format_metric("latency_ms", row["latency_ms"]))
-        for runtime in further:
-            ms = row[f"latency_ms.{runtime}"]
-            cells.append("-" if ms is None else format_metric("latency_ms", ms))
-        table.add_row(*(Text(cell) for cell in cells))
+def print_front(outcome: "Outcome") -> None:
+    """The front, and where the report lies."""
+    shown = [metric for metric in OBJECTIVES if metric.source is not Source.TIMED or metric in outcome.objectives]
+    table = _table("network")
+    table.columns[0].no_wrap = True
+    for title in (*("MACs" if metric is MACS else metric.option for metric in shown), *outcome.further):
+        table.add_column(title, justify="right", no_wrap=True)
+    for record in outcome.front:
+        name = f"{record.candidate.arch_id} {record.candidate.name}".strip()
+        further = [record.measured(LATENCY.by(runtime)) for runtime in outcome.further]
+        _add(
+            table,
+            name,
+            *(_value(metric, record.measured(metric)) for metric in shown),
+            *("-" if found is None else LATENCY.format(found.value) for found in further),
+        )
     console = Console(highlight=False)
     console.print(f"\nThe front, {len(outcome.front)} networks (search-validation accuracy after the short training):")
     console.print(table)
     console.print(f"\nreport: {outcome.report}", soft_wrap=True)
 
 
-def _further(front: list[dict[str, Any]]) -> list[str]:
-    """The runtimes beside its own that a search timed its front on."""
-    return [name.removeprefix("latency_ms.") for name in front[0] if name.startswith("latency_ms.")] if front else []
+def _value(metric: Metric, found: "Measured | None") -> str:
+    """A number for a cell: with its unit, but for counts, and with its interval where it is a share."""
+    if found is None:
+        return "-"
+    if metric.form is Form.SHARE and found.low is not None and found.high is not None:
+        return f"{metric.format(found.value)} ({metric.cell(found.low)} to {metric.cell(found.high)})"
+    return metric.cell(found.value) if metric.form is Form.COUNT else metric.format(found.value)
 
 
-def _print_verdicts(outcome: "AblationOutcome") -> None:
+def _table(first: str, *, title: str | None = None) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left")
+    table.add_column(first)
+    return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    table.add_row(*map(Text, cells))  # as text, since brackets in names mean nothing
+
+
+def print_verdicts(outcome: "AblationOutcome") -> None:
     """The verdict table, what to know of it, and where the report lies, on stdout."""
     summary = outcome.summary
     console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(" x ".join(summary.factors))
+    table = _table(" x ".join(summary.factors))
     for title in ("accuracy", "difference (95 %)", "p Holm"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("verdict")
@@ -75,22 +79,17 @@ def _print_verdicts(outcome: "AblationOutcome") -> None:
     for title in ("params", "MACs", "ms")[same_params:]:
         table.add_column(title, justify="right", no_wrap=True)
     for variant in summary.variants:
-        cells = [
+        ms = "-" if variant.latency_ms is None else LATENCY.cell(variant.latency_ms)
+        counts = ["-" if value is None else format_count(value) for value in (variant.params, variant.macs)]
+        _add(
+            table,
             variant.value,
             _accuracy_words(variant),
             _difference_words(variant.difference),
             _p_words(variant.p_holm),
             variant.verdict,
-            *[
-                "-" if value is None else words(value)
-                for value, words in (
-                    (variant.params, format_count),
-                    (variant.macs, format_count),
-                    (variant.latency_ms, lambda ms: f"{ms:#.3g}"),
-                )
-            ][same_params:],
-        ]
-        table.add_row(*(Text(cell) for cell in cells))
+            *[*counts, ms][same_params:],
+        )
     seeds = len(summary.seeds)
     console.print(f"\nDifferences from {outcome.base}, in accuracy points, over {seeds} paired seeds:")
     console.print(table)
@@ -139,19 +138,17 @@ def _p_words(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _print_comparison(comparison: "Comparison", page: Path) -> None:
+def print_comparison(comparison: "Comparison", page: Path) -> None:
     """The methods as a table, what was left out, and where the page lies, on stdout."""
     from mvit_nas.results.comparison.page import gain_words, trainings_words
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("method")
+    table = _table("method")
     table.add_column("seeds", justify="right", no_wrap=True)
     table.add_column("hypervolume", justify="right", no_wrap=True)
     table.add_column("difference (95 %)", justify="right")
     for method in comparison.methods:
         difference = "-" if method.gain is None else gain_words(method.gain)
-        cells = [method.label, str(len(method.studies)), f"{method.mean:.3f}", difference]
-        table.add_row(*map(Text, cells))
+        _add(table, method.label, str(len(method.studies)), f"{method.mean:.3f}", difference)
     console = Console(highlight=False)
     console.print(f"\nHypervolume after {trainings_words(comparison.trainings)} each:")
     console.print(table)
@@ -160,17 +157,16 @@ def _print_comparison(comparison: "Comparison", page: Path) -> None:
     console.print(f"\npage: {page}", soft_wrap=True)
 
 
-def _print_latencies(outcome: "LatencyOutcome") -> None:
+def print_latencies(outcome: "LatencyOutcome") -> None:
     """The measured latencies as a table, what to know of them, and the verdicts, on stdout."""
     console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("network")
+    table = _table("network")
     table.add_column("runtime", no_wrap=True)
     with_accuracy = any(one.accuracy is not None for one in outcome.measurements)
     for title in ("ms (95 % interval)", "accuracy" if with_accuracy else "p90", "size", "delegated"):
         table.add_column(title, justify="right", no_wrap=True)
     for one in outcome.measurements:
-        table.add_row(*(Text(cell) for cell in _latency_cells(one, with_accuracy=with_accuracy)))
+        _add(table, *_latency_cells(one, with_accuracy=with_accuracy))
     for line in _condition_lines(outcome):
         console.print(Text(line))
     console.print(table)
@@ -189,15 +185,13 @@ def _stages_table(outcome: "LatencyOutcome") -> Table:
     """Milliseconds by stage."""
     rows = [one for one in outcome.measurements if one.stages is not None]
     names = list(dict.fromkeys(name for one in rows for name in one.stages or {}))
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="ms by stage", title_justify="left")
-    table.add_column("network")
+    table = _table("network", title="ms by stage")
     table.add_column("runtime", no_wrap=True)
     for name in names:
         table.add_column(name.removeprefix("stages."), justify="right", no_wrap=True)
     for one in rows:
         stages = one.stages or {}
-        cells = [one.model, one.runtime, *(f"{stages[name]:.2f}" if name in stages else "-" for name in names)]
-        table.add_row(*map(Text, cells))
+        _add(table, one.model, one.runtime, *(f"{stages[name]:.2f}" if name in stages else "-" for name in names))
     return table
 
 
@@ -223,20 +217,21 @@ def _latency_cells(one: "Measurement", *, with_accuracy: bool) -> list[str]:
 def _condition_lines(outcome: "LatencyOutcome") -> Iterator[str]:
     """What the numbers of the table hang on."""
     measured = [one for one in outcome.measurements if one.measured is not None]
-    first = measured[0].conditions
+    known = [(one.conditions, one.machine) for one in measured if one.conditions and one.machine]
+    first, machine = known[0]
     clocks = {one.measured.latency.clock for one in measured if one.measured is not None}
-    runtimes = ", ".join(dict.fromkeys(str(one.conditions["runtime"]) for one in measured))
-    threads = first["threads"]
-    yield f"{runtimes} on {first['target']} ({first['machine'].partition(';')[2].strip()})"
+    runtimes = ", ".join(dict.fromkeys(conditions.runtime for conditions, _ in known))
+    yield f"{runtimes} on {first.target} ({machine.processor}; {machine.cores} cores; {machine.system})"
     yield (
-        f"{threads} thread{'s' * (threads != 1)}, {' and '.join(sorted(clocks))} time, measured to ±"
-        f"{100 * first['precision']:g} %; p90 is of the wall time"
+        f"{first.threads} thread{'s' * (first.threads != 1)}, {' and '.join(sorted(clocks))} time, measured to ±"
+        f"{100 * (first.precision or 0.0):g} %; p90 is of the wall time"
     )
-    for name in dict.fromkeys(one.runtime for one in measured):
-        scale = next(one.conditions for one in measured if one.runtime == name)
+    scales = {conditions.runtime_name: conditions for conditions, _ in reversed(known)}
+    for name in dict.fromkeys(conditions.runtime_name for conditions, _ in known):
+        scale = scales[name]
         yield (
-            f"scale of {name}: {scale['reference']} took {scale['reference_low_ms']:#.3g} to "
-            f"{scale['reference_high_ms']:#.3g} ms here; {scale['reference_ms']:#.3g} is taken"
+            f"scale of {name}: {scale.reference} took {scale.reference_low_ms:#.3g} to "
+            f"{scale.reference_high_ms:#.3g} ms here; {scale.reference_ms:#.3g} is taken"
         )
     latencies = [one.measured.latency for one in measured if one.measured is not None]
     flags = {
@@ -250,27 +245,35 @@ def _condition_lines(outcome: "LatencyOutcome") -> Iterator[str]:
         yield "int8 under delegated: the share of the convolutions and products that run in integers"
 
 
-def _print_ablation_plan(document: Mapping[str, Any]) -> None:
-    for variant in document["variants"]:
-        words = variant["value"] + " (base)" * variant["base"]
-        print(f"{words:<24} {format_metric('params', variant['params'])}, {format_metric('macs', variant['macs'])}")
-    seeds = len(document["seeds"])
-    print(f"runs      {len(document['variants'])} variants x {seeds} seeds = {document['runs']}")
-    print(f"known     {document['known']} of them, from earlier runs")
-    print(f"estimate  {format_seconds(document['hours'] * 3600)}, {document['memory_gib']:.1f} GiB of memory")
+def print_ablation_plan(plan: "AblationPlan") -> None:
+    """What an ablation would do and take."""
+    for one in plan.variants:
+        words = one.words + " (base)" * one.variant.is_base
+        print(f"{words:<24} {PARAMS.format(one.params)}, {MACS.format(one.macs)}")
+    print(f"runs      {len(plan.variants)} variants x {len(plan.seeds)} seeds = {plan.runs}")
+    print(f"known     {plan.known} of them, from earlier runs")
+    print(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
 
 
-def _print_plan(plan: "Plan", trials: int) -> None:
+def print_plan(plan: "Plan", trials: int) -> None:
+    """What a search of so many ``trials`` would do and take."""
     print(f"space      {plan.settings:,} settings, {plan.networks:,} networks")
     print(f"in budget  {100 * plan.share_within_budget:.3g} % of the settings")
     for label, tried in (("smallest", plan.smallest), ("largest", plan.largest)):
-        cost = tried.design.cost
-        parts = [format_metric("params", cost.params), format_metric("macs", cost.macs)]
+        parts = [PARAMS.format(tried.design.cost.params), MACS.format(tried.design.cost.macs)]
         if tried.latency_ms is not None:
-            parts.append(format_metric("latency_ms", tried.latency_ms))
+            parts.append(LATENCY.format(tried.latency_ms))
         parts.append(f"{1000 * tried.step.step_seconds:.0f} ms a training step")
         print(f"{label:<10} {', '.join(parts)}")
     print(f"training   {plan.steps} steps for a candidate")
     print(f"estimate   {format_seconds(plan.hours * 3600)} for {trials} trials, {plan.memory_gib:.1f} GiB of memory")
 
 
+def print_devices(found: "Sequence[Device]", hint: str) -> None:
+    """Where latency could be measured, and what is missing to see more."""
+    for device in found:
+        print(device.target)
+        for line in device.lines():
+            print(f"  {line}")
+    if hint:
+        print(hint)

@@ -85,6 +85,11 @@ class PricedVariant:
     params: int
     macs: int
 
+    @property
+    def words(self) -> str:
+        """The variant in words."""
+        return _words(self.variant)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AblationPlan:

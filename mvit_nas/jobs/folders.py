@@ -1,14 +1,13 @@
 """The folders of a study, and the settings that it was begun with."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvit_nas.errors import InputError
+from mvit_nas.errors import InputError, MvitNasError
 from mvit_nas.files import claimed, write_text
 from mvit_nas.reporter import Reporter
-from mvit_nas.results.report import ENVIRONMENT
 from mvit_nas.settings.commands import AblateSettings, SearchSettings
 from mvit_nas.settings.study_file import Found, check_same, found_in, study_text
 from mvit_nas.study.origin import read_origin
@@ -41,9 +40,9 @@ def known_space(folders: Folders) -> tuple[str | None, str] | None:
     found = found_in(folders.settings)
     if found is None:
         return None
-    environment = folders.report / ENVIRONMENT
-    if found.space_name is None and environment.exists():
-        return read_origin(environment).space.name, found.space
+    if found.space_name is None:
+        with suppress(MvitNasError):  # there is none yet, or a broken one, which is written anew
+            return read_origin(folders.report / "environment.json").space.name, found.space
     return found.space_name, found.space
 
 

@@ -14,7 +14,7 @@ from mvit_nas.evaluate.latency import Meter
 from mvit_nas.evaluate.short import ShortTraining, training_threads
 from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import AblateSettings, SearchSettings, Target, Training
-from mvit_nas.training.schedule import Schedule, find_schedule, with_fields
+from mvit_nas.training.schedule import Schedule, find_schedule
 
 # What one latency may take, beside exporting it and warming up.
 MEASURING_SECONDS = 8.0
@@ -22,6 +22,8 @@ MEASURING_SECONDS = 8.0
 COARSE, FINE = 0.02, 0.01
 # Images of up to this side get the space for small images.
 _SMALL_SIDE = 96
+# Flags that override a field of the schedule.
+_OVERRIDES = ("epochs", "batch_size", "learning_rate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +104,11 @@ def make_training(settings: Training, images: ImageData, *, reporter: Reporter) 
 
 def schedule_for(settings: Training, images: ImageData) -> Schedule:
     """The schedule that ``settings`` name with the fields that they override; without mirroring where that is wrong."""
-    names = ("epochs", "batch_size", "learning_rate")
-    given = {name: value for name in names if (value := getattr(settings, name)) is not None}
-    schedule = with_fields(find_schedule(settings.schedule), given)
+    schedule = find_schedule(settings.schedule)
+    given = {name: value for name in _OVERRIDES if (value := getattr(settings, name)) is not None}
+    if given:
+        words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
+        schedule = replace(schedule, name=f"{schedule.name} ({words})", **given)
     return schedule if images.flips else replace(schedule, augmentation="crop")
 
 

@@ -16,6 +16,7 @@ from mvit_nas.settings.parse import (
     parse_names,
     parse_objectives,
     parse_precision,
+    parse_rate,
     parse_sampler,
     parse_seeds,
     parse_values,
@@ -115,6 +116,8 @@ class Training:
         Group.TRAINING,
         default=None,
         metavar="RATE",
+        parse=parse_rate,
+        write=repr,
         decides=Decides.WHAT_IS_FOUND,
     )
     device: str = flag("Training device: auto, cpu, cuda or cuda:N.", Group.TRAINING, default="auto")

@@ -1,5 +1,6 @@
 """Flags from text and back: each ``parse_x`` raises InputError in one line, each ``write_x`` is its inverse."""
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -136,6 +137,17 @@ def parse_baseline(text: str) -> float:
 def write_baseline(share: float) -> str:
     """ "random:0.25", or "" for none."""
     return f"random:{share!r}" if share else ""
+
+
+def parse_rate(text: str) -> float:
+    """A learning rate above 0."""
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < math.inf:
+        raise InputError(f"--learning-rate {text}: give a number above 0")
+    return rate
 
 
 def parse_values(text: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import yaml
 
@@ -15,7 +15,7 @@ from mvit_nas.settings.flag import Decides, Plain, flags_of, made, plain
 
 # Files of the first format have no number, and hold what the settings came to alone.
 FORMAT = 2
-S = TypeVar("S", SearchSettings, AblateSettings)
+Study = SearchSettings | AblateSettings
 Document = dict[str, Plain]
 _COMMANDS: dict[type, str] = {SearchSettings: "search", AblateSettings: "ablate"}
 _RESERVED = ("format", "command", "found")
@@ -36,7 +36,7 @@ class Found:
     more: Mapping[str, Plain] = field(default_factory=dict)
 
 
-def described(settings: SearchSettings | AblateSettings, found: Found) -> Document:
+def described(settings: Study, found: Found) -> Document:
     """The study as its report tells of it: every setting by its key, and what was found."""
     document: Document = {"data": dict(found.data), "space": found.space, "schedule": dict(found.schedule)}
     parts: dict[str, dict[str, Plain]] = {}
@@ -49,7 +49,7 @@ def described(settings: SearchSettings | AblateSettings, found: Found) -> Docume
     return {**document, **parts, **found.more}
 
 
-def study_text(settings: SearchSettings | AblateSettings, found: Found) -> str:
+def study_text(settings: Study, found: Found) -> str:
     """The text of ``experiment.yaml``: what ``--config`` reads, and what ``check_same`` compares."""
     kept: Document = {"format": FORMAT, "command": _COMMANDS[type(settings)]}
     for given in flags_of(type(settings)):
@@ -65,7 +65,7 @@ def study_text(settings: SearchSettings | AblateSettings, found: Found) -> str:
     return yaml.dump(kept, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
-def read_config(path: Path, kind: type[S]) -> dict[str, object]:
+def read_config(path: Path, kind: type[Study]) -> dict[str, object]:
     """Fields of ``kind`` from a file of settings: one that a study kept, or one that a person wrote.
 
     Raises InputError in one line that names the file, and for an unknown key the nearest known one.
@@ -81,7 +81,7 @@ def found_in(path: Path) -> Found | None:
     return _found(_read(path)) if path.exists() else None
 
 
-def check_same(settings: S, found: Found, path: Path) -> None:
+def check_same(settings: Study, found: Found, path: Path) -> None:
     """Raise InputError that names what differs when ``path`` holds a study of other settings."""
     document = _read(path)
     kind = type(settings)
@@ -97,7 +97,7 @@ def check_same(settings: S, found: Found, path: Path) -> None:
         raise InputError(f"the study {settings.name!r} has other settings: {words}; use another --name")
 
 
-def _without_flags(settings: S) -> S:
+def _without_flags(settings: Study) -> Study:
     needed = {one.name: getattr(settings, one.name) for one in flags_of(type(settings)) if one.required}
     return made(type(settings), needed)
 
@@ -124,7 +124,7 @@ def _read(path: Path) -> Document:
     return document
 
 
-def _fields(document: Document, path: Path, kind: type[S]) -> dict[str, object]:
+def _fields(document: Document, path: Path, kind: type[Study]) -> dict[str, object]:
     command = document.get("command", _COMMANDS[kind])
     if command != _COMMANDS[kind]:
         raise InputError(f"{path} holds settings of mvit-nas {command}, not of mvit-nas {_COMMANDS[kind]}")
@@ -154,7 +154,7 @@ def _found(document: Document) -> Found:
     )
 
 
-def _upgraded(document: Document, kind: type[S]) -> Document:
+def _upgraded(document: Document, kind: type[Study]) -> Document:
     """The flags that made a study of the first format, whose space and schedule stand in them as text."""
     flags: Document = {
         "data": cast(Document, document["data"])["name"],
