@@ -57,6 +57,15 @@ def test_a_further_runtime_may_have_a_target_of_its_own():
         parse.parse_front_runtimes("litert,litert@adb")
 
 
+def test_objectives_keep_one_order_and_need_accuracy_and_a_cost():
+    assert parse.parse_objectives("latency, accuracy") == ("accuracy", "latency_ms")
+    with pytest.raises(InputError, match="unknown 'macc', did you mean 'macs'"):
+        parse.parse_objectives("accuracy,macc")
+    for text in ("accuracy", "macs,params", ""):
+        with pytest.raises(InputError, match="needs accuracy and at least one cost"):
+            parse.parse_objectives(text)
+
+
 def test_the_default_name_tells_data_and_budgets():
     assert parse.default_name("digits", [parse_budget("6M"), parse_budget("5ms..10ms")]) == "digits-6M-5-10ms"
     assert parse.default_name("my photos/2024", [parse_budget("1.2GMACs")]) == "my-photos-2024-1.2Gmacs"
@@ -66,3 +75,14 @@ def test_the_default_name_tells_data_and_budgets():
 def test_a_name_that_is_no_folder_is_refused(name):
     with pytest.raises(InputError, match="cannot name a folder"):
         parse.check_name(name)
+
+
+@pytest.mark.parametrize(("text", "share"), [("", 0.0), ("random", 0.25), ("random:0.4", 0.4)])
+def test_a_baseline_has_a_share(text, share):
+    assert parse.parse_baseline(text) == share
+
+
+@pytest.mark.parametrize("text", ["tpe", "random:", "random:0", "random:1", "random:x"])
+def test_a_baseline_that_is_none_is_an_error(text):
+    with pytest.raises(Exception, match=r"--baseline .*give random, or random:SHARE"):
+        parse.parse_baseline(text)
