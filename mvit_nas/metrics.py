@@ -53,7 +53,7 @@ class Metric:
     after: str = ""
     low: str = ""
     high: str = ""
-    units: Mapping[str, float] = field(default_factory=dict)
+    units: Mapping[str, float] = field(default_factory=dict, hash=False)
     aside: bool = False
     runtime: str = ""
 

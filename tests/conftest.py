@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
+from reports import write_report
 
 from mvit_nas.cli.app import main
-from mvit_nas.results.report import write_report
 
 # As the command line sets it; torch reads it when it loads.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")

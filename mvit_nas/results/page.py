@@ -3,11 +3,10 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from mvit_nas.metrics import format_metric
-from mvit_nas.results.search.findings import accuracy_words, budget_words
-from mvit_nas.results.table import missing
+from mvit_nas.metrics import LATENCY, Metric, Source
+from mvit_nas.study.origin import Conditions, Document, Origin, SearchOrigin, as_document
+from mvit_nas.study.table import Cell as Value
 from mvit_nas.units import format_seconds
 
 MISSING = "-"
@@ -34,84 +33,111 @@ class Card:
     points: tuple[str, ...] = ()
 
 
-def provenance(environment: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """All of the environment in words: sections of (name, value)."""
-    single = {key: value for key, value in environment.items() if not isinstance(value, Mapping)}
-    sections = [("Run", list(_entries(single)))]
-    for key, value in environment.items():
-        if key == "latency" and value is not None:
-            sections.append((title(key), _conditions(value)))
-        elif key == "front_latency":
-            sections += [(f"latency by {name}", _conditions(conditions)) for name, conditions in value.items()]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """The head of a table's column: its label, and whether it holds numbers."""
+
+    label: str
+    numeric: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One cell: its text, its small print, and what the page sorts by ("" for missing, which comes last)."""
+
+    text: str
+    detail: str = ""
+    sort: Value = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A part of the provenance: names and values in words."""
+
+    title: str
+    entries: tuple[tuple[str, str], ...]
+
+    def __iter__(self) -> Iterator[object]:  # a template takes it apart
+        return iter((self.title, self.entries))
+
+
+def provenance(origin: Origin) -> list[Section]:
+    """All of the origin in words."""
+    document = {key: value for key, value in as_document(origin).items() if key != "format"}
+    single = {key: value for key, value in document.items() if not isinstance(value, Mapping)}
+    sections = [Section(title="Run", entries=tuple(_entries(single)))]
+    for key, value in document.items():
+        if key == "latency" and origin.latency is not None:
+            sections.append(Section(title=title(key), entries=_conditions(origin.latency)))
+        elif key == "front_latency" and isinstance(origin, SearchOrigin):
+            sections += [
+                Section(title=f"latency by {name}", entries=_conditions(one)) for name, one in origin.further.items()
+            ]
         elif isinstance(value, Mapping) and value:
-            budgets = {"budgets": budget_words(environment)} if "budgets" in value else {}
+            budgets = isinstance(origin, SearchOrigin) and "budgets" in value
             # The text of the space has a section of its own.
             shown = {name: part for name, part in value.items() if (key, name) != ("experiment", "space")}
-            sections.append((title(key), list(_entries({**shown, **budgets}))))
+            shown |= {"budgets": origin.budget_words} if budgets and isinstance(origin, SearchOrigin) else {}
+            sections.append(Section(title=title(key), entries=tuple(_entries(shown))))
     return sections
 
 
-def axis_label(name: str, environment: Mapping[str, Any]) -> str:
-    """The title of an axis or a column, with its unit and, for latency, its conditions."""
-    latency = environment["latency"]
+def axis_label(metric: Metric, origin: Origin) -> str:
+    """The title of an axis or a column, with its unit and, for a latency, its conditions."""
+    if metric.source is Source.TRAINED:
+        words = origin.score_words(metric)
+        return f"{words[0].upper()}{words[1:]} ({metric.unit})"
+    if metric.source is Source.COUNTED:
+        return metric.heading
+    latency = origin.latency
+    if metric.runtime and isinstance(origin, SearchOrigin):
+        latency = origin.further[metric.runtime]
     conditions = ""
-    if latency:
-        threads = latency["threads"]
-        conditions = f"; {latency['runtime']}, {latency['target']}, {threads} thread{'s' * (threads != 1)}"
-        # A search from before the precision was kept does not tell it.
-        precision = latency.get("precision")
-        conditions += "" if precision is None else f", ±{100 * precision:.2g} %"
-    accuracy = accuracy_words(environment)
-    labels = {
-        "accuracy": f"{accuracy[0].upper()}{accuracy[1:]} (%)",
-        "params": "Parameters",
-        "macs": "MACs (fvcore FLOPs)",
-        "latency_ms": f"Latency (ms{conditions})",
-        "size_mib": "Size of the weights (MiB, float32)",
-        "peak_memory_mib": "Peak memory of the activations (MiB, float32, counted)",
-    }
-    return labels[name]
+    if latency is not None:
+        conditions = f"; {latency.runtime}, {latency.target}, {_threads(latency.threads)}"
+        conditions += "" if latency.precision is None else f", ±{100 * latency.precision:.2g} %"
+    return f"{metric.heading} ({metric.unit}{conditions})"
 
 
-def scale_words(latency: Mapping[str, Any]) -> str:
-    """How far the milliseconds can be trusted; empty where the environment does not tell."""
-    first, low, high, count = (latency.get(name) for name in _SCALE)
-    if first is None or low is None or high is None or count is None:
+def scale_words(latency: Conditions) -> str:
+    """How far the milliseconds can be trusted; empty where the conditions do not tell."""
+    low, high, count = latency.reference_low_ms, latency.reference_high_ms, latency.reference_measurements
+    if latency.reference_ms is None or low is None or high is None or count is None:
         return ""
-    ratios = f"All latencies are ratios to {latency['reference']}, times its {format_metric('latency_ms', first)}"
+    ratios = f"All latencies are ratios to {latency.reference}, times its {LATENCY.format(latency.reference_ms)}"
     if count == 1:
         return f"{ratios}, which was measured once: how far the absolute scale can be trusted is not known."
     return (
-        f"{ratios}; in {count} measurements that reference took {low:.3g} to {format_metric('latency_ms', high)}, so "
+        f"{ratios}; in {count} measurements that reference took {low:.3g} to {LATENCY.format(high)}, so "
         "the absolute scale is known to that only; comparisons between networks are not affected."
     )
 
 
-def cell(text: str, *, detail: str = "", sort: Any = None) -> dict[str, Any]:
-    """One cell: its text, its small print, and what the page sorts by ("" for missing, which comes last)."""
-    return {"text": text, "detail": detail, "sort": text if sort is None else sort}
+def cell(text: str, *, detail: str = "", sort: Value = None) -> Cell:
+    """A cell, which sorts by its text where nothing else is given."""
+    return Cell(text=text, detail=detail, sort=text if sort is None else sort)
 
 
-def number(value: Any, text: str, detail: str = "") -> dict[str, Any]:
+def number(value: float | None, text: str, detail: str = "") -> Cell:
     """The cell of a number that sorts by its value; a dash where it is missing."""
-    return cell(MISSING, sort="") if missing(value) else cell(text, detail=detail, sort=value)
+    return cell(MISSING, sort="") if value is None else cell(text, detail=detail, sort=value)
 
 
-def to_float(value: Any) -> float:
-    """The number in a table's cell, NaN where it is missing."""
-    return math.nan if missing(value) else float(value)
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' * (count != 1)}"
 
 
-def _conditions(latency: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _conditions(latency: Conditions) -> tuple[tuple[str, str], ...]:
     """The conditions of a latency, with what is known of its scale as a sentence."""
     scale = scale_words(latency)
-    plain = {key: value for key, value in latency.items() if not (scale and key in (*_SCALE, "reference"))}
-    if plain.get("precision") is not None:
-        plain["precision"] = f"±{100 * plain['precision']:.2g} %"
-    return [*_entries(plain), *([("scale", scale)] if scale else [])]
+    hidden = (*_SCALE, "reference") if scale else ()
+    plain = {key: value for key, value in latency.document.items() if key not in hidden}
+    if latency.precision is not None:
+        plain |= {"precision": f"±{100 * latency.precision:.2g} %"}
+    return (*_entries(plain), *([("scale", scale)] if scale else []))
 
 
-def _entries(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _entries(values: Document) -> Iterator[tuple[str, str]]:
     for key, value in values.items():
         if isinstance(value, Mapping):
             for inner, text in _entries(value):
@@ -122,7 +148,7 @@ def _entries(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield title(key), _words(value)
 
 
-def _words(value: Any) -> str:
+def _words(value: object) -> str:
     if value is None or value in ([], {}, ""):
         return "none"
     if isinstance(value, bool):
@@ -141,7 +167,7 @@ def title(key: str) -> str:
     return _TITLES.get(key, key.replace("_", " "))
 
 
-def finite(value: Any) -> Any:
+def finite(value: object) -> object:
     """``value`` for JSON: None for numbers that are not finite, which JSON does not know."""
     if isinstance(value, Mapping):
         return {str(key): finite(item) for key, item in value.items()}

@@ -16,7 +16,7 @@ from mvit_nas.maths import pareto
 from mvit_nas.maths.exchange import AgainstRandom, against_random
 from mvit_nas.maths.hypervolume import Box, hypervolume
 from mvit_nas.maths.pareto import Floats
-from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, PARAMS, Metric
+from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, PARAMS, Metric, Source
 from mvit_nas.results.table import Table, make_table
 from mvit_nas.study.origin import SearchOrigin, seen_through
 from mvit_nas.study.record import Record
@@ -32,6 +32,8 @@ class StudyView:
         self.records = table.records
         self.origin = origin
         self.objectives = origin.experiment.objectives
+        # What the networks are trained for.
+        self.score = next((metric for metric in self.objectives if metric.source is Source.TRAINED), ACCURACY)
 
     @cached_property
     def trained(self) -> tuple[int, ...]:
@@ -40,13 +42,13 @@ class StudyView:
 
     @cached_property
     def scored(self) -> tuple[int, ...]:
-        """Those of them that have an accuracy."""
-        return self.where(lambda record: record.is_scored)
+        """Those of them that have a score."""
+        return self.where(lambda record: record.is_complete and record.has(self.score))
 
     @cached_property
     def front(self) -> tuple[int, ...]:
         """The front by the search's objectives."""
-        return front(self.records, self.objectives)
+        return front(self.records, self.objectives, first=self.score)
 
     @cached_property
     def by_trial(self) -> tuple[int, ...]:
@@ -120,9 +122,9 @@ class StudyView:
         return any(record.has(metric) for record in chosen)
 
     def knee(self, among: Sequence[int] | None = None) -> int | None:
-        """The knee of accuracy against the main cost, ``among`` the scored ones; None where that front has none."""
+        """The knee of the score against the main cost, ``among`` the scored ones; None where that front has none."""
         scored = self.scored if among is None else among
-        values = numbers([self.records[index] for index in scored], (self.cost, ACCURACY))
+        values = numbers([self.records[index] for index in scored], (self.cost, self.score))
         found = pareto.knee(values[:, 0], values[:, 1])
         return None if found is None else scored[found]
 
@@ -144,13 +146,14 @@ def values_where_complete(records: Sequence[Record], metrics: Sequence[Metric]) 
     return values
 
 
-def front(records: Sequence[Record], metrics: Sequence[Metric]) -> tuple[int, ...]:
+def front(records: Sequence[Record], metrics: Sequence[Metric], *, first: Metric = ACCURACY) -> tuple[int, ...]:
     """The trained of ``records`` that no other beats in every one of ``metrics``, each network once.
 
-    Best accuracy first; without accuracies, best in the first metric first. What lacks a metric is not on the front.
+    The best by ``first`` come first; without it, the best by the first metric. What lacks a metric is not on the front.
     """
     trained = [index for index, record in enumerate(records) if record.is_complete]
-    first = ACCURACY if any(records[index].has(ACCURACY) for index in trained) else metrics[0]
+    if not any(records[index].has(first) for index in trained):
+        first = metrics[0]
     mask = pareto.front(numbers([records[index] for index in trained], metrics), [one.maximise for one in metrics])
     on_front = sorted(
         (index for index, on in zip(trained, mask, strict=True) if on), key=lambda index: _rank(records[index], first)

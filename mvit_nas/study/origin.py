@@ -176,6 +176,10 @@ class Origin:
     presets: tuple[str, ...] = ()
     document: Document = field(default_factory=dict, compare=False)
 
+    def score_words(self, metric: Metric) -> str:
+        """What every score is: "validation accuracy, short schedule"."""
+        return f"validation {metric.noun}, {self.schedule} schedule"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOrigin(Origin):
@@ -185,11 +189,6 @@ class SearchOrigin(Origin):
     reference: Mapping[str, float]
     further: Mapping[str, Conditions] = field(default_factory=dict)
     through: Through | None = None
-
-    @property
-    def accuracy_words(self) -> str:
-        """What every accuracy is: "validation accuracy, short schedule"."""
-        return f"validation accuracy, {self.schedule} schedule"
 
     @property
     def budget_words(self) -> list[str]:

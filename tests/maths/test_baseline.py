@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
+from reports import view
 
 from mvit_nas.maths.exchange import against_random
-from mvit_nas.maths.pareto import hypervolume, sampled_volumes
+from mvit_nas.maths.hypervolume import Box, hypervolume, sampled_volumes
+from mvit_nas.metrics import ACCURACY, PARAMS
 from mvit_nas.results.search.findings import findings, headline
-from mvit_nas.results.table import make_table, trainings
+from mvit_nas.results.table import table_of
+from mvit_nas.results.view import values_where_complete
 
-BOX = {"reference": [0.0, 10.0], "maximise": [True, False], "ideal": [1.0, 0.0]}
+BOX = Box(reference=(0.0, 10.0), maximise=(True, False), ideal=(1.0, 0.0))
 SENTENCE = "Against random sampling: "
 
 
@@ -50,15 +53,18 @@ ROWS = [
 
 def test_what_a_row_cost_is_its_share_where_it_was_stopped():
     states = ["complete", "failed", "stopped", "over_budget", "duplicate", "invalid"]
-    table = make_table({"state": state, "trainings": 0.25 if state == "stopped" else None} for state in states)
-    assert trainings(table).tolist() == [1.0, 1.0, 0.25, 0.0, 0.0, 0.0]
+    table = table_of({"state": state, "trainings": 0.25 if state == "stopped" else None} for state in states)
+    assert [record.spent.trainings for record in table.records] == [1.0, 1.0, 0.25, 0.0, 0.0, 0.0]
 
 
 def of_rows(rows):
-    table = make_table(rows)
-    values = table[["accuracy", "params"]].to_numpy(dtype=float, na_value=np.nan)
-    by_sampler, by_random = ((table["proposed_by"] == name).to_numpy(dtype=bool) for name in ("cost-aware", "random"))
-    return against_random(values, trainings(table), by_sampler=by_sampler, by_random=by_random, **BOX)
+    records = table_of(rows).records
+    by_sampler, by_random = (
+        np.array([record.proposed_by == name for record in records]) for name in ("cost-aware", "random")
+    )
+    values = values_where_complete(records, (ACCURACY, PARAMS))
+    spent = np.array([record.spent.trainings for record in records])
+    return against_random(values, spent, by_sampler=by_sampler, by_random=by_random, box=BOX)
 
 
 def test_both_count_as_far_as_the_compute_goes_that_both_have_had():
@@ -118,10 +124,10 @@ def test_p_counts_every_row_however_many_there_are(name):
     points, generator = np.vstack([own, other]), np.random.default_rng(1)
 
     def ahead(chosen):
-        return hypervolume(points[chosen], **BOX) - hypervolume(points[~chosen], **BOX)
+        return hypervolume(points[chosen], BOX) - hypervolume(points[~chosen], BOX)
 
     observed = np.arange(len(points)) < len(own)
-    found = against_random(points, np.ones(len(points)), by_sampler=observed, by_random=~observed, **BOX)
+    found = against_random(points, np.ones(len(points)), by_sampler=observed, by_random=~observed, box=BOX)
     exchanged = [ahead(generator.permutation(observed)) for _ in range(400)]
     assert found.p == pytest.approx(np.mean(np.array(exchanged) >= ahead(observed)), abs=0.08)
 
@@ -129,33 +135,28 @@ def test_p_counts_every_row_however_many_there_are(name):
 def test_sampled_volumes_are_near_the_exact_ones():
     generator = np.random.default_rng(3)
     values = np.column_stack([generator.random(12), 10 * generator.random((12, 2))])
-    box = {"maximise": [True, False, False], "ideal": [1.0, 0.0, 0.0]}
+    box = Box(reference=(0.0, 10.0, 10.0), maximise=(True, False, False), ideal=(1.0, 0.0, 0.0))
     subsets = generator.random((20, 12)) < 0.4
     subsets[0] = False
-    found = sampled_volumes(values, subsets, [0.0, 10.0, 10.0], **box)
-    exact = [hypervolume(values[subset], [0.0, 10.0, 10.0], **box) for subset in subsets]
+    found = sampled_volumes(values, subsets, box)
+    exact = [hypervolume(values[subset], box) for subset in subsets]
     assert found == pytest.approx(exact, abs=0.01)
     assert found[0] == 0
-    assert sampled_volumes(values + 10, subsets, [0.0, 10.0, 10.0], **box).tolist() == [0.0] * 20
+    assert sampled_volumes(values + 10, subsets, box).tolist() == [0.0] * 20
 
 
 def test_the_headline_says_what_the_search_gains():
     rows = [row(i, "cost-aware", 0.3 + 0.05 * i, 1 + i) for i in range(9)]
     rows += [row(9 + i, "random", 0.05, 9) for i in range(8)]
-    best = hypervolume(
-        np.array([[0.3 + 0.05 * i, 1 + i] for i in range(8)]),
-        BOX["reference"],
-        maximise=BOX["maximise"],
-        ideal=BOX["ideal"],
-    )
-    assert headline(make_table(rows), environment())[-1] == (
+    best = hypervolume(np.array([[0.3 + 0.05 * i, 1 + i] for i in range(8)]), BOX)
+    assert headline(view(rows, environment()))[-1] == (
         f"{SENTENCE}after 8.0 trainings each, hypervolume {best:.3f} against 0.005 (p = 0.0005, by exchanging who "
         "proposed what)."
     )
 
 
 def test_too_few_are_said_to_be():
-    assert headline(make_table(ROWS), environment())[-1] == (
+    assert headline(view(ROWS, environment()))[-1] == (
         f"{SENTENCE}2 trained candidates by cost-aware and 3 drawn at random are too few to tell."
     )
 
@@ -164,7 +165,7 @@ def test_too_few_are_said_to_be():
     "changes", [{"sampler": "random"}, {"baseline": 0.0}, {"objectives": ["accuracy", "macs"]}], ids=str
 )
 def test_a_search_that_had_no_baseline_says_nothing(changes):
-    titles = [one.title for one in findings(make_table(ROWS), environment(**changes))]
+    titles = [one.title for one in findings(view(ROWS, environment(**changes)))]
     assert "Against random sampling" not in titles
 
 
@@ -173,4 +174,4 @@ def test_an_older_search_says_nothing():
     del old["experiment"]["sampler"], old["experiment"]["baseline"]
     rows = [{key: value for key, value in one.items() if key != "proposed_by"} for one in ROWS]
     for table, document in ((ROWS, old), (rows, environment())):
-        assert "Against random sampling" not in [one.title for one in findings(make_table(table), document)]
+        assert "Against random sampling" not in [one.title for one in findings(view(table, document))]

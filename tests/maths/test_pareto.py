@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvit_nas.maths.pareto import front, hypervolume, hypervolume_history, knee
+from mvit_nas.maths.hypervolume import Box, hypervolume, hypervolume_history
+from mvit_nas.maths.pareto import front, knee
+
+
+def a_box(reference, maximise, ideal):
+    return Box(reference=tuple(reference), ideal=tuple(ideal), maximise=tuple(maximise))
+
 
 relaxed = settings(deadline=None)  # the machine may be busy
 
@@ -103,7 +109,7 @@ def test_the_hypervolume_is_that_of_inclusion_and_exclusion(problem):
     values, maximise = problem
     reference, ideal = box(maximise)
     expected = volume_by_inclusion_exclusion(values, reference, maximise, ideal)
-    assert hypervolume(values, reference, maximise=maximise, ideal=ideal) == pytest.approx(expected, abs=1e-12)
+    assert hypervolume(values, a_box(reference, maximise, ideal)) == pytest.approx(expected, abs=1e-12)
 
 
 @relaxed
@@ -112,8 +118,8 @@ def test_the_order_of_the_rows_does_not_change_the_hypervolume(problem, random):
     values, maximise = problem
     reference, ideal = box(maximise)
     order = random.sample(range(len(values)), len(values))
-    assert hypervolume(values[order], reference, maximise=maximise, ideal=ideal) == pytest.approx(
-        hypervolume(values, reference, maximise=maximise, ideal=ideal), abs=1e-12
+    assert hypervolume(values[order], a_box(reference, maximise, ideal)) == pytest.approx(
+        hypervolume(values, a_box(reference, maximise, ideal)), abs=1e-12
     )
 
 
@@ -122,8 +128,8 @@ def test_the_order_of_the_rows_does_not_change_the_hypervolume(problem, random):
 def test_only_the_front_counts_for_the_hypervolume(problem):
     values, maximise = problem
     reference, ideal = box(maximise)
-    assert hypervolume(values[front(values, maximise)], reference, maximise=maximise, ideal=ideal) == pytest.approx(
-        hypervolume(values, reference, maximise=maximise, ideal=ideal), abs=1e-12
+    assert hypervolume(values[front(values, maximise)], a_box(reference, maximise, ideal)) == pytest.approx(
+        hypervolume(values, a_box(reference, maximise, ideal)), abs=1e-12
     )
 
 
@@ -134,8 +140,8 @@ def test_a_copy_and_a_dominated_row_change_no_hypervolume(problem):
     reference, ideal = box(maximise)
     worse = values - np.where(maximise, 0.25, -0.25)
     more = np.vstack([values, worse, values])
-    assert hypervolume(more, reference, maximise=maximise, ideal=ideal) == pytest.approx(
-        hypervolume(values, reference, maximise=maximise, ideal=ideal), abs=1e-12
+    assert hypervolume(more, a_box(reference, maximise, ideal)) == pytest.approx(
+        hypervolume(values, a_box(reference, maximise, ideal)), abs=1e-12
     )
 
 
@@ -144,8 +150,8 @@ def test_a_copy_and_a_dominated_row_change_no_hypervolume(problem):
 def test_the_history_is_the_hypervolume_of_each_beginning(problem):
     values, maximise = problem
     reference, ideal = box(maximise)
-    history = hypervolume_history(values, reference, maximise=maximise, ideal=ideal)
-    expected = [hypervolume(values[: n + 1], reference, maximise=maximise, ideal=ideal) for n in range(len(values))]
+    history = hypervolume_history(values, a_box(reference, maximise, ideal))
+    expected = [hypervolume(values[: n + 1], a_box(reference, maximise, ideal)) for n in range(len(values))]
     assert history == pytest.approx(expected, abs=1e-12)
     assert (np.diff(history) >= 0).all()
 
@@ -153,17 +159,15 @@ def test_the_history_is_the_hypervolume_of_each_beginning(problem):
 def test_the_hypervolume_by_hand():
     """Accuracy up from 0.2 to 1, cost down from 10 to 2: boxes 3/4 x 1/2 and 1/4 x 3/4 share 1/4 x 1/2."""
     values = np.array([[0.8, 6.0], [0.4, 4.0], [0.3, 5.0], [0.1, 3.0], [0.9, 10.0]])
-    assert hypervolume(values, [0.2, 10.0], maximise=[True, False], ideal=[1.0, 2.0]) == pytest.approx(
-        0.375 + 0.1875 - 0.125
-    )
+    assert hypervolume(values, a_box([0.2, 10.0], [True, False], [1.0, 2.0])) == pytest.approx(0.375 + 0.1875 - 0.125)
 
 
 def test_a_point_beyond_the_ideal_fills_the_box_and_no_more():
-    assert hypervolume(np.array([[2.0, -1.0]]), [0.0, 10.0], maximise=[True, False], ideal=[1.0, 0.0]) == 1.0
+    assert hypervolume(np.array([[2.0, -1.0]]), a_box([0.0, 10.0], [True, False], [1.0, 0.0])) == 1.0
 
 
 def test_a_point_on_the_reference_counts_nothing():
-    assert hypervolume(np.array([[0.0, 5.0]]), [0.0, 10.0], maximise=[True, False], ideal=[1.0, 0.0]) == 0.0
+    assert hypervolume(np.array([[0.0, 5.0]]), a_box([0.0, 10.0], [True, False], [1.0, 0.0])) == 0.0
 
 
 @pytest.mark.parametrize("objectives", [3, 4])
@@ -175,7 +179,7 @@ def test_the_hypervolume_of_a_large_front_is_that_of_monte_carlo(objectives):
     inside = np.zeros(len(samples), dtype=bool)
     for point in points:
         inside |= (samples <= point).all(axis=1)
-    volume = hypervolume(points, [0.0] * objectives, maximise=[True] * objectives, ideal=[1.0] * objectives)
+    volume = hypervolume(points, a_box([0.0] * objectives, [True] * objectives, [1.0] * objectives))
     assert volume == pytest.approx(inside.mean(), abs=4 * 0.5 / np.sqrt(len(samples)))
 
 
@@ -183,13 +187,13 @@ def test_the_hypervolume_of_200_points_in_4_objectives_takes_well_under_a_second
     points = np.abs(np.random.default_rng(1).normal(size=(200, 4)))
     points = points / np.linalg.norm(points, axis=1, keepdims=True)
     before = time.thread_time()
-    hypervolume(points, [0.0] * 4, maximise=[True] * 4, ideal=[1.0] * 4)
+    hypervolume(points, a_box([0.0] * 4, [True] * 4, [1.0] * 4))
     assert time.thread_time() - before < 1.0
 
 
 def test_an_ideal_that_is_worse_than_the_reference_is_an_error():
-    with pytest.raises(ValueError, match=r"the ideal must be better than the reference, got ideal=\[5.0\]"):
-        hypervolume(np.array([[1.0]]), [3.0], maximise=[False], ideal=[5.0])
+    with pytest.raises(ValueError, match=r"the ideal must be better than the reference, got self.ideal=\(5.0,\)"):
+        hypervolume(np.array([[1.0]]), a_box([3.0], [False], [5.0]))
 
 
 def test_the_knee_is_the_point_farthest_from_the_chord():

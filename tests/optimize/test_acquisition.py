@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from mvit_nas.maths.pareto import hypervolume
+from mvit_nas.maths.hypervolume import Box, hypervolume
 from mvit_nas.optimize.acquisition import expected_gains
 
 
 def volume(accuracy, savings):
     points = np.column_stack([accuracy, savings])
     dimensions = points.shape[1]
-    return hypervolume(points, [0.0] * dimensions, maximise=[True] * dimensions, ideal=[1.0] * dimensions)
+    box = Box(reference=(0.0,) * dimensions, ideal=(1.0,) * dimensions, maximise=(True,) * dimensions)
+    return hypervolume(points, box)
 
 
 @pytest.mark.parametrize("costs", [1, 2, 3])

@@ -3,21 +3,22 @@
 import json
 
 import pytest
-from test_report import environment, example_table, three_rows, trained
+from reports import environment, example_table, three_rows, trained, view
 
 from mvit_nas.arch.config import to_dict
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.results.search import document as module
 from mvit_nas.results.search.document import columns, document, drawings, history
 from mvit_nas.results.search.findings import findings, lasting_findings
-from mvit_nas.results.table import make_table
+from mvit_nas.results.table import table_of
 
 XXS = json.dumps(to_dict(PRESETS["mobilevit_xxs"]), sort_keys=True)
 XS = json.dumps(to_dict(PRESETS["mobilevit_xs"]), sort_keys=True)
 
 
 def drawn_of(table):
-    return document(table, environment(), lasting_findings(table, environment(), None))
+    seen = view(table)
+    return document(seen, lasting_findings(seen), {}, history(seen))
 
 
 def values(drawn, name):
@@ -27,7 +28,7 @@ def values(drawn, name):
 def test_the_document_is_json_and_holds_every_cell():
     table = example_table()
     drawn = json.loads(json.dumps(drawn_of(table), allow_nan=False))
-    assert [column["name"] for column in drawn["columns"]] == list(table.columns)
+    assert [column["name"] for column in drawn["columns"]] == [column.name for column in table.columns]
     assert {column["kind"] for column in drawn["columns"]} == {"Int64", "string", "Float64", "boolean"}
     assert values(drawn, "accuracy")[:2] == [0.631, 0.668]
     assert values(drawn, "accuracy")[4] is None
@@ -35,7 +36,7 @@ def test_the_document_is_json_and_holds_every_cell():
 
 
 def test_whole_numbers_beyond_a_float_are_text():
-    table = make_table([{"state": "failed", "seed": 2**60 + 1, "macs": 5}])
+    table = table_of([{"state": "failed", "seed": 2**60 + 1, "macs": 5}])
     found = {column["name"]: column["values"] for column in columns(table)}
     assert (found["seed"], found["macs"]) == (["1152921504606846977"], [5])
 
@@ -51,20 +52,20 @@ def test_metrics_are_what_was_measured():
     assert [metric["name"] for metric in drawn["metrics"]] == ["accuracy", "params", "macs"]
     costs = drawn_of(three_rows(accuracy=None))
     assert (costs["x"], costs["y"]) == ("params", "macs")
-    assert drawn_of(make_table([]))["metrics"] == []
+    assert drawn_of(table_of([]))["metrics"] == []
 
 
 def test_what_limits_do_not_change_is_said_by_python():
     drawn = drawn_of(three_rows())
     assert [finding["title"] for finding in drawn["findings"]] == ["Presets not compared"]
-    whole = [finding.title for finding in findings(three_rows(), environment())]
+    whole = [finding.title for finding in findings(view(three_rows()))]
     assert whole[-1:] == ["Presets not compared"]
     assert len(whole) == 3
 
 
 def test_a_part_of_several_networks_is_drawn_once():
     rows = [trained(trial, 0.5, 1, 1, 1.0, arch=text) for trial, text in enumerate([XXS, XS, XXS, "{}", "no json"])]
-    drawn = drawings(make_table([*rows, {"state": "failed"}]), environment(data={"classes": ["a", "b"]}))
+    drawn = drawings(view([*rows, {"state": "failed"}], environment(data={"name": "x", "classes": ["a", "b"]})))
     assert drawn["drawings"][0] == drawn["drawings"][2] == list(range(7))
     assert drawn["drawings"][3:] == [None] * 3
     assert drawn["imageSizes"] == [256, 256, 256, None, None, None]
@@ -79,7 +80,7 @@ def test_a_part_of_several_networks_is_drawn_once():
 def test_of_many_networks_the_best_are_drawn(monkeypatch):
     monkeypatch.setattr(module, "MOST_DRAWN", 1)
     rows = [trained(0, 0.5, 2, 2, 2.0, arch=XXS), trained(1, 0.6, 1, 1, 1.0, arch=XS)]
-    found = drawings(make_table(rows), environment())["drawings"]
+    found = drawings(view(rows))["drawings"]
     assert (found[0], found[1] is None) == (None, False)
 
 
@@ -98,41 +99,41 @@ def box(**changes):
     return environment(experiment=experiment, hypervolume_reference={"accuracy": 0.2, "params": 10e6})
 
 
-def table_of(rows):
-    return make_table({**row, "params": int(row["params"])} for row in rows)
+def counted(rows):
+    return table_of({**row, "params": int(row["params"])} for row in rows)
 
 
 def test_the_history_has_the_points_at_which_it_rises_and_the_last():
     """In order of trials: 0.55 / 0.8 by 0.6; then 0.3 / 0.8 by 0.2 more; nothing adds after that."""
-    (line,) = history(table_of(reversed(HISTORY)), box())
-    assert line["name"] == "the search"
-    assert line["trial"] == [0, 1, 4]
-    assert line["percent"] == pytest.approx([41.25, 48.75, 48.75])
-    assert line["trainings"] == [1.0, 2.0, 4.0]
-    assert line["seconds"] == [30.0, 50.0, 100.0]
+    (line,) = history(view(counted(reversed(HISTORY)), box()))
+    assert line.name == "the search"
+    assert line.trial == (0, 1, 4)
+    assert line.percent == pytest.approx((41.25, 48.75, 48.75))
+    assert line.trainings == (1.0, 2.0, 4.0)
+    assert line.seconds == (30.0, 50.0, 100.0)
 
 
 def test_the_sampler_and_what_was_drawn_at_random_have_lines_of_their_own():
     by = ["random", "cost-aware", "random", "cost-aware", "first design"]
     rows = [row | {"proposed_by": name} for row, name in zip(HISTORY, by, strict=True)]
-    whole, sampler, drawn = history(table_of(rows), box(sampler="cost-aware", baseline=0.5))
-    assert [line["name"] for line in (whole, sampler, drawn)] == ["all together", "cost-aware", "random"]
-    assert sampler["percent"] == pytest.approx([30.0, 30.0])
-    assert sampler["trainings"] == [1.0, 1.0]
-    assert drawn["percent"] == pytest.approx([41.25, 43.4375])
-    assert drawn["seconds"] == [30.0, 40.0]
+    whole, sampler, drawn = history(view(counted(rows), box(sampler="cost-aware", baseline=0.5)))
+    assert [line.name for line in (whole, sampler, drawn)] == ["all together", "cost-aware", "random"]
+    assert sampler.percent == pytest.approx((30.0, 30.0))
+    assert sampler.trainings == (1.0, 1.0)
+    assert drawn.percent == pytest.approx((41.25, 43.4375))
+    assert drawn.seconds == (30.0, 40.0)
 
 
 def test_without_a_box_there_is_no_history():
-    table = table_of(HISTORY)
-    assert history(table, {**box(), "hypervolume_reference": {"accuracy": 0.2}}) is None
-    assert history(table, {**box(), "hypervolume_reference": {"accuracy": 1.0, "params": 5}}) is None
-    assert history(make_table([]), box()) is None
+    table = counted(HISTORY)
+    assert history(view(table, {**box(), "hypervolume_reference": {"accuracy": 0.2}})) is None
+    assert history(view(table, {**box(), "hypervolume_reference": {"accuracy": 1.0, "params": 5}})) is None
+    assert history(view([], box())) is None
 
 
 def test_published_models_come_once_each_with_a_cost():
     published = drawn_of(three_rows())["published"]
     names = [model["name"] for model in published]
     assert len(names) == len(set(names)) > 50
-    assert all(model["params"] or model["macs"] for model in published)
-    assert all(0.3 < model["accuracy"] < 1 and model["source"] for model in published)
+    assert all(model["values"]["params"] or model["values"]["macs"] for model in published)
+    assert all(0.3 < model["values"]["accuracy"] < 1 and model["source"] for model in published)

@@ -1,18 +1,31 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
-from test_report import EXECUTORCH, data_of, environment, example_table, three_rows, trained, with_further
+from reports import (
+    EXECUTORCH,
+    data_of,
+    environment,
+    example_table,
+    three_rows,
+    trained,
+    view,
+    with_further,
+    write_report,
+)
 
 from mvit_nas.errors import InputError
 from mvit_nas.maths.statistics import RankCorrelation
+from mvit_nas.metrics import LATENCY
 from mvit_nas.results.page import axis_label, provenance, scale_words
-from mvit_nas.results.report import remake_report, render, write_report
+from mvit_nas.results.report import remake_report, render_search
 from mvit_nas.results.search.findings import headline
 from mvit_nas.results.search.page import candidates, columns, further_section, page_data
-from mvit_nas.results.search.runtimes import Comparison, compare, seen_through, sentences, short_name
-from mvit_nas.results.table import COLUMNS, further_runtimes, make_table, read_table
+from mvit_nas.results.search.runtimes import Comparison, compare, sentences
+from mvit_nas.results.table import read_table, table_of
+from mvit_nas.results.view import through
+from mvit_nas.study.origin import as_document, conditions_of
+from mvit_nas.study.table import COLUMNS
 
 REFUSED = "the runtime refuses the model"
 
@@ -27,7 +40,7 @@ def measured(trial, accuracy, latency, further, **more):
 
 def by_hand():
     """By ONNX Runtime a, b, c, e are on the front; by ExecuTorch b is faster than a, and d is worth its accuracy."""
-    return make_table(
+    return table_of(
         [
             measured(0, 0.60, 5.0, 10.0, name="mobilevit_xxs"),
             measured(1, 0.65, 6.0, 9.0),
@@ -53,7 +66,7 @@ AT_MOST_12_MS = {"metric": "latency_ms", "low": 0.0, "high": 12.0}
 
 
 def test_a_comparison_has_the_front_by_the_further_runtime():
-    found = compare(by_hand(), conditions([AT_MOST_12_MS]), "executorch")
+    found = compare(view(by_hand(), conditions([AT_MOST_12_MS])), "executorch")
     ranks = found.ranks
     assert found == Comparison(
         runtime="executorch",
@@ -72,8 +85,8 @@ def test_a_comparison_has_the_front_by_the_further_runtime():
 
 
 def test_a_comparison_is_said_in_words():
-    document = conditions([AT_MOST_12_MS])
-    assert sentences(compare(by_hand(), document, "executorch"), document) == [
+    seen = view(by_hand(), conditions([AT_MOST_12_MS]))
+    assert sentences(compare(seen, "executorch"), seen) == [
         (
             "It is not shown that ONNX Runtime and ExecuTorch rank these 4 networks alike: "
             "Kendall's tau 0.33 (95 % interval \u22120.65 to 0.91)."
@@ -93,9 +106,9 @@ def test_a_comparison_is_said_in_words():
 
 def _said(further, **more):
     """The sentences on candidates that are all on the search's front, one millisecond and one point apart."""
-    table = make_table([measured(i, 0.6 + i / 100, 5.0 + i, value) for i, value in enumerate(further)])
-    document = conditions(**more)
-    return sentences(compare(table, document, "executorch"), document)
+    table = table_of([measured(i, 0.6 + i / 100, 5.0 + i, value) for i, value in enumerate(further)])
+    seen = view(table, conditions(**more))
+    return sentences(compare(seen, "executorch"), seen)
 
 
 def test_the_same_order_keeps_the_front():
@@ -141,13 +154,13 @@ def test_a_search_that_had_no_latency_has_nothing_to_rank():
 
 
 def test_nothing_measured_says_only_why():
-    table = make_table([measured(0, 0.6, 5.0, None) | {"latency_note.executorch": "it hangs."}])
-    document = conditions()
-    comparison = compare(table, document, "executorch")
+    table = table_of([measured(0, 0.6, 5.0, None) | {"latency_note.executorch": "it hangs."}])
+    seen = view(table, conditions())
+    comparison = compare(seen, "executorch")
     assert comparison.ranks == RankCorrelation(rows=0, tau=None, low=None, high=None)
-    assert sentences(comparison, document) == ["1 network could not be measured: it hangs."]
-    assert page_data(table, document)["document"]["further"] == []
-    assert "The front as ExecuTorch runs it" in render(table, document)
+    assert sentences(comparison, seen) == ["1 network could not be measured: it hangs."]
+    assert page_data(seen).document["further"] == []
+    assert "The front as ExecuTorch runs it" in render_search(seen)
 
 
 @pytest.mark.parametrize(
@@ -160,21 +173,23 @@ def test_nothing_measured_says_only_why():
     ],
 )
 def test_a_runtime_is_named_without_its_version(runtime, name):
-    assert short_name({"runtime": runtime}) == name
+    assert conditions_of({"runtime": runtime, "target": "this host", "threads": 1}).title == name
 
 
 # The page seen through it
 
 
 def test_the_table_seen_through_a_runtime_has_its_latencies():
-    table, document = seen_through(by_hand(), conditions(), "executorch")
-    assert table["arch_id"].tolist() == ["a", "b", "c", "d"]
-    assert table["latency_ms"].tolist() == [10.0, 9.0, 20.0, 15.0]
-    assert table["latency_low_ms"].tolist() == [9.5, 8.5, 19.5, 14.5]
-    assert table["latency_high_ms"].tolist() == [11.0, 10.0, 21.0, 16.0]
-    assert table["latency_runs"].isna().all()
-    assert table["latency_threads"].tolist() == [1, 1, 1, 1]
-    assert {name: str(kind) for name, kind in table.dtypes.items()} == COLUMNS
+    seen = through(view(by_hand(), conditions()), "executorch")
+    cells = {column.name: list(column.cells) for column in seen.table.columns}
+    assert cells["arch_id"] == ["a", "b", "c", "d"]
+    assert cells["latency_ms"] == [10.0, 9.0, 20.0, 15.0]
+    assert cells["latency_low_ms"] == [9.5, 8.5, 19.5, 14.5]
+    assert cells["latency_high_ms"] == [11.0, 10.0, 21.0, 16.0]
+    assert cells["latency_runs"] == [None] * 4
+    assert cells["latency_threads"] == [1, 1, 1, 1]
+    assert {column.name: column.kind for column in seen.table.columns} == COLUMNS
+    document = as_document(seen.origin)
     changed = {key for key, value in document.items() if value != conditions().get(key)}
     assert changed == {"latency", "front_latency", "hypervolume_reference", "presets", "view"}
     assert document["latency"] == EXECUTORCH
@@ -183,45 +198,45 @@ def test_the_table_seen_through_a_runtime_has_its_latencies():
 
 
 def test_the_headline_is_about_the_latency_that_is_shown():
-    assert headline(*seen_through(by_hand(), conditions(), "executorch"))[0] == (
+    assert headline(through(view(by_hand(), conditions()), "executorch"))[0] == (
         "Best (no budget was set): c, 70.0 % validation accuracy, short schedule (95 % interval 67.4 to 72.4 %), "
         "1M parameters, 100 MACs, 20 ms latency."
     )
     # c and d take longer than that by ExecuTorch, and the best of the others is b.
-    assert headline(*seen_through(by_hand(), conditions([AT_MOST_12_MS]), "executorch"))[0].startswith(
+    assert headline(through(view(by_hand(), conditions([AT_MOST_12_MS])), "executorch"))[0].startswith(
         "Best within the budget (at most 12 ms): b, 65.0 %"
     )
-    assert headline(*seen_through(by_hand(), conditions([AT_MOST_12_MS | {"high": 3.0}]), "executorch")) == [
+    assert headline(through(view(by_hand(), conditions([AT_MOST_12_MS | {"high": 3.0}])), "executorch")) == [
         "No candidate meets the budget (at most 3 ms): none of the 4 trained ones does."
     ]
 
 
 def test_a_view_tells_what_it_shows_and_not_what_the_search_cost():
-    data = page_data(*seen_through(by_hand(), conditions(), "executorch"))
-    assert data["summary"][0] == "as ExecuTorch 1.5.2 runs them: 4 of the 6 trained candidates"
-    drawn = data["document"]
-    assert (data["view"], data["further"], drawn["view"], drawn["history"]) == (True, [], True, None)
+    data = page_data(through(view(by_hand(), conditions()), "executorch"))
+    assert data.summary[0] == "as ExecuTorch 1.5.2 runs them: 4 of the 6 trained candidates"
+    drawn = data.document
+    assert (data.view, data.further, drawn["view"], drawn["history"]) == (True, (), True, None)
     latencies = next(column["values"] for column in drawn["columns"] if column["name"] == "latency_ms")
     assert (drawn["x"], latencies) == ("latency_ms", [10.0, 9.0, 20.0, 15.0])
     labels = {metric["name"]: metric["label"] for metric in drawn["metrics"]}
     assert labels["latency_ms"] == "Latency (ms; ExecuTorch 1.5.2, adb:R5CX10ABCDE, 1 thread, ±2 %)"
-    assert "Where the time went" not in render(*seen_through(by_hand(), conditions(), "executorch"))
+    assert "Where the time went" not in render_search(through(view(by_hand(), conditions()), "executorch"))
 
 
 # The page of the search
 
 
 def test_the_plot_of_a_further_runtime_is_of_what_was_measured_on_it():
-    table = by_hand()
-    (plot,) = page_data(table, conditions())["document"]["further"]
-    assert [table["arch_id"][row] for row in plot["rows"]] == ["a", "b", "c", "d"]
-    assert [table["arch_id"][row] for row in plot["marked"]] == ["a", "b", "c"]
+    (plot,) = page_data(view(by_hand(), conditions())).document["further"]
+    assert ["abcdef"[row] for row in plot["rows"]] == ["a", "b", "c", "d"]
+    assert ["abcdef"[row] for row in plot["marked"]] == ["a", "b", "c"]
     assert plot["mark"] == "on the front by ONNX Runtime"
 
 
 def test_both_latencies_stand_side_by_side_with_their_ranks():
-    section = further_section(by_hand(), conditions(), "executorch")
-    assert [column["label"] for column in section["columns"]] == [
+    seen = view(by_hand(), conditions())
+    section = further_section(seen, compare(seen, "executorch"))
+    assert [column.label for column in section.columns] == [
         "Candidate",
         "On the front by",
         "Validation accuracy, short schedule (%)",
@@ -230,7 +245,7 @@ def test_both_latencies_stand_side_by_side_with_their_ranks():
         "Latency (ms; ExecuTorch 1.5.2, adb:R5CX10ABCDE, 1 thread, ±2 %)",
         "Rank",
     ]
-    rows = [[cell["text"] for cell in row["cells"]] for row in section["rows"]]
+    rows = [[cell.text for cell in row.cells] for row in section.rows]
     assert rows == [
         ["b", "both", "65.0", "6.00", "2", "9.00", "1"],
         ["mobilevit_xxs", "ONNX Runtime", "60.0", "5.00", "1", "10.0", "2"],
@@ -238,25 +253,25 @@ def test_both_latencies_stand_side_by_side_with_their_ranks():
         ["c", "both", "70.0", "8.00", "3", "20.0", "4"],
         ["e", "ONNX Runtime", "72.0", "12.0", "-", "-", "-"],
     ]
-    details = [[cell["detail"] for cell in row["cells"]][3:] for row in section["rows"]]
+    details = [[cell.detail for cell in row.cells][3:] for row in section.rows]
     assert details[0] == ["5.91 to 6.12 ms", "", "8.50 to 10.0 ms", ""]
     assert details[-1] == ["11.8 to 12.2 ms", "", REFUSED, ""]
-    assert [row["front"] for row in section["rows"]] == [True, False, True, True, False]
-    assert [row["reason"] for row in section["rows"]] == ["", "", "", "", REFUSED]
+    assert [row.front for row in section.rows] == [True, False, True, True, False]
+    assert [row.reason for row in section.rows] == ["", "", "", "", REFUSED]
 
 
 def test_the_candidates_have_a_column_for_each_further_runtime():
     table, document = by_hand(), conditions()
-    labels = [column["label"] for column in columns(table, document)]
+    labels = [column.label for column in columns(view(table, document))]
     place = labels.index("Latency (ms; ExecuTorch 1.5.2, adb:R5CX10ABCDE, 1 thread, ±2 %)")
     assert labels[place - 1] == "Latency (ms; ONNX Runtime 1.31.1, this host, 1 thread, ±2 %)"
-    cells = [row["cells"][place]["text"] for row in candidates(table, document)]
+    cells = [row.cells[place].text for row in candidates(view(table, document))]
     assert cells == ["-", "20.0", "9.00", "10.0", "15.0", "-", "-"]
 
 
 def test_provenance_says_how_far_the_milliseconds_can_be_trusted():
-    sections = dict(provenance(conditions()))
-    assert sections["latency"] == [
+    sections = dict(provenance(view([], conditions()).origin))
+    assert list(sections["latency"]) == [
         ("runtime", "ONNX Runtime 1.31.1"),
         ("target", "this host"),
         ("machine", "bench; AMD EPYC 7B13; 2 cores; Linux 6.8"),
@@ -285,9 +300,9 @@ def test_provenance_says_how_far_the_milliseconds_can_be_trusted():
 
 def test_a_report_through_a_further_runtime_is_a_page_beside_the_other(tmp_path):
     page = write_report(by_hand(), conditions(), tmp_path).read_text()
-    view = remake_report(tmp_path, runtime="executorch")
-    assert view == tmp_path / "report-executorch.html"
-    assert view.read_text() == render(*seen_through(by_hand(), conditions(), "executorch"))
+    other = remake_report(tmp_path, runtime="executorch")
+    assert other == tmp_path / "report-executorch.html"
+    assert other.read_text() == render_search(through(view(by_hand(), conditions()), "executorch"))
     assert remake_report(tmp_path, runtime="onnxruntime") == tmp_path / "report.html"
     assert (tmp_path / "report.html").read_text() == page
     assert json.loads((tmp_path / "environment.json").read_text()) == conditions()
@@ -338,9 +353,10 @@ def test_a_report_from_before_further_runtimes_still_opens(tmp_path):
     del document["experiment"]["latency"], document["experiment"]["measure_front"]
     write_report(example_table(), document, tmp_path)
     page = remake_report(tmp_path).read_text()
-    assert scale_words(document["latency"]) == ""
-    assert axis_label("latency_ms", document) == "Latency (ms; PyTorch, this host, 1 thread)"
-    assert dict(provenance(document))["latency"][-2:] == [("reference (ms)", "7.4"), ("reference", "xxs")]
+    origin = view([], document).origin
+    assert scale_words(origin.latency) == ""
+    assert axis_label(LATENCY, origin) == "Latency (ms; PyTorch, this host, 1 thread)"
+    assert dict(provenance(origin))["latency"][-2:] == (("reference (ms)", "7.4"), ("reference", "xxs"))
     assert json.loads(data_of(page))["further"] == []
     with pytest.raises(InputError, match=r"nothing was measured on it; measured were none$"):
         remake_report(tmp_path, runtime="executorch")
@@ -379,8 +395,8 @@ def test_a_written_table_keeps_its_further_runtimes(tmp_path):
     table, document = with_further(example_table())
     write_report(table, document, tmp_path)
     read = read_table(tmp_path / "results.csv")
-    pd.testing.assert_frame_equal(read, table)
-    assert further_runtimes(read) == ["executorch"]
+    assert read.records == table.records
+    assert read.further_runtimes == ("executorch",)
 
 
 # The page in a browser
@@ -414,7 +430,8 @@ def test_a_long_title_of_an_axis_is_broken_in_a_narrow_window(opened):
 
 
 def test_the_page_of_a_view_opens(opened):
-    page = opened(*seen_through(*with_further(example_table()), "executorch"))
+    seen = through(view(*with_further(example_table())), "executorch")
+    page = opened(seen.table, as_document(seen.origin))
     assert page.input_value("#x") == "latency_ms"
     page.locator("#candidates").scroll_into_view_if_needed()
     page.wait_for_selector(".tabulator-row")

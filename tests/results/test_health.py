@@ -1,7 +1,7 @@
 import pytest
+from reports import view
 
 from mvit_nas.results.search.health import lights
-from mvit_nas.results.table import make_table
 
 SPACE = """
 base: mobilevit_xs
@@ -39,7 +39,7 @@ def trained(trial, accuracy, params, **more):
 
 
 def light(which, rows, document=None):
-    return lights(make_table(rows), document or environment())[which]
+    return lights(view(rows, document or environment()))[which]
 
 
 def front_of(number, **labels):
@@ -50,7 +50,7 @@ def front_of(number, **labels):
 
 def test_every_light_has_one_sentence_whatever_is_missing():
     for rows in ([], [{"state": "failed"}], front_of(1)):
-        found = lights(make_table(rows), environment() | {"space": {}, "hypervolume_reference": {}})
+        found = lights(view(rows, environment() | {"space": {}, "hypervolume_reference": {}}))
         assert len(found) == 6
         for one in found:
             assert one.sentence.endswith(".")

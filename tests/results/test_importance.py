@@ -3,9 +3,9 @@ import random
 
 import numpy as np
 import pytest
+from reports import view
 
 from mvit_nas.results.search.importance import LEAST_NETWORKS, importance
-from mvit_nas.results.table import make_table
 
 NOWHERE = {"space": {}}
 # What each label adds to the accuracy, in a world that the tests make up.
@@ -24,7 +24,7 @@ def rows_of(networks, **objectives):
 
 
 def explained(rows, objective="accuracy", environment=NOWHERE):
-    found = importance(make_table(rows), environment).objectives
+    found = importance(view(rows, environment)).objectives
     return next(one for one in found if one.objective == objective)
 
 
@@ -167,17 +167,17 @@ def test_an_accuracy_stays_a_share():
 
 def test_every_objective_that_was_measured_is_explained_and_no_other():
     rows = rows_of(ALL * 4, accuracy=true_accuracy, params=lambda labels: 100 * labels["depth"])
-    found = importance(make_table(rows), NOWHERE)
+    found = importance(view(rows, NOWHERE))
     assert [one.objective for one in found.objectives] == ["accuracy", "params"]
     assert "200 resamples" in found.note
-    assert importance(make_table([]), NOWHERE).objectives == ()
+    assert importance(view([], NOWHERE)).objectives == ()
 
 
 def test_the_same_table_says_the_same():
     luck = random.Random(5)
     networks = drawn(60, luck, depth=[1, 2, 3], patch=["1", "2"])
-    table = make_table(rows_of(networks, accuracy=lambda labels: true_accuracy(labels) + luck.gauss(0, 0.02)))
-    assert importance(table, NOWHERE) == importance(table, NOWHERE)
+    rows = rows_of(networks, accuracy=lambda labels: true_accuracy(labels) + luck.gauss(0, 0.02))
+    assert importance(view(rows, NOWHERE)) == importance(view(rows, NOWHERE))
 
 
 # Where nothing can be said

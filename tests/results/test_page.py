@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_report import environment, example_table, only_costs, three_rows, trained, with_further
+from reports import environment, example_table, only_costs, rows_of, three_rows, trained, view, with_further
 
 from mvit_nas.arch.config import to_dict
 from mvit_nas.arch.presets import PRESETS
-from mvit_nas.results.search.findings import findings, front_rows
-from mvit_nas.results.table import make_table
+from mvit_nas.metrics import ACCURACY, METRICS, PARAMS
+from mvit_nas.results.search.findings import findings
+from mvit_nas.results.table import make_table, table_of
+from mvit_nas.results.view import front
 
 AXE = Path(__file__).parents[1] / "vendor/axe.min.js"
 MISSING = "\u2013"
@@ -20,7 +22,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 def drawn_table():
     """The example with architectures and learning curves."""
-    rows = example_table().astype(object).where(example_table().notna(), None).to_dict("records")
+    rows = rows_of(example_table())
     for number, row in enumerate(rows):
         if row["state"] == "complete":
             preset = list(PRESETS)[number % 3]
@@ -29,7 +31,7 @@ def drawn_table():
             row["rungs"] = json.dumps(
                 [{"epoch": e, "loss": 1.0, "correct": 30 * e + number, "images": 300} for e in (1, 2, 4)]
             )
-    return make_table(rows)
+    return table_of(rows)
 
 
 def settled(page):
@@ -63,20 +65,19 @@ def shown_front(page):
 
 def front_of(table, x, y):
     """The front of two columns by Python, as the page draws it: accuracies in percent, from left to right."""
-    rows = front_rows(table, [x, y])
-    scale = {"accuracy": 100}
-    points = zip(rows[x] * scale.get(x, 1), rows[y] * scale.get(y, 1), strict=True)
-    return sorted([float(a), float(b)] for a, b in points)
+    metrics = METRICS[x], METRICS[y]
+    rows = [table.records[index] for index in front(table.records, metrics)]
+    return sorted([row.value(metric) * (100 if metric is ACCURACY else 1) for metric in metrics] for row in rows)
 
 
-METRICS = ("accuracy", "params", "macs", "latency_ms")
+AXES = ("accuracy", "params", "macs", "latency_ms")
 
 
 def test_the_front_of_any_two_axes_is_that_of_the_table(opened):
     table = example_table()
     page = opened(table, environment())
-    for x in METRICS:
-        for y in METRICS:
+    for x in AXES:
+        for y in AXES:
             if x == y:
                 continue
             page.select_option("#x", x)
@@ -115,7 +116,7 @@ def test_the_headline_of_the_page_is_the_headline_of_python(opened):
     table = example_table()
     page = opened(table, environment())
     text = page.locator("#headline").text_content().replace("\N{NO-BREAK SPACE}", " ")
-    for finding in findings(table, environment()):
+    for finding in findings(view(table)):
         for words in (finding.title, finding.subject, *finding.facts, *finding.comparisons):
             assert words in text
 
@@ -125,9 +126,9 @@ def test_a_slider_makes_the_front_and_the_best_of_the_table_cut_by_it(opened):
     page = opened(table, environment())
     drag(page, "params", 2_500_000)
     assert page.locator("label[for=limit-params] output").text_content() == "at most 2.5M parameters"
-    cut = table[(table["state"] == "complete") & (table["params"] <= 2_500_000)]
+    cut = make_table(one for one in table.records if one.is_complete and one.value(PARAMS) <= 2_500_000)
     assert same(shown_front(page), front_of(cut, "params", "accuracy"))
-    best, knee = findings(cut, environment(presets=[]))[:2]
+    best, knee = findings(view(cut, environment(presets=[])))[:2]
     assert page.locator("#headline .subject").all_text_contents()[:2] == [best.subject, knee.subject]
     assert f"{len(cut)} of " in page.locator("#left").text_content()
     page.click("#reset")
@@ -196,9 +197,10 @@ def test_a_click_on_a_point_pins_its_network(opened):
     assert "validation accuracy" in page.locator(".tip").first.text_content()
     page.mouse.click(x, y)
     settled(page)
-    best = front_rows(example_table(), ["accuracy", "params"]).iloc[0]
-    assert page.locator("#cards .subject").all_text_contents() == [best["name"] or best["arch_id"]]
-    assert page.evaluate("location.hash") == f"#pin={best.name}"
+    records = example_table().records
+    best = front(records, (ACCURACY, PARAMS))[0]
+    assert page.locator("#cards .subject").all_text_contents() == [records[best].label]
+    assert page.evaluate("location.hash") == f"#pin={best}"
 
 
 def test_the_keyboard_walks_along_the_front_and_pins(opened):
@@ -207,8 +209,8 @@ def test_the_keyboard_walks_along_the_front_and_pins(opened):
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     settled(page)
-    first = front_rows(example_table(), ["accuracy", "params"]).iloc[-1]
-    assert page.evaluate("location.hash") == f"#pin={first.name}"
+    first = front(example_table().records, (ACCURACY, PARAMS))[-1]
+    assert page.evaluate("location.hash") == f"#pin={first}"
 
 
 def test_two_networks_side_by_side_say_what_differs(opened):
@@ -224,7 +226,7 @@ def test_two_networks_side_by_side_say_what_differs(opened):
         "mvit-nas latency 'Shirts and shoes within six million:0'"
     )
     shown = page.locator("#cards .configuration code").all_text_contents()
-    assert [json.loads(text) for text in shown] == [json.loads(arch) for arch in table["arch"][:2]]
+    assert [json.loads(text) for text in shown] == [to_dict(record.candidate.arch) for record in table.records[:2]]
 
 
 @pytest.mark.parametrize(("button", "name"), [("#csv", "csv"), ("#json", "json")])
@@ -238,8 +240,8 @@ def test_the_table_can_be_downloaded(opened, tmp_path, button, name):
         assert text == (tmp_path / "results.csv").read_text("utf-8")
     else:
         rows = json.loads(text)
-        assert [row["arch_id"] for row in rows] == table["arch_id"].tolist()
-        assert list(rows[0]) == list(table.columns)
+        assert [row["arch_id"] for row in rows] == [record.candidate.arch_id for record in table.records]
+        assert list(rows[0]) == [column.name for column in table.columns]
 
 
 def test_the_table_sorts_what_is_missing_last(opened):
@@ -370,7 +372,7 @@ def bad_tables():
 )
 @pytest.mark.parametrize("locale", ["en-GB", "de-DE"])
 def test_the_page_opens_on_any_table_and_says_what_is_missing(opened, name, said, locale):
-    page = opened(make_table(bad_tables()[name]), environment(), locale=locale)
+    page = opened(table_of(bad_tables()[name]), environment(), locale=locale)
     look_at_all(page)
     assert said in page.locator("main").text_content()
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
@@ -400,7 +402,7 @@ def test_a_hostile_name_stays_text_in_the_page(opened, name):
         for n in range(14)
     ]
     experiment = {**environment()["experiment"], "schedule": {"name": name}}
-    page = opened(make_table(rows), environment(study=name, data=data, presets=[name], experiment=experiment))
+    page = opened(table_of(rows), environment(study=name, data=data, presets=[name], experiment=experiment))
     look_at_all(page)
     page.evaluate("() => { location.hash = 'pin=3,4'; dispatchEvent(new Event('beforeprint')); }")
     settled(page)
@@ -430,5 +432,5 @@ def test_nothing_serious_keeps_anybody_from_reading_the_page(opened, scheme, wid
 
 
 def test_an_only_trial_is_drawn_on_all_axes(opened):
-    page = opened(three_rows().head(1), environment())
+    page = opened(make_table(three_rows().records[:1]), environment())
     assert shown_front(page) == [[1_000_000, 60.0]]

@@ -7,7 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mvit_nas.errors import InputError
-from mvit_nas.results.table import COLUMNS, STATES, complete, further_runtimes, make_table, read_table, write_table
+from mvit_nas.results.table import read_table, table_of, write_table
+from mvit_nas.study.record import State
+from mvit_nas.study.table import COLUMNS
 
 ROW = {
     "trial": 0,
@@ -51,7 +53,7 @@ AWKWARD = [
 
 
 def test_a_table_has_the_fixed_columns_then_the_factors():
-    table = make_table([ROW])
+    table = table_of([ROW]).frame
     assert list(table.columns) == [
         *COLUMNS,
         "param.width",
@@ -69,12 +71,13 @@ def test_a_table_has_the_fixed_columns_then_the_factors():
 
 
 def test_what_is_missing_is_na_and_never_zero():
-    table = make_table([{"state": "failed", "accuracy": None, "macs": float("nan"), "seconds": float("inf")}])
+    table = table_of([{"state": "failed", "accuracy": None, "macs": float("nan"), "seconds": float("inf")}]).frame
     assert table.drop(columns="state").isna().all(axis=None)
 
 
 def test_a_further_runtime_has_its_columns_between_the_fixed_ones_and_the_factors():
-    table = make_table([FURTHER_ROW, {"state": "failed"}])
+    whole = table_of([FURTHER_ROW, {"state": "failed"}])
+    table = whole.frame
     further = [
         f"{name}.{runtime}"
         for runtime in ("litert", "executorch")
@@ -82,24 +85,24 @@ def test_a_further_runtime_has_its_columns_between_the_fixed_ones_and_the_factor
     ]
     assert list(table.columns) == [*COLUMNS, *further, "param.width"]
     assert [str(table[name].dtype) for name in further] == ["Float64", "Float64", "Float64", "string"] * 2
-    assert further_runtimes(table) == ["litert", "executorch"]
-    assert further_runtimes(make_table([ROW])) == []
+    assert whole.further_runtimes == ("litert", "executorch")
+    assert table_of([ROW]).further_runtimes == ()
     assert table.loc[0, ["latency_ms.executorch", "latency_low_ms.executorch", "latency_ms"]].tolist() == [6.25, 6, 4.5]
     assert table.loc[1, further].isna().all()
     assert table.loc[0, "latency_ms.litert"] is pd.NA
 
 
 def test_an_empty_table_has_its_columns():
-    assert {name: str(kind) for name, kind in make_table([]).dtypes.items()} == COLUMNS
+    assert {name: str(kind) for name, kind in table_of([]).frame.dtypes.items()} == COLUMNS
 
 
 def test_numpy_scalars_are_numbers():
-    table = make_table([{"state": "complete", "accuracy": np.float32(0.5), "params": np.int64(7), "trial": 1.0}])
+    table = table_of([{"state": "complete", "accuracy": np.float32(0.5), "params": np.int64(7), "trial": 1.0}]).frame
     assert table.loc[0, ["accuracy", "params", "trial"]].tolist() == [0.5, 7, 1]
 
 
 def test_a_factor_with_numbers_and_text_is_text():
-    table = make_table([{"state": "complete", "param.x": 2}, {"state": "complete", "param.x": "none"}])
+    table = table_of([{"state": "complete", "param.x": 2}, {"state": "complete", "param.x": "none"}]).frame
     assert table["param.x"].tolist() == ["2", "none"]
 
 
@@ -124,31 +127,22 @@ def test_a_factor_with_numbers_and_text_is_text():
 )
 def test_a_row_that_breaks_the_contract_is_an_error(row, message):
     with pytest.raises(ValueError, match=message):
-        make_table([row])
-
-
-def test_complete_rows_are_trained_and_have_an_accuracy():
-    rows = [
-        {"state": "complete"},
-        {"state": "complete", "accuracy": 0.0},
-        {"state": "failed", "accuracy": 0.5},
-    ]
-    assert complete(make_table(rows)).index.tolist() == [1]
+        table_of([row])
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_table_comes_back_as_it_was(tmp_path, suffix):
     rows = [ROW, {"state": "failed"}, FURTHER_ROW, *({**ROW, "arch_id": t, "param.fusion": t} for t in AWKWARD)]
-    table = make_table(rows)
+    table = table_of(rows)
     write_table(table, tmp_path / f"results{suffix}")
-    pd.testing.assert_frame_equal(read_table(tmp_path / f"results{suffix}"), table)
+    pd.testing.assert_frame_equal(read_table(tmp_path / f"results{suffix}").frame, table.frame)
     assert [path.name for path in tmp_path.iterdir()] == [f"results{suffix}"]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_an_empty_table_comes_back_as_it_was(tmp_path, suffix):
-    write_table(make_table([]), tmp_path / f"results{suffix}")
-    pd.testing.assert_frame_equal(read_table(tmp_path / f"results{suffix}"), make_table([]))
+    write_table(table_of([]), tmp_path / f"results{suffix}")
+    pd.testing.assert_frame_equal(read_table(tmp_path / f"results{suffix}").frame, table_of([]).frame)
 
 
 _values = st.one_of(st.none(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False), st.booleans(), st.text())
@@ -172,20 +166,20 @@ _rows = st.fixed_dictionaries(
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_rows, max_size=4))
 def test_any_table_comes_back_as_it_was(tmp_path_factory, rows):
-    table = make_table(rows)
+    table = table_of(rows)
     for suffix in (".csv", ".parquet"):
         path = tmp_path_factory.getbasetemp() / f"any{suffix}"
         write_table(table, path)
-        pd.testing.assert_frame_equal(read_table(path), table)
+        pd.testing.assert_frame_equal(read_table(path).frame, table.frame)
 
 
 def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path):
     """It has a byte order mark, Windows line ends, no quotes but needed ones, and TRUE."""
     rows = [{**ROW, "name": ""}, {"state": "failed", "reason": 'said "no", twice'}]
-    table = make_table(rows).drop(columns="param.fusion")
+    table = table_of(rows).frame.drop(columns="param.fusion")
     text = table.to_csv(index=False, lineterminator="\r\n").replace("True", "TRUE")
     (tmp_path / "results.csv").write_text("\ufeff" + text, "utf-8", newline="")
-    read = read_table(tmp_path / "results.csv")
+    read = read_table(tmp_path / "results.csv").frame
     assert read.loc[0, ["trial", "arch_id", "cached", "param.width"]].tolist() == [0, "1e3", True, 0.75]
     assert read.loc[1, "reason"] == 'said "no", twice'
 
@@ -205,7 +199,7 @@ def _csv(**changes: str) -> str:
         (_csv(colour="red"), "unknown column 'colour'; a factor of the search space is named param.NAME"),
         (
             _csv(state="done"),
-            "unknown state 'done' in the column 'state'; known are " + ", ".join(STATES),
+            "unknown state 'done' in the column 'state'; known are " + ", ".join(State),
         ),
         (_csv(params="many"), "the column 'params' cannot hold 'many'"),
         (_csv(params="1.5"), "the column 'params' cannot hold '1.5'"),
@@ -243,7 +237,7 @@ def test_a_file_that_is_no_parquet_is_an_error(tmp_path):
 
 def test_a_parquet_file_without_a_column_is_an_error(tmp_path):
     path = tmp_path / "results.parquet"
-    make_table([ROW]).drop(columns="macs").to_parquet(path)
+    table_of([ROW]).frame.drop(columns="macs").to_parquet(path)
     with pytest.raises(InputError, match=r"results.parquet: the column 'macs' is missing$"):
         read_table(path)
 
@@ -264,23 +258,23 @@ def test_another_kind_of_file_is_an_error(tmp_path):
     with pytest.raises(InputError, match=message):
         read_table(tmp_path / "results.xlsx")
     with pytest.raises(InputError, match=message):
-        write_table(make_table([]), tmp_path / "results.xlsx")
+        write_table(table_of([]), tmp_path / "results.xlsx")
 
 
 def test_a_failed_write_leaves_the_old_table_and_no_litter(tmp_path, monkeypatch):
     path = tmp_path / "results.csv"
-    write_table(make_table([ROW]), path)
+    write_table(table_of([ROW]), path)
 
     def full(*_args: object, **_options: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(InputError, match=r"cannot write .*results.csv: No space left on device$"):
-        write_table(make_table([]), path)
+        write_table(table_of([]), path)
     assert len(read_table(path)) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["results.csv"]
 
 
 def test_a_text_that_is_no_unicode_is_still_written(tmp_path):
-    write_table(make_table([{"state": "failed", "reason": "caf\udce9.jpg"}]), tmp_path / "results.parquet")
-    assert read_table(tmp_path / "results.parquet").loc[0, "reason"] == "caf\\udce9.jpg"
+    write_table(table_of([{"state": "failed", "reason": "caf\udce9.jpg"}]), tmp_path / "results.parquet")
+    assert read_table(tmp_path / "results.parquet").records[0].reason == "caf\\udce9.jpg"

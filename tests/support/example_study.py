@@ -4,15 +4,15 @@ import json
 import math
 import random
 
-from test_report import PRESETS as PRESET_ROWS
-from test_report import environment
+from reports import PRESETS as PRESET_ROWS
+from reports import environment
 
 from mvit_nas.arch.blocks import peak_memory
 from mvit_nas.arch.config import arch_id, to_dict
 from mvit_nas.arch.count import count
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import adapt_preset, load_space
-from mvit_nas.results.table import make_table
+from mvit_nas.results.table import table_of
 
 SPACE = "mobilevit_small"
 CLASSES, IMAGES, RUNG_IMAGES, EPOCHS = 10, 5000, 1000, 8
@@ -43,7 +43,7 @@ def study(trials, seed=0):
         rows.append(row)
         if row["state"] == "complete":
             trained.append((labels, row["accuracy"], math.log10(row["macs"] * row["params"]) / 2))
-    return make_table(rows), _environment(space, rows)
+    return table_of(rows), _environment(space, rows)
 
 
 def _propose(space, trained, luck):

@@ -1,37 +1,27 @@
-"""How far a search can be trusted, as a row of lights: a state and one sentence each, from the table alone."""
+"""How far a search can be trusted, as a row of lights: a state and one sentence each, from its records alone."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from mvit_nas.arch.config import ArchConfig, with_values
 from mvit_nas.arch.space import Parameter
 from mvit_nas.errors import ArchError
-from mvit_nas.maths import pareto
 from mvit_nas.maths.exchange import AgainstRandom
 from mvit_nas.maths.statistics import ALPHA
+from mvit_nas.metrics import LATENCY
 from mvit_nas.results.page import title
-from mvit_nas.results.search.findings import (
-    IDEAL,
-    MAXIMISE,
-    RANDOM,
-    front_rows,
-    numbers,
-    random_comparison,
-    space_of,
-    spans_box,
-)
-from mvit_nas.results.table import PARAM, trainings
+from mvit_nas.results.settled import SETTLED_GROWTH, SETTLED_LEAST, growth
+from mvit_nas.results.view import RANDOM, StudyView, front
+from mvit_nas.study.record import State
 
-State = Literal["good", "warning", "bad", "unknown"]
+Colour = Literal["good", "warning", "bad", "unknown"]
 
-# A search is settled when over the last third of at least 15 trainings the hypervolume grew by less than 1 %.
-SETTLED_SHARE, SETTLED_GROWTH, SETTLED_LEAST = 1 / 3, 0.01, 15
 # Shares of the neighbours on the front whose latencies are apart. Below a half, the order is a guess for most of them.
 _APART_GOOD, _APART_BAD = 0.8, 0.5
 # A failed training costs its time and leaves a hole: of 20 one may, and where more than 1 in 5 does, the front is what
@@ -47,30 +37,25 @@ class Light:
     """One question about a search: its state, and in one sentence the answer with the numbers that decided."""
 
     name: str
-    state: State
+    state: Colour
     sentence: str
 
 
-def lights(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[Light]:
+def lights(view: StudyView) -> list[Light]:
     """The lights of a search, in the order in which to read them."""
-    return lights_beside(table, environment, random_comparison(table, environment))
-
-
-def lights_beside(table: pd.DataFrame, environment: Mapping[str, Any], beside: AgainstRandom | None) -> list[Light]:
-    """The same where random_comparison has been asked already: of thousands of trials it takes a second or two."""
     return [
-        _against_random(environment, beside),
-        _edges(table, environment),
+        _against_random(view, view.against_random),
+        _edges(view),
         _ranks(),
-        _latency(table, environment),
-        _outcomes(table),
-        _settled(table, environment),
+        _latency(view),
+        _outcomes(view),
+        _settled(view),
     ]
 
 
-def _against_random(environment: Mapping[str, Any], found: AgainstRandom | None) -> Light:
+def _against_random(view: StudyView, found: AgainstRandom | None) -> Light:
     name = "Better than random"
-    if environment["experiment"].get("sampler") == RANDOM:
+    if view.origin.experiment.sampler == RANDOM:
         return Light(name=name, state="unknown", sentence="The search is random sampling itself.")
     if found is None:
         sentence = "Nothing was drawn at random to compare with; a search with --baseline random tells."
@@ -92,36 +77,42 @@ def _against_random(environment: Mapping[str, Any], found: AgainstRandom | None)
     )
 
 
-def _edges(table: pd.DataFrame, environment: Mapping[str, Any]) -> Light:
-    name = "Inside the space"
-    space = space_of(environment)
-    front = front_rows(table, environment["experiment"]["objectives"])
+def _edges(view: StudyView) -> Light:
+    name, space = "Inside the space", view.space
     if space is None:
         sentence = "Which values the search could choose from is not known."
         return Light(name=name, state="unknown", sentence=sentence)
     edges = [
         (parameter, *edge)
         for parameter in space.parameters
-        if f"{PARAM}{parameter.name}" in table
+        if parameter.name in view.table.factors
         for edge in _open_edges(space.base, parameter)
     ]
-    judged = {parameter.name for parameter, *_ in edges if front[f"{PARAM}{parameter.name}"].notna().any()}
+    chosen = {
+        parameter.name: [
+            record.candidate.labels[parameter.name]
+            for record in (view.records[index] for index in view.front)
+            if parameter.name in record.candidate.labels
+        ]
+        for parameter, *_ in edges
+    }
+    judged = {name for name, labels in chosen.items() if labels}
     if not judged:
         return Light(name=name, state="unknown", sentence="No candidate on the front has factors that could go on.")
     crowded = []
     for parameter, which, label in edges:
-        chosen = front[f"{PARAM}{parameter.name}"].dropna().tolist()
+        labels = chosen[parameter.name]
         # A column of numbers gives 1.0 for the label 1, one of text "1".
-        there = sum(value == label or str(value) == str(label) for value in chosen)
+        there = sum(value == label or str(value) == str(label) for value in labels)
         # By chance each label comes 1 in so many times; all edges are looked at, so each must be the less likely.
-        chance = stats.binom.sf(there - 1, len(chosen), 1 / len(parameter.choices))
-        if there > len(chosen) / 2 and chance * len(edges) < ALPHA:
-            share = f"all {there}" if there == len(chosen) else f"{there} of {len(chosen)}"
+        chance = stats.binom.sf(there - 1, len(labels), 1 / len(parameter.choices))
+        if there > len(labels) / 2 and chance * len(edges) < ALPHA:
+            share = f"all {there}" if there == len(labels) else f"{there} of {len(labels)}"
             crowded.append(f"{title(parameter.name)} is {label}, its {which}, in {share}")
     if not crowded:
         sentence = (
             f"None of the {len(judged)} factors that could go on has its smallest or largest value in most of the "
-            f"{len(front)} candidates on the front, beyond chance."
+            f"{len(view.front)} candidates on the front, beyond chance."
         )
         return Light(name=name, state="good", sentence=sentence)
     sentence = f"On the front {'; '.join(crowded)}: better candidates may lie beyond, outside the space."
@@ -152,11 +143,11 @@ def _open_edges(base: ArchConfig, parameter: Parameter) -> Iterator[tuple[str, o
             yield which, label
 
 
-def _are_numbers(values: Mapping[str, Any]) -> bool:
+def _are_numbers(values: Mapping[str, object]) -> bool:
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values.values())
 
 
-def _builds(base: ArchConfig, values: Mapping[str, Any]) -> bool:
+def _builds(base: ArchConfig, values: Mapping[str, object]) -> bool:
     try:
         with_values(base, values)
     except ArchError:
@@ -176,22 +167,21 @@ def _ranks() -> Light:
     return Light(name="Ranks hold", state="unknown", sentence=sentence)
 
 
-def _latency(table: pd.DataFrame, environment: Mapping[str, Any]) -> Light:
-    """Whether latency tells neighbours apart, on the front of accuracy and latency where both were measured."""
+def _latency(view: StudyView) -> Light:
+    """Whether latency tells neighbours apart, on the front of score and latency where both were measured."""
     name = "Latency is stable"
-    if table["latency_ms"].isna().all():
+    if not view.is_measured(LATENCY):
         return Light(name=name, state="unknown", sentence="Latency was not measured.")
-    scored = bool((table["accuracy"].notna() & table["latency_ms"].notna()).any())
-    front = front_rows(table, ["accuracy", "latency_ms"] if scored else environment["experiment"]["objectives"])
-    columns = ["latency_ms", "latency_low_ms", "latency_high_ms"]
-    values = numbers(front, columns)
-    values = values[~np.isnan(values).any(axis=1)]
-    values = values[np.argsort(values[:, 0], kind="stable")]
-    if len(values) < 2:
+    scored = any(record.has(view.score) and record.has(LATENCY) for record in view.records)
+    on_front = front(view.records, (view.score, LATENCY), first=view.score) if scored else view.front
+    known = (view.records[index].measured(LATENCY) for index in on_front)
+    triples = [(one.value, one.low, one.high) for one in known if one is not None]
+    ends = sorted(triple for triple in triples if None not in triple)
+    if len(ends) < 2:
         return Light(name=name, state="unknown", sentence="Fewer than two latencies on the front have an interval.")
-    median, low, high = values.T
+    median, low, high = np.array(ends, dtype=float).T
     apart = int((high[:-1] < low[1:]).sum())
-    pairs = len(values) - 1
+    pairs = len(ends) - 1
     half_width = float(np.median((high - low) / 2 / median))
     step = float(np.median(median[1:] / median[:-1] - 1))
     sentence = (
@@ -199,67 +189,51 @@ def _latency(table: pd.DataFrame, environment: Mapping[str, Any]) -> Light:
         f"and each is known to ±{100 * half_width:.2g} % (medians)."
     )
     share = apart / pairs
-    state: State = "good" if share >= _APART_GOOD else "warning" if share >= _APART_BAD else "bad"
+    state: Colour = "good" if share >= _APART_GOOD else "warning" if share >= _APART_BAD else "bad"
     return Light(name=name, state=state, sentence=sentence)
 
 
-def _outcomes(table: pd.DataFrame) -> Light:
-    name = "Trials succeed"
-    if table.empty:
+def _outcomes(view: StudyView) -> Light:
+    name, trials = "Trials succeed", len(view.records)
+    if not trials:
         return Light(name=name, state="unknown", sentence="No trial has ended yet.")
-    counts = table["state"].value_counts()
-    failed, repeated, over, invalid, trained, stopped = (
-        int(counts.get(state, 0)) for state in ("failed", "duplicate", "over_budget", "invalid", "complete", "stopped")
-    )
+    counts = Counter(record.state for record in view.records)
+    states = (State.FAILED, State.DUPLICATE, State.OVER_BUDGET, State.INVALID, State.COMPLETE, State.STOPPED)
+    failed, repeated, over, invalid, trained, stopped = (counts[state] for state in states)
     begun = failed + trained + stopped
     sentence = (
-        f"Of {len(table)} trials {over} {'was' if over == 1 else 'were'} over budget, {repeated} repeated an earlier "
+        f"Of {trials} trials {over} {'was' if over == 1 else 'were'} over budget, {repeated} repeated an earlier "
         f"one and {invalid} {'was' if invalid == 1 else 'were'} no network; of the {begun} left {failed} failed."
     )
-    states = (
+    colours = (
         _by_share(failed, begun, _FAILED_WARNING, _FAILED_BAD),
-        _by_share(repeated + over + invalid, len(table), _REJECTED_WARNING, _REJECTED_BAD),
+        _by_share(repeated + over + invalid, trials, _REJECTED_WARNING, _REJECTED_BAD),
     )
-    state: State = "bad" if "bad" in states else "warning" if "warning" in states else "good"
+    state: Colour = "bad" if "bad" in colours else "warning" if "warning" in colours else "good"
     return Light(name=name, state=state, sentence=sentence)
 
 
-def _by_share(part: int, whole: int, warning: float, bad: float) -> State:
+def _by_share(part: int, whole: int, warning: float, bad: float) -> Colour:
     if part > bad * whole:
         return "bad"
     return "warning" if part > warning * whole else "good"
 
 
-def _settled(table: pd.DataFrame, environment: Mapping[str, Any]) -> Light:
+def _settled(view: StudyView) -> Light:
     name = "Front is settled"
-    if not spans_box(environment):
+    if view.box is None:
         sentence = "The reference spans no box in which the front's hypervolume could be measured."
         return Light(name=name, state="unknown", sentence=sentence)
-    ordered = table.sort_values("trial", kind="stable")
-    spent = np.cumsum(trainings(ordered))
-    total = float(spent[-1]) if len(spent) else 0.0
-    if total < SETTLED_LEAST:
-        sentence = f"{total:.3g} trainings are too few to tell; {SETTLED_LEAST} are needed."
+    found = growth([view.records[index] for index in view.by_trial], view.objectives, view.box)
+    if found.trainings < SETTLED_LEAST:
+        sentence = f"{found.trainings:.3g} trainings are too few to tell; {SETTLED_LEAST} are needed."
         return Light(name=name, state="unknown", sentence=sentence)
-    now, then = (_hypervolume(part, environment) for part in (ordered, ordered[spent <= (1 - SETTLED_SHARE) * total]))
-    if not now:
+    if not found.now:
         sentence = "No trained candidate lies within the box in which hypervolume is measured."
         return Light(name=name, state="unknown", sentence=sentence)
-    growth = now / then - 1 if then else math.inf
-    settled = growth <= SETTLED_GROWTH
-    grew = "from nothing" if math.isinf(growth) else f"by {100 * growth:.2g} %"
+    grew = "from nothing" if math.isinf(found.share) else f"by {100 * found.share:.2g} %"
     sentence = (
-        f"Over the last third of {total:.0f} trainings the hypervolume grew {grew}; below "
+        f"Over the last third of {found.trainings:.0f} trainings the hypervolume grew {grew}; below "
         f"{100 * SETTLED_GROWTH:g} % counts as settled."
     )
-    return Light(name=name, state="good" if settled else "warning", sentence=sentence)
-
-
-def _hypervolume(table: pd.DataFrame, environment: Mapping[str, Any]) -> float:
-    objectives = environment["experiment"]["objectives"]
-    return pareto.hypervolume(
-        numbers(table[table["state"] == "complete"], objectives),
-        [environment["hypervolume_reference"][name] for name in objectives],
-        maximise=[MAXIMISE[name] for name in objectives],
-        ideal=[IDEAL[name] for name in objectives],
-    )
+    return Light(name=name, state="good" if found.is_settled else "warning", sentence=sentence)

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
+from mvit_nas.arch.space import Label
 from mvit_nas.maths import pareto
 from mvit_nas.maths.statistics import ALPHA
-from mvit_nas.results.search.findings import MAXIMISE, numbers, space_of
-from mvit_nas.results.table import PARAM
+from mvit_nas.metrics import OBJECTIVES, Form, Metric
+from mvit_nas.results.view import StudyView, numbers
+from mvit_nas.study.record import Record
 
 # With fewer trained networks, what is left out to judge the rest by would be four or fewer.
 LEAST_NETWORKS = 12
@@ -87,7 +87,7 @@ class Importance:
     note: str
 
 
-def importance(table: pd.DataFrame, environment: Mapping[str, Any]) -> Importance:
+def importance(view: StudyView) -> Importance:
     """The importance of each factor for each objective that has values, and the effects of its values.
 
     An objective (the logarithm of a cost) is a sum of one effect for each value of each factor, by Bayesian linear
@@ -107,28 +107,34 @@ def importance(table: pd.DataFrame, environment: Mapping[str, Any]) -> Importanc
     explained 0.55, 0.62, 0.62 and 0.69; from 1,000 it explained 0.86 against 0.69, since it sees what factors do
     together.
     """
-    trained = table[table["state"] == "complete"]
-    trained = trained[trained["arch_id"].isna() | ~trained["arch_id"].duplicated(keep="last")]
-    columns = [name for name in table.columns if name.startswith(PARAM)]
+    networks: dict[str, Record] = {}
+    for index in view.trained:
+        record = view.records[index]
+        identity = record.candidate.arch_id or str(index)
+        networks.pop(identity, None)  # of equal ones the last, in its place
+        networks[identity] = record
     # A preset outside the space has no values of its factors.
-    trained = trained[trained[columns].notna().all(axis=1)] if columns else trained
-    order = _order(environment)
+    factors = view.table.factors
+    trained = [record for record in networks.values() if all(name in record.candidate.labels for name in factors)]
+    order = {} if view.space is None else {p.name: [str(label) for label in p.choices] for p in view.space.parameters}
     found = []
-    for objective, maximised in MAXIMISE.items():
-        if table[objective].notna().any():
+    for metric in OBJECTIVES:
+        if view.is_measured(metric):
             # No network is free: a cost of 0 would be a mistake, and has no logarithm.
-            known = trained[objective].notna() if maximised else trained[objective] > 0
-            found.append(_explain(objective, trained[known], columns, order))
+            values = [(record, record.value(metric)) for record in trained]
+            known = [record for record, value in values if value is not None and (metric.maximise or value > 0)]
+            found.append(_explain(metric, known, factors, order))
     return Importance(objectives=tuple(found), note=NOTE)
 
 
 def _explain(
-    objective: str, trained: pd.DataFrame, columns: Sequence[str], order: Mapping[str, Sequence[str]]
+    metric: Metric, trained: Sequence[Record], factors: Sequence[str], order: Mapping[str, Sequence[str]]
 ) -> Explained:
-    networks = len(trained)
-    chosen = trained.iloc[np.linspace(0, networks - 1, min(networks, _MOST_NETWORKS)).round().astype(int)]
-    values = numbers(chosen, [objective])[:, 0]
-    labels = {name.removeprefix(PARAM): chosen[name].astype("string").tolist() for name in columns}
+    networks, objective = len(trained), metric.name
+    positions = np.linspace(0, networks - 1, min(networks, _MOST_NETWORKS)).round().astype(int)
+    chosen = [trained[position] for position in positions]
+    values = numbers(chosen, [metric])[:, 0]
+    labels = {name: _as_text([record.candidate.labels[name] for record in chosen]) for name in factors}
     known = {name: _sorted(column, order.get(name, ())) for name, column in labels.items()}
     varied = {name: found for name, found in known.items() if len(found) > 1}
     reason = _why_none(networks, values, varied)
@@ -137,13 +143,13 @@ def _explain(
     x = np.hstack([np.array(labels[name])[:, None] == np.array(found) for name, found in varied.items()]).astype(float)
     ends = np.cumsum([0, *map(len, varied.values())])
     where = {name: slice(start, end) for name, start, end in zip(varied, ends[:-1], ends[1:], strict=True)}
-    logarithmic = not MAXIMISE[objective]
+    logarithmic = metric.is_cost
     y = np.log(values) if logarithmic else values
     means, ridge = _means(x, y, where)
-    # An accuracy is a share.
-    means = np.exp(means) if logarithmic else np.clip(means, 0.0, 1.0)
+    means = np.exp(means) if logarithmic else means
+    means = np.clip(means, 0.0, 1.0) if metric.form is Form.SHARE else means
     share, shares = _shares(x, y, where, ridge)
-    factors = [
+    varying = [
         Factor(
             name=name,
             share=shares[name],
@@ -160,7 +166,7 @@ def _explain(
         for name, found in known.items()
         if len(found) == 1
     ]
-    return Explained(objective=objective, networks=networks, share=share, factors=(*factors, *constant), reason="")
+    return Explained(objective=objective, networks=networks, share=share, factors=(*varying, *constant), reason="")
 
 
 def _why_none(networks: int, values: pareto.Floats, varied: Mapping[str, Sequence[str]]) -> str:
@@ -176,10 +182,10 @@ def _why_none(networks: int, values: pareto.Floats, varied: Mapping[str, Sequenc
     return ""
 
 
-def _order(environment: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The labels of each factor in the order of the space's file."""
-    space = space_of(environment)
-    return {} if space is None else {p.name: [str(label) for label in p.choices] for p in space.parameters}
+def _as_text(labels: Sequence[Label]) -> list[str]:
+    """As a column of a table has them: where one is a number with a fraction, all are."""
+    decimal = any(isinstance(label, float) for label in labels)
+    return [str(float(label)) if decimal and isinstance(label, int | float) else str(label) for label in labels]
 
 
 def _sorted(labels: Sequence[str], order: Sequence[str]) -> list[str]:

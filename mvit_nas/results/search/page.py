@@ -1,31 +1,28 @@
 """The page of a search: what it shows without scripts, as plain data, and the document that its script draws."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
-import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from mvit_nas.metrics import format_metric
-from mvit_nas.results.page import MISSING, axis_label, cell, number, provenance, title, to_float
-from mvit_nas.results.search.document import document
+from mvit_nas.metrics import LATENCY, MACS, METRICS, PARAMS, Metric
+from mvit_nas.results.page import MISSING, Cell, Column, Section, axis_label, cell, number, provenance, title
+from mvit_nas.results.search.document import Document, document, history, measured_metrics
 from mvit_nas.results.search.findings import (
     STATE_WORDS,
-    Row,
-    budget_words,
-    front_rows,
+    Finding,
     interval_words,
-    label,
     lasting_findings,
     leading_findings,
-    random_comparison,
+    said,
 )
-from mvit_nas.results.search.health import lights_beside
-from mvit_nas.results.search.runtimes import compare, measured_runtimes, sentences, short_name
-from mvit_nas.results.table import PARAM, STATES, further_runtimes, missing
-from mvit_nas.units import format_count, format_seconds
+from mvit_nas.results.search.health import Light, lights
+from mvit_nas.results.search.runtimes import Comparison, compare, sentences
+from mvit_nas.results.view import StudyView, numbers
+from mvit_nas.study.record import Record, State
+from mvit_nas.units import format_seconds
 
 # Without scripts a browser draws the whole table at once, and thousands of rows take it many seconds.
 MOST_ROWS = 200
@@ -33,44 +30,104 @@ MOST_FACTORS = 30
 _TERM = re.compile(r"^- \*\*(?P<word>.+?)\*\*: (?P<text>.+?)(?=\n- |\Z)", re.MULTILINE | re.DOTALL)
 
 
-def page_data(table: pd.DataFrame, environment: Mapping[str, Any]) -> dict[str, Any]:
-    """All that the page shows, as plain data."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How trials ended and what that cost, of one state: ``percent`` of all seconds."""
+
+    state: State
+    outcome: str
+    trials: int
+    seconds: float
+    percent: float
+
+    @property
+    def time(self) -> str:
+        """Its seconds, for people."""
+        return format_seconds(self.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A row of a table of candidates; ``reason`` is small print that stands apart."""
+
+    cells: tuple[Cell, ...]
+    front: bool
+    reason: str = ""
+    state: State = State.COMPLETE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FurtherSection:
+    """What the page says of a further runtime; ``drawn`` where it has a plot."""
+
+    runtime: str
+    name: str
+    sentences: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    drawn: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """All that the page of a search shows, as plain data; ``document`` is what its script draws."""
+
+    study: str
+    summary: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    lights: tuple[Light, ...]
+    trained: bool
+    schedule: str
+    metrics: int
+    further: tuple[FurtherSection, ...]
+    columns: tuple[Column, ...]
+    candidates: tuple[Row, ...]
+    left_out: int
+    factors_left_out: int
+    view: bool
+    outcomes: tuple[Outcome, ...]
+    total: str
+    elapsed: str
+    share: str
+    reference: str
+    glossary: tuple[tuple[str, str], ...]
+    provenance: tuple[Section, ...]
+    document: Document
+
+
+def page_data(view: StudyView) -> Page:
+    """All that the page shows."""
+    origin = view.origin
     # The matrices are small, and threads that wait for each other took 20 times as long on a busy machine.
     with threadpool_limits(limits=1):
-        beside = random_comparison(table, environment)
-        lasting = lasting_findings(table, environment, beside)
-        drawn = document(table, environment, lasting)
-    plotted = {one["runtime"] for one in drawn["further"]}
-    return {
-        "study": environment["study"],
-        "summary": _summary(table, environment),
-        "findings": [*leading_findings(table, environment), *lasting],
-        "lights": lights_beside(table, environment, beside),
-        "trained": bool((table["state"] == "complete").any()),
-        "schedule": environment["experiment"]["schedule"]["name"],
-        "metrics": len(drawn["metrics"]),
-        "further": [
-            further_section(table, environment, name) | {"drawn": name in plotted} for name in further_runtimes(table)
-        ],
-        "columns": columns(table, environment),
-        "candidates": candidates(table, environment),
-        "left_out": max(0, len(table) - MOST_ROWS),
-        "factors_left_out": max(0, len(_factors(table)) - MOST_FACTORS),
+        lasting = lasting_findings(view)
+        comparisons = {name: compare(view, name) for name in view.table.further_runtimes}
+        found = history(view)
+        drawn = document(view, lasting, comparisons, found)
+    return Page(
+        study=origin.study,
+        summary=tuple(_summary(view)),
+        findings=(*leading_findings(view), *lasting),
+        lights=tuple(lights(view)),
+        trained=bool(view.trained),
+        schedule=origin.schedule,
+        metrics=len(list(measured_metrics(view))),
+        further=tuple(further_section(view, one) for one in comparisons.values()),
+        columns=tuple(columns(view)),
+        candidates=tuple(candidates(view)),
+        left_out=max(0, len(view.records) - MOST_ROWS),
+        factors_left_out=max(0, len(view.factors) - MOST_FACTORS),
         # What the trials cost is the search's: a view shows only those that another runtime was measured on.
-        "view": "view" in environment,
-        "outcomes": [row | {"time": format_seconds(row["seconds"])} for row in outcomes(table)],
-        "total": format_seconds(float(table["seconds"].sum())),
-        "elapsed": format_seconds(environment["elapsed_seconds"]),
-        "share": f"{drawn['history'][0]['percent'][-1]:.1f} %" if drawn["history"] else "",
-        "reference": ", ".join(
-            format_metric(name, value) + {"accuracy": " accuracy", "latency_ms": " latency"}.get(name, "")
-            for name, value in environment["hypervolume_reference"].items()
-        ),
-        "learned": bool(table["rungs"].notna().any()),
-        "glossary": glossary(),
-        "provenance": provenance(environment),
-        "document": drawn,
-    }
+        view=origin.through is not None,
+        outcomes=tuple(outcomes(view.records)),
+        total=format_seconds(sum(record.spent.seconds for record in view.records)),
+        elapsed=format_seconds(origin.elapsed_seconds),
+        share=f"{found[0].percent[-1]:.1f} %" if found else "",
+        reference=", ".join(said(METRICS[name], value) for name, value in origin.reference.items()),
+        glossary=tuple(glossary()),
+        provenance=tuple(provenance(origin)),
+        document=drawn,
+    )
 
 
 def glossary() -> list[tuple[str, str]]:
@@ -79,158 +136,144 @@ def glossary() -> list[tuple[str, str]]:
     return [(match["word"], " ".join(match["text"].split())) for match in _TERM.finditer(text)]
 
 
-def outcomes(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """How trials ended and what that cost: trials, seconds and percent of all seconds, by state."""
-    total = float(table["seconds"].sum())
+def outcomes(records: Sequence[Record]) -> list[Outcome]:
+    """How trials ended and what that cost, by state."""
+    total = sum(record.spent.seconds for record in records)
     found = []
-    for state in STATES:
-        rows = table[table["state"] == state]
-        seconds = float(rows["seconds"].sum())
-        if len(rows):
+    for state in State:
+        seconds = [record.spent.seconds for record in records if record.state is state]
+        if seconds:
+            percent = 100 * sum(seconds) / total if total else 0.0
+            words = STATE_WORDS[state]
             found.append(
-                {
-                    "state": state,
-                    "outcome": STATE_WORDS[state],
-                    "trials": len(rows),
-                    "seconds": seconds,
-                    "percent": 100 * seconds / total if total else 0.0,
-                }
+                Outcome(state=state, outcome=words, trials=len(seconds), seconds=sum(seconds), percent=percent)
             )
     return found
 
 
-def columns(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The columns of the candidates' table: label, and whether it holds numbers."""
-    numeric = [axis_label(name, environment) for name in ("accuracy", "params", "macs")]
-    if table["latency_ms"].notna().any():
-        numeric.append(axis_label("latency_ms", environment))
-    numeric += [_further_heading(environment, name) for name in measured_runtimes(table)]
+def columns(view: StudyView) -> list[Column]:
+    """The columns of the candidates' table."""
+    names = [*(axis_label(metric, view.origin) for metric in _shown(view)), "Cost (s)", "Trial"]
+    heads = [Column(label=name, numeric=True) for name in names]
+    factors = [Column(label=title(name), numeric=False) for name in view.factors[:MOST_FACTORS]]
+    words = [Column(label=name, numeric=False) for name in ("Candidate", "Front", "State")]
+    return [*words[:2], *heads[:-2], *factors, words[2], *heads[-2:]]
+
+
+def candidates(view: StudyView) -> list[Row]:
+    """The first MOST_ROWS rows of the candidates' table: those on the front, the other trained ones, the rest."""
+    on_front = set(view.front)
+    trained = sorted((index for index in view.trained if index not in on_front), key=lambda index: _rank(view, index))
+    ordered = dict.fromkeys([*view.front, *trained, *view.by_trial])
+    metrics, factors = _shown(view), view.factors[:MOST_FACTORS]
     return [
-        {"label": "Candidate", "numeric": False},
-        {"label": "Front", "numeric": False},
-        *({"label": name, "numeric": True} for name in numeric),
-        *({"label": title(name.removeprefix(PARAM)), "numeric": False} for name in _factors(table)[:MOST_FACTORS]),
-        {"label": "State", "numeric": False},
-        {"label": "Cost (s)", "numeric": True},
-        {"label": "Trial", "numeric": True},
+        Row(
+            front=index in on_front,
+            state=view.records[index].state,
+            reason=view.records[index].reason,
+            cells=tuple(_cells(view.records[index], factors, on_front=index in on_front, metrics=metrics)),
+        )
+        for index in list(ordered)[:MOST_ROWS]
     ]
 
 
-def candidates(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The first MOST_ROWS rows of the candidates' table: those on the front, the other trained ones, the rest.
-
-    Each has ``front``, ``state``, ``reason`` and ``cells``.
-    """
-    front = front_rows(table, environment["experiment"]["objectives"])
-    rest = table.drop(index=front.index)
-    trained = rest[rest["state"] == "complete"].sort_values("accuracy", ascending=False, kind="stable")
-    others = rest.drop(index=trained.index).sort_values("trial", kind="stable")
-    factors = _factors(table)[:MOST_FACTORS]
-    latencies = ["latency_ms"] if table["latency_ms"].notna().any() else []
-    latencies += [f"latency_ms.{name}" for name in measured_runtimes(table)]
-    first = table.loc[[*front.index, *trained.index, *others.index][:MOST_ROWS]]
-    return [
-        {
-            "front": on_front,
-            "state": row["state"],
-            "reason": "" if missing(row["reason"]) else row["reason"],
-            "cells": list(_cells(row, factors, on_front=on_front, latencies=latencies)),
-        }
-        for on_front, row in zip(first.index.isin(front.index).tolist(), first.to_dict("records"), strict=True)
-    ]
-
-
-def further_section(table: pd.DataFrame, environment: Mapping[str, Any], runtime: str) -> dict[str, Any]:
-    """What the page says of a further runtime: title, sentences, and both latencies of each candidate side by side.
+def further_section(view: StudyView, comparison: Comparison) -> FurtherSection:
+    """What the page says of a further runtime: sentences, and both latencies of each candidate side by side.
 
     The candidates are those that were to be measured, fastest by this runtime first, then those that could not be.
     """
-    comparison = compare(table, environment, runtime)
-    name = short_name(environment["front_latency"][runtime])
-    own_name = "the search" if environment["latency"] is None else short_name(environment["latency"])
-    column = f"latency_ms.{runtime}"
-    asked = table[table[column].notna() | table[f"latency_note.{runtime}"].notna()].sort_values(column, kind="stable")
-    own = bool(asked["latency_ms"].notna().any())
+    runtime, metric = comparison.runtime, LATENCY.by(comparison.runtime)
+    asked = [index for index, record in enumerate(view.records) if _was_asked(record, runtime)]
+    asked.sort(key=lambda index: (not view.records[index].has(metric), view.records[index].value(metric) or 0.0))
+    own = any(view.records[index].has(LATENCY) for index in asked)
+    latencies = (LATENCY, metric) if own else (metric,)
     # Ranks among the same candidates, or they could not be compared.
-    both = asked[asked[column].notna() & (asked["latency_ms"].notna() if own else True)]
-    latencies = ["latency_ms", column] if own else [column]
-    ranks = [both[name].rank(method="min").astype(int).to_dict() for name in latencies]
-    rows = []
-    for index, row in zip(asked.index, asked.to_dict("records"), strict=True):
-        fronts = [who for who, front in ((own_name, comparison.own_front), (name, comparison.front)) if index in front]
-        note = "" if missing(row[f"latency_note.{runtime}"]) else row[f"latency_note.{runtime}"]
-        cells = [
-            cell(label(row)),
-            cell("both" if len(fronts) == 2 else ", ".join(fronts), sort=-len(fronts)),
-            _accuracy_cell(row),
-        ]
-        for latency, rank in zip(latencies, ranks, strict=True):
-            failed = note and latency == column
-            cells.append(cell(MISSING, detail=note, sort="") if failed else _latency_cell(row, latency))
-            cells.append(number(rank.get(index), str(rank.get(index))))
-        rows.append({"front": index in comparison.front, "reason": note, "cells": cells})
-    headings = [axis_label("latency_ms", environment)] if own else []
-    headings.append(_further_heading(environment, runtime))
-    return {
-        "runtime": runtime,
-        "name": name,
-        "sentences": sentences(comparison, environment),
-        "columns": [
-            {"label": "Candidate", "numeric": False},
-            {"label": "On the front by", "numeric": False},
-            {"label": axis_label("accuracy", environment), "numeric": True},
-            *({"label": label, "numeric": True} for heading in headings for label in (heading, "Rank")),
-        ],
-        "rows": rows,
-    }
+    both = [index for index in asked if all(view.records[index].has(latency) for latency in latencies)]
+    ranks = [_ranks(view, both, latency) for latency in latencies]
+    headings = [axis_label(latency, view.origin) for latency in latencies]
+    return FurtherSection(
+        runtime=runtime,
+        name=view.origin.further[runtime].title,
+        sentences=tuple(sentences(comparison, view)),
+        columns=(
+            Column(label="Candidate", numeric=False),
+            Column(label="On the front by", numeric=False),
+            Column(label=axis_label(view.score, view.origin), numeric=True),
+            *(Column(label=label, numeric=True) for heading in headings for label in (heading, "Rank")),
+        ),
+        rows=tuple(_further_row(view, index, comparison, dict(zip(latencies, ranks, strict=True))) for index in asked),
+        drawn=any(view.records[index].has(metric) and view.records[index].has(view.score) for index in asked),
+    )
 
 
-def _further_heading(environment: Mapping[str, Any], runtime: str) -> str:
-    return axis_label("latency_ms", {**environment, "latency": environment["front_latency"][runtime]})
-
-
-def _accuracy_cell(row: Row) -> dict[str, Any]:
-    return number(row["accuracy"], f"{100 * to_float(row['accuracy']):.1f}", interval_words(row, "accuracy"))
-
-
-def _latency_cell(row: Row, name: str) -> dict[str, Any]:
-    return number(row[name], f"{to_float(row[name]):#.3g}".rstrip("."), interval_words(row, name))
-
-
-def _cells(row: Row, factors: list[str], *, on_front: bool, latencies: list[str]) -> Iterator[dict[str, Any]]:
-    detail = "" if missing(row["arch_id"]) or label(row) == row["arch_id"] else row["arch_id"]
-    yield cell(label(row), detail=detail)
-    yield cell("front" if on_front else "", sort=0 if on_front else 1)
-    yield _accuracy_cell(row)
-    yield number(row["params"], format_count(to_float(row["params"])))
-    yield number(row["macs"], format_count(to_float(row["macs"])))
-    for name in latencies:
-        yield _latency_cell(row, name)
-    for factor in factors:
-        value = row[factor]
-        yield cell(MISSING, sort="") if missing(value) else cell(str(value), sort=value)
-    state = STATE_WORDS[row["state"]]
-    cached = not missing(row["cached"]) and bool(row["cached"])
-    yield cell(f"{state} (earlier)" if cached else state, detail="" if missing(row["reason"]) else row["reason"])
-    yield number(row["seconds"], f"{to_float(row['seconds']):.1f}")
-    yield number(row["trial"], f"{to_float(row['trial']):.0f}")
-
-
-def _factors(table: pd.DataFrame) -> list[str]:
-    return [name for name in table.columns if name.startswith(PARAM) and table[name].notna().any()]
-
-
-def _summary(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[str]:
-    data, hardware = environment["data"], environment["hardware"]
-    trained = int((table["state"] == "complete").sum())
-    tried = f"{trained} of {len(table)} candidates trained"
-    if "view" in environment:
-        view = environment["view"]
-        tried = f"as {view['runtime']} runs them: {view['measured']} of the {view['trained']} trained candidates"
-    return [
-        tried,
-        f"data: {data['name']}",
-        ", ".join(f"budget: {words}" for words in budget_words(environment)) or "no budget",
-        hardware["gpu"] or hardware["processor"],
-        environment["created"][:16].replace("T", " "),
+def _further_row(view: StudyView, index: int, comparison: Comparison, ranks: Mapping[Metric, Mapping[int, int]]) -> Row:
+    record, own = view.records[index], view.origin.latency
+    name, own_name = view.origin.further[comparison.runtime].title, "the search" if own is None else own.title
+    fronts = [who for who, front in ((own_name, comparison.own_front), (name, comparison.front)) if index in front]
+    note = record.further[comparison.runtime].note
+    cells = [
+        cell(record.label),
+        cell("both" if len(fronts) == 2 else ", ".join(fronts), sort=-len(fronts)),
+        _metric_cell(record, view.score),
     ]
+    for latency, known in ranks.items():
+        failed = note and latency.runtime
+        cells.append(cell(MISSING, detail=note, sort="") if failed else _metric_cell(record, latency))
+        cells.append(number(known.get(index), str(known.get(index))))
+    return Row(front=index in comparison.front, reason=note, cells=tuple(cells))
+
+
+def _was_asked(record: Record, runtime: str) -> bool:
+    further = record.further.get(runtime)
+    return further is not None and (further.latency is not None or bool(further.note))
+
+
+def _ranks(view: StudyView, among: Sequence[int], metric: Metric) -> dict[int, int]:
+    """1 for the fastest; of equal ones all have the first rank."""
+    values = numbers([view.records[index] for index in among], [metric])[:, 0]
+    return {index: 1 + int((values < value).sum()) for index, value in zip(among, values, strict=True)}
+
+
+def _shown(view: StudyView) -> list[Metric]:
+    """The metrics that have columns: scores and counted costs always, what is timed where it was."""
+    always = (view.score, PARAMS, MACS)
+    return [*always, *(m for m in measured_metrics(view) if m not in always and not m.aside)]
+
+
+def _rank(view: StudyView, index: int) -> tuple[bool, float]:
+    """What sorts the best score first and the unknown last."""
+    value = view.records[index].value(view.score)
+    return value is None, -(value or 0.0)
+
+
+def _metric_cell(record: Record, metric: Metric) -> Cell:
+    value = record.value(metric)
+    return number(value, "" if value is None else metric.cell(value), interval_words(record, metric))
+
+
+def _cells(record: Record, factors: Sequence[str], *, on_front: bool, metrics: Sequence[Metric]) -> Iterator[Cell]:
+    identity = record.candidate.arch_id
+    yield cell(record.label, detail="" if record.label == identity else identity)
+    yield cell("front" if on_front else "", sort=0 if on_front else 1)
+    for metric in metrics:
+        yield _metric_cell(record, metric)
+    for factor in factors:
+        label = record.candidate.labels.get(factor)
+        yield cell(MISSING, sort="") if label is None else cell(str(label), sort=label)
+    state = STATE_WORDS[record.state]
+    yield cell(f"{state} (earlier)" if record.spent.cached else state, detail=record.reason)
+    yield number(record.spent.seconds, f"{record.spent.seconds:.1f}")
+    yield number(record.trial, f"{record.trial:.0f}" if record.trial is not None else "")
+
+
+def _summary(view: StudyView) -> Iterator[str]:
+    origin = view.origin
+    if origin.through is None:
+        yield f"{len(view.trained)} of {len(view.records)} candidates trained"
+    else:
+        seen = origin.through
+        yield f"as {seen.runtime} runs them: {seen.measured} of the {seen.trained} trained candidates"
+    yield f"data: {origin.images.name}"
+    yield ", ".join(f"budget: {words}" for words in origin.budget_words) or "no budget"
+    yield origin.hardware.name
+    yield origin.created[:16].replace("T", " ")

@@ -1,26 +1,21 @@
 """What the further runtimes, on which the front was measured, say beside the one that the search measured on."""
 
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
 
 from mvit_nas.budget import Budget
 from mvit_nas.errors import InputError
 from mvit_nas.maths.statistics import MIN_RANKED, RankCorrelation, rank_correlation
-from mvit_nas.results.search.findings import budgets_of, front_rows, numbers
-from mvit_nas.results.table import FURTHER, further_runtimes
-
-_MEASURED = [name for name, kind in FURTHER.items() if kind == "Float64"]
+from mvit_nas.metrics import LATENCY
+from mvit_nas.results.view import StudyView, numbers, through
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """The front by a further runtime against the one that the search found.
 
-    ``front`` and ``own_front`` are indices of the table's rows: the front of the measured candidates by this runtime's
+    ``front`` and ``own_front`` are positions of the records: the front of the measured candidates by this runtime's
     latency, best accuracy first, and the search's own one, whether measured here or not. ``kept`` are those of
     ``own_front`` that are on ``front``. ``ranks`` compares the two latencies of the candidates that have both.
     ``reasons`` counts the candidates that could not be measured, by why, and ``left_out`` the other trained ones that
@@ -39,114 +34,74 @@ class Comparison:
 
     @property
     def kept(self) -> tuple[int, ...]:
-        """The rows of the search's front that stay on the front by this runtime."""
+        """Those of the search's front that stay on the front by this runtime."""
         return tuple(index for index in self.own_measured if index in self.front)
 
 
-def measured_runtimes(table: pd.DataFrame) -> list[str]:
-    """The further runtimes by which ``table`` holds at least one latency."""
-    return [name for name in further_runtimes(table) if table[f"latency_ms.{name}"].notna().any()]
-
-
-def seen_through(
-    table: pd.DataFrame, environment: Mapping[str, Any], runtime: str
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The candidates that a further runtime was measured on with its latencies as theirs, and its conditions.
-
-    The environment's ``view`` says so. It has no reference of the hypervolume, whose latency is the search's.
-    """
-    rows = table[table[f"latency_ms.{runtime}"].notna()]
-    conditions = environment["front_latency"][runtime]
-    further = [f"{name}.{other}" for other in further_runtimes(table) for name in FURTHER]
-    seen = rows.drop(columns=further)
-    for name in _MEASURED:
-        seen[name] = rows[f"{name}.{runtime}"]
-    # How often each was measured is known of the search's own runtime only.
-    seen["latency_runs"] = pd.array([None] * len(seen), dtype="Int64")
-    seen["latency_threads"] = pd.array([conditions["threads"]] * len(seen), dtype="Int64")
-    names = set(seen["name"].dropna())
-    return seen, {
-        **environment,
-        "latency": conditions,
-        "front_latency": {},
-        "hypervolume_reference": {},
-        "presets": [name for name in environment["presets"] if name in names],
-        "view": {
-            "runtime": conditions["runtime"],
-            "measured": len(seen),
-            "trained": int((table["state"] == "complete").sum()),
-        },
-    }
-
-
-def compare(table: pd.DataFrame, environment: Mapping[str, Any], runtime: str) -> Comparison:
+def compare(view: StudyView, runtime: str) -> Comparison:
     """What the latencies by ``runtime`` say of the front, the latency among the objectives replaced by them."""
-    objectives = environment["experiment"]["objectives"]
-    seen, _ = seen_through(table, environment, runtime)
-    own = front_rows(table, objectives).index
-    notes = table.loc[table[f"latency_ms.{runtime}"].isna(), f"latency_note.{runtime}"].dropna()
-    budgets = _latency_budgets(environment)
-    over = [value for value in seen["latency_ms"] if any(budget.violation(value) > 0 for budget in budgets)]
-    both = numbers(table, ["latency_ms", f"latency_ms.{runtime}"])
+    metric = LATENCY.by(runtime)
+    measured = view.where(lambda record: record.has(metric))
+    seen = through(view, runtime)
+    budgets = _latency_budgets(view)
+    over = [
+        record
+        for record in seen.records
+        if any(budget.violation(record.value(LATENCY) or 0.0) > 0 for budget in budgets)
+    ]
+    further = [record.further[runtime] for record in view.records if runtime in record.further]
+    reasons = Counter(one.note for one in further if one.latency is None and one.note)
+    both = numbers(view.records, (LATENCY, metric))
     return Comparison(
         runtime=runtime,
-        measured=len(seen),
-        front=tuple(front_rows(seen, objectives).index),
-        own_front=tuple(own),
-        own_measured=tuple(index for index in own if index in seen.index),
+        measured=len(measured),
+        front=tuple(measured[index] for index in seen.front),
+        own_front=view.front,
+        own_measured=tuple(index for index in view.front if index in measured),
         ranks=rank_correlation(both[:, 0], both[:, 1]),
-        reasons={str(reason): int(count) for reason, count in notes.value_counts().items()},
-        left_out=int((table["state"] == "complete").sum()) - len(seen) - len(notes),
+        reasons=dict(reasons.most_common()),
+        left_out=len(view.trained) - len(measured) - reasons.total(),
         over_budget=len(over),
     )
 
 
-def sentences(comparison: Comparison, environment: Mapping[str, Any]) -> list[str]:
+def sentences(comparison: Comparison, view: StudyView) -> list[str]:
     """The comparison in words."""
-    return list(_sentences(comparison, environment))
+    return list(_sentences(comparison, view))
 
 
-def short_name(latency: Mapping[str, Any]) -> str:
-    """The runtime of some conditions without its version: "ExecuTorch" of "ExecuTorch 1.5.2"."""
-    return re.sub(r" \d\S*", "", latency["runtime"])
-
-
-def measured_on(table: pd.DataFrame, environment: Mapping[str, Any]) -> list[str]:
+def measured_on(view: StudyView) -> list[str]:
     """All runtimes that there are latencies by, by the names of ``--runtime``: the search's own first."""
-    return [*filter(None, [_own_runtime(environment)]), *measured_runtimes(table)]
+    return [*filter(None, [_own_runtime(view)]), *view.measured_runtimes]
 
 
-def choose_runtime(
-    table: pd.DataFrame, environment: Mapping[str, Any], runtime: str
-) -> tuple[pd.DataFrame, Mapping[str, Any]]:
-    """Table and environment as ``runtime`` shows them; InputError that lists the measured ones for any other."""
-    known = measured_on(table, environment)
+def choose_runtime(view: StudyView, runtime: str) -> StudyView:
+    """The search as ``runtime`` shows it; InputError that lists the measured ones for any other."""
+    known = measured_on(view)
     if runtime not in known:
         raise InputError(f"--runtime {runtime!r}: nothing was measured on it; measured were {_list(known)}")
-    if runtime == _own_runtime(environment):
-        return table, environment
-    return seen_through(table, environment, runtime)
+    return view if runtime == _own_runtime(view) else through(view, runtime)
 
 
-def check_target(environment: Mapping[str, Any], target: str) -> None:
+def check_target(view: StudyView, target: str) -> None:
     """Raise InputError, which says where it was, when the latencies were not measured on ``target``."""
-    latency = environment["latency"]
+    latency = view.origin.latency
     if latency is None:
         raise InputError(f"--target {target!r}: no latency was measured")
-    if target != {"this host": "host"}.get(latency["target"], latency["target"]):
-        raise InputError(f"--target {target!r}: the latencies were measured on {latency['target']}")
+    if target != latency.target_name:
+        raise InputError(f"--target {target!r}: the latencies were measured on {latency.target}")
 
 
-def _sentences(comparison: Comparison, environment: Mapping[str, Any]) -> Iterator[str]:
-    name = short_name(environment["front_latency"][comparison.runtime])
-    if comparison.measured and environment["latency"] is not None:
-        yield _ranks(comparison.ranks, short_name(environment["latency"]), name)
-    if comparison.measured and "latency_ms" in environment["experiment"]["objectives"]:
+def _sentences(comparison: Comparison, view: StudyView) -> Iterator[str]:
+    name, own = view.origin.further[comparison.runtime].title, view.origin.latency
+    if comparison.measured and own is not None:
+        yield _ranks(comparison.ranks, own.title, name)
+    if comparison.measured and LATENCY in view.objectives:
         yield _front(comparison, name)
     elif comparison.measured:
         yield "Latency is no objective of this search, so its front is the same by any runtime."
     if comparison.over_budget:
-        words = " and ".join(map(str, _latency_budgets(environment)))
+        words = " and ".join(map(str, _latency_budgets(view)))
         yield (
             f"{comparison.over_budget} of the {comparison.measured} measured "
             f"{'does' if comparison.over_budget == 1 else 'do'} not meet the budget ({words} latency) by {name}: "
@@ -192,14 +147,13 @@ def _front(comparison: Comparison, name: str) -> str:
     return f"{words}."
 
 
-def _own_runtime(environment: Mapping[str, Any]) -> str:
+def _own_runtime(view: StudyView) -> str:
     """The name of the runtime that the search measured on; "" where it measured none or, an older one, did not say."""
-    settings = environment["experiment"].get("latency")
-    return settings["runtime"] if environment["latency"] is not None and settings is not None else ""
+    return "" if view.origin.latency is None else view.origin.experiment.runtime
 
 
-def _latency_budgets(environment: Mapping[str, Any]) -> list[Budget]:
-    return [budget for budget in budgets_of(environment) if budget.metric == "latency_ms"]
+def _latency_budgets(view: StudyView) -> list[Budget]:
+    return [budget for budget in view.origin.experiment.budgets if budget.metric == LATENCY.name]
 
 
 def _networks(count: int) -> str:
