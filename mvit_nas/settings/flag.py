@@ -162,7 +162,7 @@ class Given:
         return typed
 
     def _text(self, value: object) -> Plain:
-        if self.flag.write is not None:
+        if self.flag.write is not None and value is not None:
             return self.flag.write(value)
         return str(value) if isinstance(value, Path) else plain(value)
 

@@ -53,8 +53,9 @@ def study_text(settings: Study, found: Found) -> str:
     """The text of ``experiment.yaml``: what ``--config`` reads, and what ``check_same`` compares."""
     kept: Document = {"format": FORMAT, "command": _COMMANDS[type(settings)]}
     for given in flags_of(type(settings)):
-        if given.flag.kept and getattr(settings, given.name) not in (None, ()):
-            kept[given.key] = given.text(settings)
+        text = given.text(settings)
+        if given.flag.kept and text not in (None, [], ""):
+            kept[given.key] = text
     kept["found"] = {
         "data": dict(found.data),
         "space_name": found.space_name,
