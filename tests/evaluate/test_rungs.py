@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from mvit_nas.evaluate.rungs import LEAST_CURVES, Curve, Guess, foresee, is_hopeless
-from mvit_nas.training.loop import Rung
+from mvit_nas.evaluate.estimator import Estimate, Question, never
+from mvit_nas.evaluate.rungs import LEAST_CURVES, Curve, EarlyStopping, foresee, is_hopeless
+from mvit_nas.metrics import MACS, PARAMS
+from mvit_nas.study.record import Candidate, Guess, Measured, Record, Rung, State
 
 
 def rung(accuracy, *, epoch=1, loss=0.0):
@@ -76,3 +78,93 @@ def test_only_rivals_that_cost_no_more_make_a_training_hopeless():
     # By the optimistic guess.
     assert not is_hopeless(Guess(accuracy=0.58, deviation=0.05), (10.0, 5.0), [dear, cheap])
     assert not is_hopeless(guess, (10.0, 5.0), [])
+
+
+def test_two_opinions_are_weighted_by_their_precision():
+    known, here = curves(20), rung(0.4, loss=1.9)
+    by_curve = foresee([here], (1e6, 1e3), known, None)
+    before = Guess(accuracy=0.9, deviation=2 * by_curve.deviation)
+    both = foresee([here], (1e6, 1e3), known, before)
+    # Twice the deviation is a quarter of the precision.
+    assert both.accuracy == pytest.approx((4 * by_curve.accuracy + before.accuracy) / 5)
+    assert both.deviation == pytest.approx(by_curve.deviation * np.sqrt(4 / 5))
+
+
+class Trained:
+    """An estimator with one rung, which remembers whether it was stopped there."""
+
+    epochs = 4
+
+    def __init__(self, first, final=0.5):
+        self.first = first
+        self.final = final
+        self.asked = []
+
+    def estimate(self, question, *, at_rung, should_stop):
+        self.asked.append(question)
+        rungs = (self.first,)
+        if at_rung(rungs):
+            return Estimate(rungs=rungs, epochs=1, seconds=1.0)
+        return Estimate(accuracy=Measured(value=self.final), rungs=rungs, epochs=4, seconds=4.0)
+
+
+def finished(curve, state=State.COMPLETE):
+    values = {"params": curve.costs[0], "macs": curve.costs[1], "accuracy": curve.accuracy}
+    return Record(
+        trial=0,
+        state=state,
+        candidate=Candidate(arch=None, arch_id="x"),
+        values={name: Measured(value=value) for name, value in values.items()},
+        rungs=curve.rungs,
+    )
+
+
+def asked(known, costs=(1e7, 1e4), state=State.COMPLETE, **options):
+    values = {"params": Measured(value=costs[0]), "macs": Measured(value=costs[1])}
+    record = Record(trial=1, state=state, candidate=Candidate(arch=None, arch_id="y"), values=values)
+    return Question(record=record, before=[finished(one) for one in known], **options)
+
+
+def estimate(first, question, **options):
+    stopping = EarlyStopping(Trained(first), costs=(PARAMS, MACS))
+    return stopping.estimate(question, **{"at_rung": never, "should_stop": never} | options)
+
+
+def test_early_stopping_ends_what_is_hopeless_and_says_what_it_would_have_reached():
+    known, here = curves(20), rung(0.2, loss=2.1)
+    found = estimate(here, asked(known))
+    assert found.accuracy is None
+    assert found.expected == foresee([here], (1e7, 1e4), known, None)
+    before = Guess(accuracy=0.1, deviation=0.01)
+    assert estimate(here, asked(known, guess=before)).expected == foresee([here], (1e7, 1e4), known, before)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        asked(curves(20), costs=(1e3, 1.0)),  # as cheap as none
+        asked(curves(20), must_finish=True),
+        asked(curves(LEAST_CURVES - 1)),
+        asked(()),
+    ],
+    ids=["cheap", "must finish", "few", "none"],
+)
+def test_what_is_not_hopeless_or_must_finish_is_trained_to_the_end(question):
+    found = estimate(rung(0.2, loss=2.1), question)
+    assert found == Estimate(accuracy=Measured(value=0.5), rungs=(rung(0.2, loss=2.1),), epochs=4, seconds=4.0)
+
+
+def test_only_finished_trainings_teach():
+    known = curves(20)
+    others = [finished(one, state) for one in known for state in (State.STOPPED, State.OVER_BUDGET, State.FAILED)]
+    question = asked(())
+    found = EarlyStopping(Trained(rung(0.2)), costs=(PARAMS, MACS)).estimate(
+        Question(record=question.record, before=others), at_rung=never, should_stop=never
+    )
+    assert found.accuracy is not None
+
+
+def test_who_asks_may_stop_it_too():
+    found = estimate(rung(0.9), asked(curves(20)), at_rung=lambda rungs: True)
+    assert found.accuracy is None
+    assert found.expected is not None

@@ -1,22 +1,22 @@
-"""The evaluator on real images: what is kept, under which key, and from which seed."""
+"""The estimator that trains, on real images: what is kept, under which key, and from which seed."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
+from searches import Heard
 
-from mvit_nas.arch.config import with_values
-from mvit_nas.arch.count import StaticCost
+from mvit_nas.arch.config import arch_id, with_values
 from mvit_nas.arch.presets import PRESETS
-from mvit_nas.cost.runtimes.registry import find_runtime
-from mvit_nas.cost.targets.python import this_host
 from mvit_nas.data.images import find_data
 from mvit_nas.errors import CostError, TrainingError
 from mvit_nas.evaluate import short as evaluate
-from mvit_nas.evaluate.latency import Meter
-from mvit_nas.evaluate.short import Evaluator
-from mvit_nas.training.loop import Score
-from mvit_nas.training.schedule import SCHEDULES
+from mvit_nas.evaluate.cache import Cache
+from mvit_nas.evaluate.estimator import Estimate, Question
+from mvit_nas.evaluate.short import ShortTraining
+from mvit_nas.study.record import Candidate, Measured, Record, Rung, State
+from mvit_nas.training.loop import Score, Stopped
+from mvit_nas.training.schedule import SCHEDULES, Schedule
 
 ARCH = with_values(PRESETS["mobilevit_xxs"], {"image_size": 32, "stages.*.mobilevit.dim": 16, "stages.*.channels": 8})
 OTHER = with_values(ARCH, {"stages.4.mobilevit.depth": 1})
@@ -40,9 +40,13 @@ def trained(monkeypatch):
     return runs
 
 
-def make(digits, *, schedule=SCHEDULES["smoke"]):
-    meter = Meter(find_runtime("torch"), this_host(), threads=1, precision=0.02, seconds=1.0)
-    return Evaluator(digits, schedule, device=torch.device("cpu"), meter=meter)
+def make(digits, *, schedule=SCHEDULES["smoke"], reporter=None):
+    return ShortTraining(digits, schedule, device=torch.device("cpu"), reporter=reporter)
+
+
+def question(arch, *, seed=0):
+    candidate = Candidate(arch=arch, arch_id=arch_id(arch))
+    return Question(record=Record(trial=0, state=State.COMPLETE, candidate=candidate, seed=seed))
 
 
 def test_a_score_is_trained_once_and_known_ever_after(digits, trained):
@@ -112,25 +116,107 @@ def test_images_are_kept_an_eighth_larger_than_they_are_trained_and_never_the_te
     assert folders == [f"{digits.fingerprint}-train-36", f"{digits.fingerprint}-validation-36"]
 
 
-def test_a_closed_form_that_fvcore_does_not_confirm_is_an_error(digits, monkeypatch):
-    make(digits).check_static_cost(ARCH)
-    monkeypatch.setattr(evaluate, "count", lambda arch, classes: StaticCost(params=1, macs=2))
-    with pytest.raises(CostError, match=r"fvcore counts StaticCost\(params=\d+, macs=\d+\), the closed form"):
-        make(digits).check_static_cost(ARCH)
+def test_a_cost_that_is_wrong_is_found_out_before_training(digits, trained, monkeypatch):
+    def wrong(arch, *, classes):
+        assert classes == 10
+        raise CostError("fvcore counts otherwise")
+
+    monkeypatch.setattr(evaluate, "check_static_cost", wrong)
+    with pytest.raises(CostError, match="fvcore counts otherwise"):
+        make(digits).estimate(question(ARCH))
+    assert not trained
 
 
-def test_weights_are_kept_and_inherited_where_that_is_asked_for(digits, trained, tmp_path):
-    evaluator = make(digits)
-    options = {"seed": 0, "at_rung": None, "should_stop": lambda: False}
-    evaluator.score_by_rungs(ARCH, **options)
-    name = evaluator.training_name(ARCH, seed=0)
-    assert not evaluator.has_weights(name)
-    evaluator.score_by_rungs(ARCH, **options | {"seed": 1}, keep_weights=True)
-    name = evaluator.training_name(ARCH, seed=1)
-    assert evaluator.has_weights(name)
-    evaluator.score_by_rungs(ARCH, **options, parent=name)
+def test_an_estimate_says_what_training_gave_and_whether_it_was_known(digits, trained):
+    training = make(digits)
+    first, again = training.estimate(question(ARCH)), make(digits).estimate(question(ARCH))
+    score, _ = training.score(ARCH, seed=0)
+    low, high = score.interval
+    assert first == Estimate(
+        accuracy=Measured(value=101 / 225, low=low, high=high), epochs=training.epochs, seconds=2.0
+    )
+    assert again == replace(first, was_known=True)
+    assert len(trained) == 1
+    assert trained[0]["checkpoint"] is not None  # what is interrupted goes on
+
+
+def test_a_training_that_is_stopped_is_no_accuracy_and_is_not_kept(digits, monkeypatch):
+    rung = Rung(epoch=1, loss=2.0, correct=9, images=10)
+
+    def fit(*parts, at_rung, **options):
+        return (
+            Stopped(rungs=(rung,), seconds=1.0)
+            if at_rung((rung,))
+            else Score(correct=5, images=10, losses=(), seconds=1.0)
+        )
+
+    monkeypatch.setattr(evaluate, "fit_by_rungs", fit)
+    training = make(digits, schedule=SCHEDULES["short"])
+    found = training.estimate(question(ARCH), at_rung=lambda rungs: rungs == (rung,))
+    assert found == Estimate(rungs=(rung,), epochs=1, seconds=1.0)
+    assert not training.is_known(ARCH, seed=0)
+
+
+def test_a_training_that_diverged_is_an_estimate_with_its_reason(digits, monkeypatch):
+    def fit(*parts, **options):
+        raise TrainingError("the training loss became nan in epoch 1 of 1")
+
+    monkeypatch.setattr(evaluate, "fit_by_rungs", fit)
+    assert make(digits).estimate(question(ARCH)) == Estimate(failure="the training loss became nan in epoch 1 of 1")
+
+
+def test_what_an_earlier_version_kept_is_known(digits, trained):
+    """The key's digest is part of the contract: caches of users stay valid."""
+    training = make(digits)
+    key = training._score_key(ARCH, 7)
+    assert set(key) == {"kind", "arch_id", "schedule", "data", "seed", "device", "version"}
+    assert "name" not in key["schedule"]
+    document = {"correct": 5, "images": 10, "losses": [1.0], "seconds": 3.0}  # before rungs were kept
+    Cache(training._checkpoints.parent / "evaluations").put(key, document)
+    assert training.score(ARCH, seed=7) == (Score(correct=5, images=10, losses=(1.0,), seconds=3.0), True)
+    assert not trained
+
+
+def test_every_field_of_the_schedule_but_its_name_is_part_of_the_question(digits):
+    key = make(digits)._score_key(ARCH, 0)
+    assert set(key["schedule"]) == {field.name for field in fields(Schedule)} - {"name"}
+    assert "clip_norm" in key["schedule"]
+
+
+def test_a_running_training_is_told_step_by_step(digits):
+    heard = Heard()
+    training = make(digits, schedule=replace(SCHEDULES["smoke"], epochs=2, images_per_epoch=64), reporter=heard)
+    training.score(ARCH, seed=0)
+    last = heard.steps[-1]
+    steps = training.schedule.steps(digits.count("train"))
+    assert (last.step, last.steps, last.epoch, last.epochs, last.seconds_left) == (steps, steps, 2, 2, 0.0)
+    assert last.images_per_second > 0
+    assert 0 < last.loss < 10
+
+
+def test_decoding_many_images_is_told_by_tenths(digits):
+    heard = Heard()
+    progress = make(digits, reporter=heard)._decoding()
+    for done in range(0, 6001, 100):
+        progress(done, 6000)
+    for done in range(100):
+        progress(done, 100)
+    assert heard.done[0] == "decoding images: 0 of 6,000"
+    assert len(heard.done) == 11
+    assert heard.done[-1] == "decoding images: 6,000 of 6,000"
+
+
+def test_weights_are_kept_and_inherited_where_that_is_asked_for(digits, trained):
+    training = make(digits)
+    training.estimate(question(ARCH))
+    name = training.training_name(ARCH, seed=0)
+    assert not training.has_weights(name)
+    training.estimate(question(ARCH, seed=1), keep_weights=True)
+    name = training.training_name(ARCH, seed=1)
+    assert training.has_weights(name)
+    training.estimate(question(ARCH), parent=name)
     assert torch.equal(trained[2]["weights"], trained[1]["weights"])  # the parent's, not those of seed 0
     assert not torch.equal(trained[2]["weights"], trained[0]["weights"])
     # It is another training than the one that started from its own weights.
-    score, known = evaluator.score_by_rungs(ARCH, **options)
-    assert (score.correct, known) == (101, True)
+    found = training.estimate(question(ARCH))
+    assert (found.accuracy.value, found.was_known) == (101 / 225, True)

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import optuna
 import pytest
-from searches import CLASSES, Formula, searching
+from searches import CLASSES, SPACE, Formula, drawn, searching
 
 from mvit_nas.arch.blocks import features
 from mvit_nas.arch.config import arch_id
 from mvit_nas.arch.count import count
 from mvit_nas.arch.presets import PRESETS
-from mvit_nas.arch.space import load_space, parse_space
+from mvit_nas.arch.space import parse_space
 from mvit_nas.cost.predict import Predictor
 from mvit_nas.errors import (
     InputError,
@@ -23,13 +23,10 @@ from mvit_nas.errors import (
 from mvit_nas.metrics import ACCURACY, LATENCY, MACS, PARAMS
 from mvit_nas.optimize import candidates as candidates_module
 from mvit_nas.optimize import loop as loop_module
-from mvit_nas.optimize.designs import Designs
-from mvit_nas.optimize.within_budget import sample_feasible
 from mvit_nas.study.record import Cause, State
 from mvit_nas.study.store import Wish
 from mvit_nas.study.table import to_row
 
-SPACE = load_space("mobilevit_small")
 COUNTED = (ACCURACY, PARAMS, MACS)
 TINY = """
 base: mobilevit_xxs
@@ -496,8 +493,7 @@ def test_a_search_ends_when_its_time_is_up(monkeypatch):
 
 
 def test_a_tight_budget_finds_the_few_that_fit():
-    designs = Designs(SPACE, classes=CLASSES)
-    cheapest = min(one.cost.params for one in sample_feasible(designs, (), seed=1, samples=3000).designs)
+    cheapest = min(one.cost.params for one in drawn(SPACE, (), seed=1, samples=1500)[1].designs)
     records = searching(None, f"{int(cheapest * 1.1)}", trials=4, objectives=COUNTED, sampler="cost-aware").search.run()
     assert len(complete(records)) == 4
     assert len(records) < 300

@@ -7,12 +7,17 @@ import random
 import numpy as np
 import optuna
 import pytest
+from searches import candidates_of
 
-from mvit_nas.optimize.propose import Candidate, Trained, propose
-from mvit_nas.optimize.samplers import EXPECTED, OUTSIDE, SAMPLERS, RepairingSampler
+from mvit_nas.arch.count import StaticCost
+from mvit_nas.metrics import ACCURACY, MACS, PARAMS
+from mvit_nas.optimize.designs import Design
+from mvit_nas.optimize.propose import Trained, propose
+from mvit_nas.optimize.samplers import SAMPLERS, RepairingSampler, derive_seed, open_store
 from mvit_nas.optimize.surrogate import Surrogate
 from mvit_nas.settings.parse import SAMPLERS as NAMES
 from mvit_nas.settings.parse import parse_sampler
+from mvit_nas.study.optuna_store import EXPECTED, OUTSIDE
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -35,7 +40,10 @@ class Grid:
         x, y = labels["x"], labels["y"]
         if x > self.limit:
             return None
-        return Candidate(labels=dict(labels), identity=f"{x},{y}", features=(x / self.sides, y / self.sides))
+        return Design(labels=dict(labels), arch=None, arch_id=f"{x},{y}", cost=StaticCost(params=x, macs=x))
+
+    def features(self, designs):
+        return np.array([[one.labels["x"] / self.sides, one.labels["y"] / self.sides] for one in designs])
 
     def repaired(self, labels):
         return self.candidate({**labels, "x": self.limit}) if self.limit >= 0 else None
@@ -109,8 +117,8 @@ def test_a_space_that_is_used_up_gives_what_the_search_then_refuses():
     grid = Grid(sides=3)
     study = run(grid, 9)
     assert len(set(settings(study))) == 9
-    trial = study.ask()
-    assert study.sampler.sample_relative(study, study._storage.get_trial(trial._trial_id), {}) == {}
+    study.ask()
+    assert study.sampler.sample_relative(study, study.trials[-1], {}) == {}
     run(grid, 1, study=study)  # drawn then, and a repetition
 
 
@@ -166,17 +174,17 @@ def _outside(grid, x, y):
 
 def test_pending_candidates_count_as_if_they_had_come_out_as_expected():
     grid = Grid()
-    trained = [Trained(candidate=one, accuracy=grid.accuracy(one.labels)) for one in grid.drawn[:15]]
-    taken = {one.candidate.identity for one in trained}
+    trained = [Trained(design=one, accuracy=grid.accuracy(one.labels)) for one in grid.drawn[:15]]
+    taken = {one.design.arch_id for one in trained}
     first = propose(grid, trained=trained, pending=[], taken=taken, generator=random.Random(1))
     second = propose(
         grid,
         trained=trained,
-        pending=[first.candidate],
-        taken=taken | {first.candidate.identity},
+        pending=[first.design],
+        taken=taken | {first.design.arch_id},
         generator=random.Random(1),
     )
-    assert first.candidate.identity != second.candidate.identity
+    assert first.design.arch_id != second.design.arch_id
 
 
 def test_the_surrogate_recovers_a_smooth_function_and_knows_where_it_was_not():
@@ -240,6 +248,20 @@ def test_a_parameter_with_one_label_is_left_out_by_the_sampler_and_by_the_repair
     grid = Grid(limit=4)
     grid.choices["y"] = (7,)
     assert RepairingSampler(grid, Fixed(x=9)).sample_relative(None, None, {}) == {"x": 4}
+
+
+def test_seeds_depend_on_every_part_and_fit_torch():
+    assert derive_seed(1, "a") == derive_seed(1, "a")
+    assert len({derive_seed(1, "a"), derive_seed(1, "b"), derive_seed(2, "a"), derive_seed("1a")}) == 4
+    assert 0 <= derive_seed(0, "x") < 2**63
+
+
+def test_a_sampler_of_each_trial_has_a_seed_of_its_own():
+    candidates = candidates_of("6M", objectives=(ACCURACY, PARAMS, MACS), samples=100)
+    drawn = [open_store(None, candidates, seed=seed) for seed in (0, 0, 1)]
+    labels = [[tuple(store.ask("random").wish.labels.values()) for _ in range(12)] for store in drawn]
+    assert labels[0] == labels[1] != labels[2]
+    assert len(set(labels[0])) > 6
 
 
 def test_names_of_samplers_are_those_that_the_command_line_knows():

@@ -7,7 +7,7 @@ from pathlib import Path
 from mvit_nas.arch.config import ArchConfig, arch_id
 from mvit_nas.arch.count import count
 from mvit_nas.arch.space import SearchSpace, load_space
-from mvit_nas.budget import parse_budget
+from mvit_nas.budget import Budget, parse_budget
 from mvit_nas.cost.latency import Latency
 from mvit_nas.errors import InterruptedCleanlyError
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Estimator, Question, never
@@ -17,13 +17,14 @@ from mvit_nas.optimize.candidates import Candidates, Goal
 from mvit_nas.optimize.designs import Designs
 from mvit_nas.optimize.loop import Limits, Search
 from mvit_nas.optimize.samplers import open_store
-from mvit_nas.optimize.within_budget import sample_feasible
+from mvit_nas.optimize.within_budget import Feasible, sample_feasible
 from mvit_nas.reporter import TrainingStep
 from mvit_nas.study.optuna_store import OptunaStore
 from mvit_nas.study.record import Measured, Record, Rung
 from mvit_nas.training.loop import Score
 
 CLASSES = 10
+SPACE = load_space("mobilevit_small")
 REFERENCE = {"accuracy": 0.0, "params": 6e6, "macs": 1.5e8, "latency_ms": 150.0}
 
 
@@ -124,6 +125,31 @@ def goal(*budgets: str, objectives: Sequence[Metric] = (ACCURACY, PARAMS, MACS, 
     return Goal(budgets=tuple(map(parse_budget, budgets)), objectives=tuple(objectives), reference=REFERENCE)
 
 
+_DRAWN: dict[tuple[object, ...], tuple[Designs, Feasible]] = {}
+
+
+def drawn(space: SearchSpace, budgets: tuple[Budget, ...], *, seed: int, samples: int) -> tuple[Designs, Feasible]:
+    """What of ``space`` meets ``budgets``, drawn once for all tests that ask the same: a draw takes 0.4 ms."""
+    key = (space.text, budgets, seed, samples)
+    if key not in _DRAWN:
+        designs = Designs(space, classes=CLASSES)
+        _DRAWN[key] = designs, sample_feasible(designs, budgets, seed=seed, samples=samples)
+    return _DRAWN[key]
+
+
+def candidates_of(
+    *budgets: str,
+    objectives: Sequence[Metric] = (ACCURACY, PARAMS, MACS, LATENCY),
+    space: SearchSpace | None = None,
+    seed: int = 0,
+    samples: int = 300,
+) -> Candidates:
+    """The candidates of a search."""
+    aim = goal(*budgets, objectives=objectives)
+    designs, feasible = drawn(space or SPACE, aim.budgets, seed=seed, samples=samples)
+    return Candidates(designs, feasible, aim)
+
+
 def searching(
     folder: Path | None,
     *budgets: str,
@@ -142,9 +168,7 @@ def searching(
     is_settled: Callable[[Sequence[Record]], bool] = never,
 ) -> Running:
     """A search, begun or resumed in ``folder``, or in memory."""
-    aim = goal(*budgets, objectives=objectives)
-    designs = Designs(space or load_space("mobilevit_small"), classes=CLASSES)
-    candidates = Candidates(designs, sample_feasible(designs, aim.budgets, seed=seed, samples=samples), aim)
+    candidates = candidates_of(*budgets, objectives=objectives, space=space, seed=seed, samples=samples)
     store = open_store(folder, candidates, seed=seed)
     store.recover()
     inner = estimator or Formula()
@@ -156,7 +180,7 @@ def searching(
 
     search = Search(
         store,
-        EarlyStopping(inner, costs=aim.costs) if early_stopping else inner,
+        EarlyStopping(inner, costs=candidates.goal.costs) if early_stopping else inner,
         candidates,
         Limits(trials=trials, seed=seed, sampler=sampler, baseline=baseline),
         latency_of=latency_of,
