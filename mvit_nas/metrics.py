@@ -82,9 +82,13 @@ class Metric:
     def change(self, ratio: float) -> str:
         """How a value differs from another, ``ratio`` times as high: "50 % more MACs", "the same latency"."""
         percent = 100 * (ratio - 1)
-        if abs(percent) < 0.5:
+        if not self.changes(ratio):
             return f"the same {self.noun}"
         return f"{abs(percent):.0f} % {self.more if percent > 0 else self.fewer} {self.noun}"
+
+    def changes(self, ratio: float) -> bool:
+        """Whether a value ``ratio`` times as high is said to be another."""
+        return abs(100 * (ratio - 1)) >= 0.5
 
     def is_below_ideal(self, value: float) -> bool:
         """Whether ``value`` is worse than the best that it could be."""

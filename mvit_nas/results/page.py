@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from mvit_nas.metrics import LATENCY, Metric, Source
 from mvit_nas.study.origin import Conditions, Document, Origin, SearchOrigin, as_document
@@ -61,25 +62,43 @@ class Section:
         return iter((self.title, self.entries))
 
 
-def provenance(origin: Origin) -> list[Section]:
+def provenance(origin: Origin) -> tuple[Section, ...]:
     """All of the origin in words."""
     document = {key: value for key, value in as_document(origin).items() if key != "format"}
+    words = {}
+    if isinstance(origin, SearchOrigin):
+        words = {"experiment": {"budgets": origin.budget_words}}
+    latencies: dict[str, tuple[Section, ...]] = {}
+    if origin.latency is not None:
+        latencies["latency"] = (Section(title="latency", entries=_conditions(origin.latency)),)
+    if isinstance(origin, SearchOrigin):
+        latencies["front_latency"] = tuple(
+            Section(title=f"latency by {name}", entries=_conditions(one)) for name, one in origin.further.items()
+        )
+    return entries_of(document, instead=latencies, words=words)
+
+
+def entries_of(
+    document: Document,
+    *,
+    instead: Mapping[str, tuple[Section, ...]] = MappingProxyType({}),
+    words: Mapping[str, Document] = MappingProxyType({}),
+) -> tuple[Section, ...]:
+    """A document in words: first what stands by itself, then a section for each object.
+
+    Some sections are said otherwise (``instead``), and so are some of their entries (``words``).
+    """
     single = {key: value for key, value in document.items() if not isinstance(value, Mapping)}
     sections = [Section(title="Run", entries=tuple(_entries(single)))]
     for key, value in document.items():
-        if key == "latency" and origin.latency is not None:
-            sections.append(Section(title=title(key), entries=_conditions(origin.latency)))
-        elif key == "front_latency" and isinstance(origin, SearchOrigin):
-            sections += [
-                Section(title=f"latency by {name}", entries=_conditions(one)) for name, one in origin.further.items()
-            ]
+        if key in instead:
+            sections += instead[key]
         elif isinstance(value, Mapping) and value:
-            budgets = isinstance(origin, SearchOrigin) and "budgets" in value
             # The text of the space has a section of its own.
             shown = {name: part for name, part in value.items() if (key, name) != ("experiment", "space")}
-            shown |= {"budgets": origin.budget_words} if budgets and isinstance(origin, SearchOrigin) else {}
+            shown |= {name: part for name, part in words.get(key, {}).items() if name in shown}
             sections.append(Section(title=title(key), entries=tuple(_entries(shown))))
-    return sections
+    return tuple(sections)
 
 
 def axis_label(metric: Metric, origin: Origin) -> str:

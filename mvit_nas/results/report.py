@@ -15,7 +15,8 @@ from markupsafe import Markup
 from mvit_nas.errors import InputError
 from mvit_nas.results.ablation import page as ablation_page
 from mvit_nas.results.comparison import page as compare_page
-from mvit_nas.results.comparison.comparison import Comparison, Study, document
+from mvit_nas.results.comparison.comparison import Comparison, document
+from mvit_nas.results.comparison.methods import Study
 from mvit_nas.results.page import finite
 from mvit_nas.results.search import page as search_page
 from mvit_nas.results.search.runtimes import check_target, choose_runtime
@@ -68,12 +69,13 @@ def remake_report(directory: Path, *, runtime: str | None = None, target: str | 
 def render_search(view: StudyView) -> str:
     """The page of a search as HTML."""
     page = search_page.page_data(view)
-    return _fill("search", {one.name: getattr(page, one.name) for one in fields(page)})
+    return _fill("search", page, page.document)
 
 
 def render_ablation(records: Sequence[Record], origin: AblationOrigin) -> str:
     """The page of an ablation as HTML."""
-    return _fill("ablation", ablation_page.page_data(records, origin))
+    page = ablation_page.page_data(records, origin)
+    return _fill("ablation", page, page.document)
 
 
 def write_comparison(comparison: Comparison, conditions: Mapping[str, str], directory: Path) -> Path:
@@ -84,10 +86,8 @@ def write_comparison(comparison: Comparison, conditions: Mapping[str, str], dire
     """
     numbers = json.dumps(finite(document(comparison)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(directory / "comparison.json", lambda path: path.write_text(numbers, "utf-8"))
-    page = _fill("compare", compare_page.page_data(comparison, conditions))
-    path = directory / "compare.html"
-    write_atomically(path, lambda temporary: temporary.write_text(page, "utf-8"))
-    return path
+    page = compare_page.page_data(comparison, conditions)
+    return _write_page(_fill("compare", page, page.document), directory / "compare.html")
 
 
 def read_study(folder: Path, name: str) -> Study:
@@ -105,8 +105,8 @@ def read_study(folder: Path, name: str) -> Study:
     return Study(name=name, view=StudyView(table, origin))
 
 
-def _fill(name: str, data: Mapping[str, object]) -> str:
-    """The template ``name`` with ``data``, what its script draws, the script and the libraries in it."""
+def _fill(name: str, page: search_page.Page | ablation_page.Page | compare_page.Page, drawn: object) -> str:
+    """The template ``name`` with ``page``, what its script draws, the script and the libraries in it."""
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("mvit_nas.results"),
         autoescape=True,
@@ -117,8 +117,8 @@ def _fill(name: str, data: Mapping[str, object]) -> str:
     )
     libraries = ["plotly-basic.min.js", *(["tabulator.min.js"] if name == "search" else []), "page.js"]
     return templates.get_template(f"{name}.html").render(
-        **data,
-        packed=_packed(data["document"]),
+        **{one.name: getattr(page, one.name) for one in fields(page)},
+        packed=_packed(drawn),
         scripts=[Markup(_static(file)) for file in libraries],
         tabulator_style=Markup(_static("tabulator.min.css")),
     )

@@ -5,7 +5,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -231,6 +231,15 @@ def seen_through(origin: SearchOrigin, runtime: str, *, measured: int, trained: 
     )
 
 
+def plan_in_words(
+    origin: AblationOrigin, *, variants: Sequence[str], left_out: Sequence[str], precision: str | None
+) -> AblationOrigin:
+    """``origin`` whose document has of its plan's variants, and of its precision, only these words."""
+    document = as_document(origin)
+    words = {"variants": list(variants), "left_out": list(left_out), "precision": precision}
+    return replace(origin, document={**document, "ablation": {**document["ablation"], **words}})
+
+
 def as_document(origin: Origin) -> Document:
     """``origin`` as ``environment.json`` has it: what was read, or else what it says itself."""
     if origin.document:
@@ -272,6 +281,26 @@ def as_document(origin: Origin) -> Document:
     elif isinstance(origin, AblationOrigin):
         document |= {"experiment": dict(origin.experiment), **latency, "ablation": _plan_document(origin.plan)}
     return document
+
+
+def comparison_document(first: Origin, conditions: Mapping[str, str], reference: Mapping[str, float]) -> Document:
+    """What the searches of a comparison share, ``first`` being one of them, and the ``conditions`` of making it."""
+    document = as_document(first)
+    return {
+        **conditions,
+        "data": {key: document["data"][key] for key in ("name", "fingerprint", "images")},
+        "schedule": document["experiment"]["schedule"],
+        "hypervolume_reference": dict(reference),
+    }
+
+
+def study_document(origin: Origin, *, machine: str, seed: int) -> Document:
+    """What tells one search of a comparison from another."""
+    document = as_document(origin)
+    known = ("command", "created", "mvit_nas", "commit", "python")
+    packages = [f"{name} {version}" for name, version in origin.packages.items()]
+    own = {key: document[key] for key in known if key in document}
+    return {**own, "packages": packages, "machine": machine, "seed": seed}
 
 
 def _plan_document(plan: Ablated) -> Document:

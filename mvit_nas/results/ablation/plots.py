@@ -2,94 +2,152 @@
 
 import html
 import textwrap
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mvit_nas.maths.statistics import Difference, mean_interval
-from mvit_nas.metrics import format_metric
+from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, MACS, METRICS, PARAMS, Form
 from mvit_nas.results.ablation.summary import Summary, Variant, value_words
 from mvit_nas.results.page import axis_label
-from mvit_nas.results.search.findings import COSTS, accuracy_words
+from mvit_nas.study.origin import AblationOrigin
+from mvit_nas.study.record import Measured
 
-_EQUAL = {"params": "equal parameters", "macs": "equal MACs", "latency_ms": "equal latency"}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForestRow:
+    """A variant in the plot of differences: ``label`` in lines, ``mean`` with the ends of its interval, and seeds."""
+
+    label: str
+    kind: str
+    mean: float | None
+    low: float | None
+    high: float | None
+    hover: str
+    dots: tuple[float, ...]
+    dots_hover: tuple[str, ...]
 
 
-def forest_plot(summary: Summary, environment: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The differences from the base, in accuracy points; None before there is one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forest:
+    """The differences from the base, in accuracy points; ``range`` holds all of them and zero."""
 
-    ``rows`` has one for each variant but the base, in the order of the plan: ``label`` in lines, ``kind``, ``mean``
-    with ``low`` and ``high`` (None without interval), the ``dots`` of the single seeds, and ``hover``. ``range`` holds
-    all of it and zero.
-    """
-    rows = []
-    shown: list[float] = []
-    for variant in summary.others:
-        dots = {
-            seed: 100 * (value - base)
-            for seed, value, base in zip(summary.seeds, variant.accuracies, summary.base.accuracies, strict=True)
-            if value is not None and base is not None
-        }
-        difference = variant.difference
-        assert difference is not None  # only the base has none
-        ends = (difference.mean, difference.low, difference.high)
-        mean, low, high = (None if value is None else 100 * value for value in ends)
-        rows.append(
-            {
-                "label": _lines(_short(variant)),
-                "kind": _kind(variant),
-                "mean": mean,
-                "low": low,
-                "high": high,
-                "hover": _difference_hover(variant),
-                "dots": list(dots.values()),
-                "dots_hover": [f"seed {seed}: {signed(dot / 100)} points" for seed, dot in dots.items()],
-            }
-        )
-        shown += [value for value in (low, high, *dots.values()) if value is not None]
+    rows: tuple[ForestRow, ...]
+    kinds: dict[str, str]
+    range: tuple[float, float]
+    factors: str
+    base: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """A cost to draw accuracies against: its title, whether its numbers are counts, and a value for each point."""
+
+    title: str
+    counts: bool
+    values: tuple[float | None, ...]
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracies:
+    """Mean accuracies, in percent, with the 95 % interval over seeds, against each cost; ``x`` is shown first."""
+
+    axes: dict[str, Axis]
+    x: str
+    y: str
+    label: tuple[str, ...]
+    kind: tuple[str, ...]
+    hover: tuple[str, ...]
+    accuracy: Axis
+    kinds: dict[str, str]
+
+
+def forest_plot(summary: Summary, origin: AblationOrigin) -> Forest | None:
+    """The plot of differences; None before there is one. One row for each variant but the base, as planned."""
+    rows = [_forest_row(variant, summary) for variant in summary.others]
+    shown = [value for row in rows for value in (row.low, row.high, *row.dots) if value is not None]
     if not shown:
         return None
     left, right = min(0.0, *shown), max(0.0, *shown)
     base_words = summary.base.words if len(summary.factors) == 1 else _short(summary.base)
     pad = 0.06 * (right - left) or 1.0
-    return {
-        "rows": rows,
-        "kinds": _kinds(summary, environment),
-        "range": [left - pad, right + pad],
-        "factors": html.escape(textwrap.shorten(" / ".join(summary.factors), 30, placeholder=" …")),
-        "base": f"{_lines(environment['ablation']['base'])}<br>{_lines(base_words)}",
+    return Forest(
+        rows=tuple(rows),
+        kinds=_kinds(summary, origin),
+        range=(left - pad, right + pad),
+        factors=html.escape(textwrap.shorten(" / ".join(summary.factors), 30, placeholder=" …")),
+        base=f"{_lines(origin.plan.base)}<br>{_lines(base_words)}",
+    )
+
+
+def _forest_row(variant: Variant, summary: Summary) -> ForestRow:
+    dots = {
+        seed: 100 * (value - base)
+        for seed, value, base in zip(summary.seeds, variant.accuracies, summary.base.accuracies, strict=True)
+        if value is not None and base is not None
     }
+    difference = variant.difference
+    assert difference is not None  # only the base has none
+    ends = (difference.mean, difference.low, difference.high)
+    mean, low, high = (None if value is None else 100 * value for value in ends)
+    return ForestRow(
+        label=_lines(_short(variant)),
+        kind=_kind(variant),
+        mean=mean,
+        low=low,
+        high=high,
+        hover=_difference_hover(variant),
+        dots=tuple(dots.values()),
+        dots_hover=tuple(f"seed {seed}: {signed(dot / 100)} points" for seed, dot in dots.items()),
+    )
 
 
-def accuracy_plot(summary: Summary, environment: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Mean accuracy against each cost; None before one is known.
-
-    ``points`` has a list for each column, None for missing: accuracies in percent with the 95 % interval of the mean
-    over seeds, and costs. ``x`` is the first cost that differs between the variants.
-    """
+def accuracy_plot(summary: Summary, origin: AblationOrigin) -> Accuracies | None:
+    """Mean accuracy against each cost; None before one is known. First comes a cost that differs."""
     known = [variant for variant in summary.variants if variant.accuracy is not None]
-    axes = [name for name in COSTS if any(variant.costs[name] is not None for variant in known)]
-    if not axes:
+    costs = [metric for metric in COSTS if any(variant.cost(metric) is not None for variant in known)]
+    if not costs:
         return None
     ends = [mean_interval([float("nan") if a is None else a for a in variant.accuracies]) for variant in known]
-    points: dict[str, list[Any]] = {
-        "label": [html.escape(textwrap.shorten(_short(variant), 30, placeholder=" …")) for variant in known],
-        "kind": [_kind(variant) for variant in known],
-        "accuracy": [100 * variant.accuracy for variant in known if variant.accuracy is not None],
-        "accuracy_low": [None if pair is None else 100 * pair[0] for pair in ends],
-        "accuracy_high": [None if pair is None else 100 * pair[1] for pair in ends],
-        "latency_low_ms": [variant.latency_low_ms for variant in known],
-        "latency_high_ms": [variant.latency_high_ms for variant in known],
+    axes = {
+        metric.name: _axis(
+            html.escape(axis_label(metric, origin)),
+            [variant.costs.get(metric.name) for variant in known],
+            counts=metric.form is Form.COUNT,
+        )
+        for metric in costs
     }
-    points |= {name: [variant.costs[name] for variant in known] for name in COSTS}
-    points["hover"] = [_accuracy_hover(variant, pair) for variant, pair in zip(known, ends, strict=True)]
-    preferred = [name for name in ("macs", "latency_ms", "params") if name in axes]
-    return {
-        "axes": {name: html.escape(axis_label(name, environment)) for name in axes},
-        "x": next((name for name in preferred if len(set(points[name])) > 1), preferred[0]),
-        "y": html.escape(f"Mean {accuracy_words(environment)} (%)"),
-        "points": points,
-        "kinds": _kinds(summary, environment),
-    }
+    means = [
+        Measured(
+            value=100 * (variant.accuracy or 0.0),
+            low=None if pair is None else 100 * pair[0],
+            high=None if pair is None else 100 * pair[1],
+        )
+        for variant, pair in zip(known, ends, strict=True)
+    ]
+    words = html.escape(f"Mean {origin.score_words(ACCURACY)} ({ACCURACY.unit})")
+    preferred = [metric.name for metric in (MACS, LATENCY, PARAMS, *costs) if metric in costs]
+    return Accuracies(
+        axes=axes,
+        x=next((name for name in preferred if len(set(axes[name].values)) > 1), preferred[0]),
+        y=words,
+        label=tuple(html.escape(textwrap.shorten(_short(variant), 30, placeholder=" …")) for variant in known),
+        kind=tuple(_kind(variant) for variant in known),
+        hover=tuple(_accuracy_hover(variant, pair) for variant, pair in zip(known, ends, strict=True)),
+        accuracy=_axis(words, means, counts=False),
+        kinds=_kinds(summary, origin),
+    )
+
+
+def _axis(title: str, values: Sequence[Measured | None], *, counts: bool) -> Axis:
+    return Axis(
+        title=title,
+        counts=counts,
+        values=tuple(None if one is None else one.value for one in values),
+        low=tuple(None if one is None else one.low for one in values),
+        high=tuple(None if one is None else one.high for one in values),
+    )
 
 
 def signed(share: float) -> str:
@@ -113,13 +171,14 @@ def _kind(variant: Variant) -> str:
     return "base" if variant.is_base else "matched" if variant.matched else "free"
 
 
-def _kinds(summary: Summary, environment: Mapping[str, Any]) -> dict[str, str]:
+def _kinds(summary: Summary, origin: AblationOrigin) -> dict[str, str]:
     """The kinds of variant that there are, each with its words in the legend."""
     kinds = {_kind(variant): variant.matched for variant in summary.variants}
+    matched = METRICS.get(kinds.get("matched", ""))
     words = {
-        "base": f"base: {environment['ablation']['base']}",
+        "base": f"base: {origin.plan.base}",
         "free": f"only {' and '.join(summary.factors)} changed",
-        "matched": f"width rescaled to {_EQUAL.get(kinds.get('matched', ''), '')}",
+        "matched": f"width rescaled to equal {'' if matched is None else matched.noun}",
     }
     return {kind: html.escape(words[kind]) for kind in words if kind in kinds}
 
@@ -131,7 +190,7 @@ def _difference_hover(variant: Variant) -> str:
         lines.append(f"{signed(difference.mean)} points over {difference.pairs} seeds")
         if interval := interval_points(difference):
             lines.append(f"95 % interval {interval}")
-    return "<br>".join([*lines, html.escape(variant.verdict)])
+    return "<br>".join([*lines, html.escape(variant.verdict_words)])
 
 
 def _accuracy_hover(variant: Variant, ends: tuple[float, float] | None) -> str:
@@ -140,9 +199,8 @@ def _accuracy_hover(variant: Variant, ends: tuple[float, float] | None) -> str:
         lines.append(f"{100 * variant.accuracy:.2f} % mean accuracy")
     if ends is not None:
         lines.append(f"95 % interval {100 * ends[0]:.2f} to {100 * ends[1]:.2f} %")
-    for name, value in variant.costs.items():
-        if value is not None:
-            lines.append(format_metric(name, value) + (" latency" if name == "latency_ms" else ""))
+    for name, one in variant.costs.items():
+        lines.append(f"{METRICS[name].format(one.value)} {METRICS[name].after}".rstrip())
     return "<br>".join(lines)
 
 

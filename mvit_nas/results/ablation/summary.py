@@ -2,18 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
 
 import numpy as np
-import pandas as pd
 
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import ALPHA, MIN_PAIRS, Difference, holm, paired_difference
-from mvit_nas.results.table import PARAM, missing
+from mvit_nas.metrics import ACCURACY, COSTS, METRICS, Metric
+from mvit_nas.study.origin import Ablated, PlannedVariant
+from mvit_nas.study.record import Measured, Record, State
 
-# The column that says which cost a variant's width was rescaled to match; empty for the free ones.
-MATCHED = f"{PARAM}matched"
-_COSTS = ("params", "macs", "latency_ms", "latency_low_ms", "latency_high_ms")
+
+class Verdict(StrEnum):
+    """What the difference of a variant from the base, or an interaction, shows."""
+
+    BASE = "base"
+    BETTER = "better"
+    WORSE = "worse"
+    NOT_SHOWN = "not_shown"
+    NO_SPREAD = "no_spread"
+    TOO_FEW = "too_few"
+    FAILED = "failed"
+    NOT_RUN = "not_run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +32,7 @@ class Variant:
 
     ``accuracies`` holds one share for each of the summary's seeds, None where the run failed or is not there yet;
     ``accuracy`` is their mean and ``spread`` their standard deviation. ``difference`` is the one from the base, None
-    for the base itself. ``runs`` counts the failed ones too. Costs are None where they were not measured.
+    for the base itself. ``runs`` counts the failed ones too. ``costs`` are those that were measured, by metric.
     """
 
     labels: Mapping[str, str]
@@ -36,12 +46,8 @@ class Variant:
     spread: float | None
     difference: Difference | None
     p_holm: float | None
-    verdict: str
-    params: int | None
-    macs: int | None
-    latency_ms: float | None
-    latency_low_ms: float | None
-    latency_high_ms: float | None
+    verdict: Verdict
+    costs: Mapping[str, Measured]
     notes: tuple[str, ...]
 
     @property
@@ -55,9 +61,16 @@ class Variant:
         return self.value if len(self.labels) > 1 else f"{next(iter(self.labels))} {self.value}"
 
     @property
-    def costs(self) -> dict[str, int | float | None]:
-        """Parameters, MACs and latency by the names of their columns."""
-        return {"params": self.params, "macs": self.macs, "latency_ms": self.latency_ms}
+    def verdict_words(self) -> str:
+        """The verdict in words, with the numbers that it hangs on."""
+        if self.verdict is Verdict.FAILED:
+            return f"failed in {self.failed} of {self.runs} runs"
+        return _words(self.verdict, self.difference)
+
+    def cost(self, metric: Metric) -> float | None:
+        """What it costs by ``metric``; None where that was not measured."""
+        found = self.costs.get(metric.name)
+        return None if found is None else found.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +80,18 @@ class Interaction:
     labels: Mapping[str, str]
     difference: Difference
     p_holm: float | None
-    verdict: str
+    verdict: Verdict
 
     @property
     def value(self) -> str:
         """The pair of values in words."""
         return value_words(self.labels, "")
+
+    @property
+    def verdict_words(self) -> str:
+        """The verdict in words."""
+        sums = {Verdict.BETTER: "more than the sum", Verdict.WORSE: "less than the sum"}
+        return sums.get(self.verdict) or _words(self.verdict, self.difference)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,21 +120,17 @@ class Summary:
         return max(known, key=lambda v: abs(v.difference.mean), default=None)  # type: ignore[union-attr, arg-type]
 
 
-def summarise(table: pd.DataFrame, environment: Mapping[str, Any]) -> Summary:
-    """The summary of the runs in ``table``; ``environment["ablation"]`` holds the plan.
+def summarise(records: Sequence[Record], plan: Ablated) -> Summary:
+    """The summary of the runs in ``records``, which are those of ``plan``.
 
     Holm's correction is over all variants but the base, matched ones included, whether they were run yet or not;
     over the interactions it is taken apart.
     """
-    plan = environment["ablation"]
-    factors = tuple(plan["factors"])
-    planned = plan["variants"]
-    # Before the first run a table has no columns of factors.
-    table = table.reindex(columns=list(dict.fromkeys([*table.columns, MATCHED, *(PARAM + name for name in factors)])))
-    rows = [_rows(table, factors, variant) for variant in planned]
-    seeds = tuple(sorted({int(seed) for seed in table["seed"].dropna()}))
-    accuracies = [_by_seed(part, seeds) for part in rows]
-    base = next(index for index, variant in enumerate(planned) if variant["is_base"])
+    planned = plan.variants
+    runs = [[record for record in records if _is_run_of(record, variant)] for variant in planned]
+    seeds = tuple(sorted({record.seed for record in records if record.seed is not None}))
+    accuracies = [_by_seed(part, seeds) for part in runs]
+    base = next(index for index, variant in enumerate(planned) if variant.is_base)
     differences = [
         None
         if index == base
@@ -124,11 +139,11 @@ def summarise(table: pd.DataFrame, environment: Mapping[str, Any]) -> Summary:
     ]
     others = iter(holm([difference.p for difference in differences if difference is not None]))
     corrected = [None if difference is None else next(others) for difference in differences]
-    variants = tuple(_variant(*parts) for parts in zip(planned, rows, accuracies, differences, corrected, strict=True))
+    variants = tuple(_variant(*parts) for parts in zip(planned, runs, accuracies, differences, corrected, strict=True))
     return Summary(
-        factors=factors,
+        factors=plan.factors,
         variants=variants,
-        interactions=_interactions(variants, accuracies) if len(factors) == 2 else (),
+        interactions=_interactions(variants, accuracies) if len(plan.factors) == 2 else (),
         seeds=seeds,
     )
 
@@ -136,67 +151,76 @@ def summarise(table: pd.DataFrame, environment: Mapping[str, Any]) -> Summary:
 def value_words(labels: Mapping[str, str], matched: str) -> str:
     """A variant in words: its value, or the names and values of two factors, and what it was matched to."""
     values = [f"{name} {label}" for name, label in labels.items()] if len(labels) > 1 else list(labels.values())
-    return ", ".join(values) + (f" at equal {matched.removesuffix('_ms')}" if matched else "")
+    return ", ".join(values) + (f" at equal {METRICS[matched].option}" if matched else "")
 
 
-def verdict(difference: Difference, p_holm: float | None) -> str:
-    """What a difference shows, in words."""
+def verdict(difference: Difference, p_holm: float | None) -> Verdict:
+    """What a difference shows."""
     if difference.pairs < MIN_PAIRS:
-        return f"too few seeds ({difference.pairs} of at least {MIN_PAIRS})"
+        return Verdict.TOO_FEW
     if p_holm is None or difference.mean is None:
-        return "no spread between seeds"
+        return Verdict.NO_SPREAD
     if p_holm > ALPHA:
-        return "no difference shown"
-    return "better" if difference.mean > 0 else "worse"
+        return Verdict.NOT_SHOWN
+    return Verdict.BETTER if difference.mean > 0 else Verdict.WORSE
 
 
-def _rows(table: pd.DataFrame, factors: Sequence[str], variant: Mapping[str, Any]) -> pd.DataFrame:
-    chosen: pd.Series[bool] = table[MATCHED] == variant["matched"]
-    for factor in factors:
-        chosen &= table[PARAM + factor] == variant["labels"][factor]
-    found: pd.DataFrame = table[chosen]
-    return found
+def _words(one: Verdict, difference: Difference | None) -> str:
+    if one is Verdict.TOO_FEW:
+        return f"too few seeds ({0 if difference is None else difference.pairs} of at least {MIN_PAIRS})"
+    return {
+        Verdict.NOT_SHOWN: "no difference shown",
+        Verdict.NO_SPREAD: "no spread between seeds",
+        Verdict.NOT_RUN: "not run yet",
+    }.get(one, str(one))
 
 
-def _by_seed(rows: pd.DataFrame, seeds: Sequence[int]) -> Floats:
+def _is_run_of(record: Record, variant: PlannedVariant) -> bool:
+    candidate = record.candidate
+    return candidate.matched == variant.matched and all(
+        candidate.labels.get(factor) == label for factor, label in variant.labels.items()
+    )
+
+
+def _by_seed(runs: Sequence[Record], seeds: Sequence[int]) -> Floats:
     """One accuracy for each seed, NaN where the run failed or is not there yet."""
-    known = dict(zip(rows["seed"].tolist(), rows["accuracy"].tolist(), strict=True))
+    known = {record.seed: record.value(ACCURACY) for record in runs}
     values = [known.get(seed) for seed in seeds]
-    return np.array([np.nan if missing(value) else value for value in values], dtype=float)
+    return np.array([np.nan if value is None else value for value in values], dtype=float)
 
 
 def _variant(
-    planned: Mapping[str, Any],
-    rows: pd.DataFrame,
+    planned: PlannedVariant,
+    runs: Sequence[Record],
     accuracies: Floats,
     difference: Difference | None,
     p_holm: float | None,
 ) -> Variant:
     known = accuracies[~np.isnan(accuracies)]
-    failed = int((rows["state"] == "failed").sum())
+    failed = sum(record.state is State.FAILED for record in runs)
     if failed:
-        words = f"failed in {failed} of {len(rows)} runs"
-    elif not len(rows):
-        words = "not run yet"
+        found = Verdict.FAILED
+    elif not runs:
+        found = Verdict.NOT_RUN
     else:
-        words = "base" if difference is None else verdict(difference, p_holm)
+        found = Verdict.BASE if difference is None else verdict(difference, p_holm)
     # All runs of a variant are one network; one that failed may have come to no measurement.
-    costs = {name: next(iter(rows[name].dropna().tolist()), None) for name in _COSTS}
+    measured = {cost.name: [one for record in runs if (one := record.measured(cost)) is not None] for cost in COSTS}
     return Variant(
-        labels=dict(planned["labels"]),
-        matched=planned["matched"],
-        is_base=planned["is_base"],
-        arch_id=planned["arch_id"],
-        runs=len(rows),
+        labels=planned.labels,
+        matched=planned.matched,
+        is_base=planned.is_base,
+        arch_id=planned.arch_id,
+        runs=len(runs),
         failed=failed,
         accuracies=tuple(None if np.isnan(value) else float(value) for value in accuracies),
         accuracy=float(known.mean()) if len(known) else None,
         spread=float(known.std(ddof=1)) if len(known) > 1 else None,
         difference=difference,
         p_holm=p_holm,
-        verdict=words,
-        notes=tuple(planned["notes"]),
-        **costs,
+        verdict=found,
+        costs={name: values[0] for name, values in measured.items() if values},
+        notes=planned.notes,
     )
 
 
@@ -224,9 +248,7 @@ def _interactions(variants: Sequence[Variant], accuracies: Sequence[Floats]) -> 
             labels=labels,
             difference=difference,
             p_holm=p,
-            verdict={"better": "more than the sum", "worse": "less than the sum"}.get(
-                words := verdict(difference, p), words
-            ),
+            verdict=verdict(difference, p),
         )
         for (labels, _, _), difference, p in zip(pairs, differences, corrected, strict=True)
     )

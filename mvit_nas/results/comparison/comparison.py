@@ -1,42 +1,32 @@
 """Which way of searching finds more for its compute: studies grouped by all that they share but the seed, as data."""
 
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
 from mvit_nas.errors import InputError
-from mvit_nas.maths import pareto
+from mvit_nas.maths.hypervolume import hypervolume_history
+from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import MIN_PAIRS, paired_difference, welch_interval
-from mvit_nas.metrics import format_metric
-from mvit_nas.results.search.findings import IDEAL, MAXIMISE, budget_words, is_below_ideal, main_cost, numbers
-from mvit_nas.results.table import complete, trainings
+from mvit_nas.metrics import ACCURACY, LATENCY, METRICS, Metric
+from mvit_nas.results.comparison.methods import (
+    Study,
+    check_comparable,
+    labels_of,
+    latency_apart,
+    machine_words,
+    method_key,
+)
+from mvit_nas.results.search.findings import said
+from mvit_nas.results.view import StudyView, box_of, numbers, values_where_complete
+from mvit_nas.study.record import Record, State
 
 # Epochs as shares of trainings add up to whole ones but for rounding.
 _DIGITS = 9
-# Settings that make no other method, or are looked at apart from the rest. Any other, also a later one, does.
-_NO_METHOD = {"name", "seed", "trials", "timeout_seconds", "measure_front", "data", "objectives", "schedule"}
-_APART = {"sampler", "early_stopping", "baseline", "space", "image_size", "budgets", "latency"}
-# What milliseconds must share to be on one scale.
-_LATENCY = ("runtime", "target", "machine", "threads", "reference", "reference_ms")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Study:
-    """One search: its name as the user gave it, its table and its environment."""
-
-    name: str
-    table: pd.DataFrame
-    environment: Mapping[str, Any]
-
-    @property
-    def seed(self) -> int:
-        """The seed of its proposals, weights and order of images."""
-        return int(self.environment["experiment"]["seed"])
+Document = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +101,12 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
     The first study's method is what the others are compared with. Hypervolume is measured in one box for all, whose
     worst corner is the worst of all studies' references.
     """
-    _check(studies)
+    check_comparable(studies)
     notes = []
-    objectives = tuple(studies[0].environment["experiment"]["objectives"])
-    apart = _latency_apart(studies) if "latency_ms" in objectives else ""
+    objectives = studies[0].view.objectives
+    apart = latency_apart(studies) if LATENCY in objectives else ""
     if apart:
-        objectives = tuple(name for name in objectives if name != "latency_ms")
+        objectives = tuple(metric for metric in objectives if metric is not LATENCY)
         if len(objectives) < 2:
             raise InputError(f"{apart}, and accuracy and latency are all that they measured: measure both under one")
         notes.append(f"Latency is left out of the hypervolume: {apart}.")
@@ -126,47 +116,61 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
     no_seconds = _no_seconds(studies, paths)
     if no_seconds:
         notes.append(f"There is no plot over seconds: {no_seconds}.")
-    cost = _cost(studies[0], objectives)
+    cost = _cost(studies[0].view, objectives)
     groups: dict[str, list[int]] = {}
     for index, study in enumerate(studies):
-        groups.setdefault(_method_key(study), []).append(index)
-    labels = _labels([studies[indices[0]] for indices in groups.values()])
+        groups.setdefault(method_key(study), []).append(index)
+    labels = labels_of([studies[indices[0]] for indices in groups.values()])
     methods: list[Method] = []
     for label, indices in zip(labels, groups.values(), strict=True):
-        _check_seeds([studies[i] for i in indices])
-        own = [paths[i] for i in indices]
-        volumes = tuple(float(_at(path.trainings, path.volumes, [equal])[0]) for path in own)
-        seeds = {studies[i].seed: volume for i, volume in zip(indices, volumes, strict=True)}
-        first = {s.seed: v for s, v in zip(methods[0].studies, methods[0].hypervolumes, strict=True)} if methods else {}
-        methods.append(
-            Method(
-                label=label,
-                studies=tuple(studies[i] for i in indices),
-                hypervolumes=volumes,
-                trainings=tuple(float(path.trainings[-1]) for path in own),
-                by_trainings=_curve([(path.trainings, path.volumes) for path in own]),
-                by_seconds=None if no_seconds else _curve([(path.seconds, path.volumes) for path in own]),
-                attained=_attained([studies[i] for i in indices], cost, equal),
-                gain=_gain(seeds, first) if methods else None,
-            )
-        )
+        own, own_paths = [studies[i] for i in indices], [paths[i] for i in indices]
+        first = methods[0] if methods else None
+        methods.append(_method(label, own, own_paths, cost=cost, equal=equal, first=first, by_seconds=not no_seconds))
     return Comparison(
-        objectives=objectives,
+        objectives=tuple(metric.name for metric in objectives),
         reference=reference,
         trainings=equal,
-        cost=cost,
+        cost=cost.name,
         methods=tuple(methods),
         notes=tuple(notes),
     )
 
 
-def document(comparison: Comparison) -> dict[str, Any]:
+def _method(
+    label: str,
+    studies: Sequence[Study],
+    paths: Sequence["_Path"],
+    *,
+    cost: Metric,
+    equal: float,
+    first: Method | None,
+    by_seconds: bool,
+) -> Method:
+    _check_seeds(studies)
+    volumes = tuple(float(_at(path.trainings, path.volumes, [equal])[0]) for path in paths)
+    return Method(
+        label=label,
+        studies=tuple(studies),
+        hypervolumes=volumes,
+        trainings=tuple(float(path.trainings[-1]) for path in paths),
+        by_trainings=_curve([(path.trainings, path.volumes) for path in paths]),
+        by_seconds=_curve([(path.seconds, path.volumes) for path in paths]) if by_seconds else None,
+        attained=_attained(studies, cost, equal),
+        gain=None if first is None else _gain(_by_seed(studies, volumes), _by_seed(first.studies, first.hypervolumes)),
+    )
+
+
+def _by_seed(studies: Sequence[Study], volumes: Sequence[float]) -> dict[int, float]:
+    return {study.seed: volume for study, volume in zip(studies, volumes, strict=True)}
+
+
+def document(comparison: Comparison) -> Document:
     """The comparison as plain values: what ``compare --json`` prints, documented in docs/json.md."""
 
-    def curve(one: Curve | None) -> dict[str, Any] | None:
+    def curve(one: Curve | None) -> Document | None:
         return None if one is None else {key: list(getattr(one, key)) for key in ("x", "mean", "low", "high")}
 
-    def gain(one: Gain | None) -> dict[str, Any]:
+    def gain(one: Gain | None) -> Document:
         if one is None:
             return dict.fromkeys(("difference", "interval", "paired", "pairs", "note"))
         interval = None if one.low is None else [one.low, one.high]
@@ -207,46 +211,9 @@ def spent_to_reach(curve: Curve, volume: float) -> float | None:
 class _Path:
     """Compute so far and the hypervolume then, after each row that cost a training; seconds NaN where unknown."""
 
-    trainings: pareto.Floats
-    seconds: pareto.Floats
-    volumes: pareto.Floats
-
-
-def _check(studies: Sequence[Study]) -> None:
-    if len(studies) < 2:
-        raise InputError("compare takes at least two studies; the page of one is made by mvit-nas report")
-    names = [study.name for study in studies]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"{name} is named twice: name each study once")
-    for study in studies:
-        if complete(study.table).empty:
-            raise InputError(f"{study.name} has no trained candidate yet: leave it out, or let it run on")
-    first = studies[0]
-    for other in studies[1:]:
-        one, two = (_must_share(study.environment) for study in (first, other))
-        differ = [
-            f"{key} ({_short(one.get(key))} and {_short(two.get(key))})"
-            for key in {**one, **two}
-            if one.get(key) != two.get(key)
-        ]
-        if differ:
-            raise InputError(f"{first.name} and {other.name} cannot be compared, they differ in {', '.join(differ)}")
-
-
-def _must_share(environment: Mapping[str, Any]) -> dict[str, Any]:
-    experiment = environment["experiment"]
-    schedule = {f"schedule.{key}": value for key, value in experiment["schedule"].items()}
-    return {
-        "data": environment["data"]["fingerprint"],
-        "images": environment["data"]["images"],
-        "objectives": experiment["objectives"],
-        **schedule,
-    }
-
-
-def _short(value: Any) -> str:
-    return ", ".join(value) if isinstance(value, list) else json.dumps(value)[:60].strip('"')
+    trainings: Floats
+    seconds: Floats
+    volumes: Floats
 
 
 def _check_seeds(studies: Sequence[Study]) -> None:
@@ -260,62 +227,46 @@ def _check_seeds(studies: Sequence[Study]) -> None:
         by_seed[study.seed] = study
 
 
-def _latency_apart(studies: Sequence[Study]) -> str:
-    """Which two studies' milliseconds are not on one scale, and why; empty where all are."""
-    first = _latency_conditions(studies[0])
-    for other in studies[1:]:
-        for key, value in _latency_conditions(other).items():
-            if value != first[key]:
-                where = f"{key.replace('_', ' ')}: {first[key]} and {value}"
-                return f"{studies[0].name} and {other.name} measured it under different conditions ({where})"
-    return ""
-
-
-def _latency_conditions(study: Study) -> dict[str, Any]:
-    conditions = study.environment["latency"] or {}
-    found = {key: conditions.get(key) for key in _LATENCY}
-    # A search from before the machine was kept measured on its own host, or names its target.
-    return found | {"machine": found["machine"] or study.environment["hardware"]["processor"]}
-
-
-def _reference(studies: Sequence[Study], objectives: Sequence[str]) -> dict[str, float]:
+def _reference(studies: Sequence[Study], objectives: Sequence[Metric]) -> dict[str, float]:
     reference = {}
-    for name in objectives:
+    for metric in objectives:
         corners = []
         for study in studies:
-            known = study.environment["hypervolume_reference"]
-            if name not in known:
-                raise InputError(f"{study.name}: environment.json lacks 'hypervolume_reference.{name}'")
-            corners.append(float(known[name]))
-        reference[name] = min(corners) if MAXIMISE[name] else max(corners)
-        if not is_below_ideal(name, reference[name]):
-            raise InputError(f"the hypervolume's reference for {name}, {reference[name]:g}, leaves no box")
+            known = study.view.origin.reference
+            if metric.name not in known:
+                raise InputError(f"{study.name}: environment.json lacks 'hypervolume_reference.{metric.name}'")
+            corners.append(float(known[metric.name]))
+        reference[metric.name] = min(corners) if metric.maximise else max(corners)
+        if not metric.is_below_ideal(reference[metric.name]):
+            raise InputError(
+                f"the hypervolume's reference for {metric.name}, {reference[metric.name]:g}, leaves no box"
+            )
     return reference
 
 
-def _path(study: Study, objectives: Sequence[str], reference: Mapping[str, float]) -> _Path:
-    table = study.table.sort_values("trial", kind="stable")
-    table = table[trainings(table) > 0]
-    values = numbers(table, objectives)
-    values[(table["state"] != "complete").to_numpy(dtype=bool)] = np.nan
-    # A training that failed did not tell how long it took; its trial did.
-    failed = (table["state"] == "failed").to_numpy(dtype=bool)
-    seconds = np.where(failed, *numbers(table, ["seconds", "training_seconds"]).T)
+def _path(study: Study, objectives: Sequence[Metric], reference: Mapping[str, float]) -> _Path:
+    records = [record for record in _ordered(study) if record.spent.trainings > 0]
+    box = box_of(objectives, [reference[metric.name] for metric in objectives])
     return _Path(
-        trainings=_spent(table),
-        seconds=np.cumsum(seconds),
-        volumes=pareto.hypervolume_history(
-            values,
-            [reference[name] for name in objectives],
-            maximise=[MAXIMISE[name] for name in objectives],
-            ideal=[IDEAL[name] for name in objectives],
-        ),
+        trainings=_spent(records),
+        seconds=np.cumsum([_training_seconds(record) for record in records]),
+        volumes=hypervolume_history(values_where_complete(records, objectives), box),
     )
 
 
-def _spent(table: pd.DataFrame) -> pareto.Floats:
-    """Whole trainings up to each row."""
-    spent: pareto.Floats = np.cumsum(trainings(table)).round(_DIGITS)
+def _ordered(study: Study) -> list[Record]:
+    return [study.view.records[index] for index in study.view.by_trial]
+
+
+def _training_seconds(record: Record) -> float:
+    """NaN where that is not known. A training that failed did not tell how long it took; its trial did."""
+    seconds = record.spent.seconds if record.state is State.FAILED else record.spent.training_seconds
+    return math.nan if seconds is None else seconds
+
+
+def _spent(records: Sequence[Record]) -> Floats:
+    """Whole trainings up to each record."""
+    spent: Floats = np.cumsum([record.spent.trainings for record in records]).round(_DIGITS)
     return spent
 
 
@@ -324,7 +275,7 @@ def _no_seconds(studies: Sequence[Study], paths: Sequence[_Path]) -> str:
     unknown = [study.name for study, path in zip(studies, paths, strict=True) if np.isnan(path.seconds).any()]
     if unknown:
         return f"the table of {unknown[0]} does not say how long each training took"
-    machines = {study.name: machine_words(study.environment) for study in studies}
+    machines = {study.name: machine_words(study) for study in studies}
     first = studies[0].name
     for name, machine in machines.items():
         if machine != machines[first]:
@@ -332,33 +283,21 @@ def _no_seconds(studies: Sequence[Study], paths: Sequence[_Path]) -> str:
     return ""
 
 
-def machine_words(environment: Mapping[str, Any]) -> str:
-    """What the trainings of a study ran on."""
-    hardware = environment["hardware"]
-    return str(hardware["gpu"] or ", ".join([hardware["processor"], *_cores(hardware)]))
-
-
-def _cores(hardware: Mapping[str, Any]) -> Iterator[str]:
-    if "cores" in hardware:
-        yield f"{hardware['cores']} cores"
-
-
-def _cost(study: Study, objectives: Sequence[str]) -> str:
+def _cost(view: StudyView, objectives: tuple[Metric, ...]) -> Metric:
     """The cost of the plot: the first study's main one, but for a latency that cannot be compared."""
-    experiment = study.environment["experiment"]
-    latency = "latency_ms" in objectives
-    budgets = [one for one in experiment["budgets"] if latency or one["metric"] != "latency_ms"]
-    changed = {**experiment, "objectives": list(objectives), "budgets": budgets}
-    return main_cost(study.table, {**study.environment, "experiment": changed})
+    experiment = view.origin.experiment
+    budgets = tuple(one for one in experiment.budgets if LATENCY in objectives or one.metric != LATENCY.name)
+    changed = replace(view.origin, experiment=replace(experiment, objectives=objectives, budgets=budgets))
+    return StudyView(view.table, changed).cost
 
 
-def _at(x: pareto.Floats, y: pareto.Floats, where: Sequence[float]) -> pareto.Floats:
+def _at(x: Floats, y: Floats, where: Sequence[float]) -> Floats:
     """A curve of steps that begins with 0 at 0, at each of ``where``."""
-    values: pareto.Floats = np.append(0.0, y)[np.searchsorted(x, np.asarray(where), side="right")]
+    values: Floats = np.append(0.0, y)[np.searchsorted(x, np.asarray(where), side="right")]
     return values
 
 
-def _curve(paths: Sequence[tuple[pareto.Floats, pareto.Floats]]) -> Curve:
+def _curve(paths: Sequence[tuple[Floats, Floats]]) -> Curve:
     """Mean and extent of some curves of steps, as far as all of them go."""
     steps = np.unique(np.concatenate([[0.0], *(x for x, _ in paths)]))
     steps = steps[steps <= min(x[-1] for x, _ in paths)]
@@ -371,13 +310,14 @@ def _curve(paths: Sequence[tuple[pareto.Floats, pareto.Floats]]) -> Curve:
     )
 
 
-def _attained(studies: Sequence[Study], cost: str, equal: float) -> tuple[tuple[float, float], ...]:
+def _attained(studies: Sequence[Study], cost: Metric, equal: float) -> tuple[tuple[float, float], ...]:
     """The median attainment curve: for each cost the accuracy that at least half of the studies reach with no more."""
     reached = []
     for study in studies:
-        table = study.table.sort_values("trial", kind="stable")
-        within = complete(table[_spent(table) <= equal])
-        reached.append(numbers(within.sort_values(cost, kind="stable"), [cost, "accuracy"]))
+        records = _ordered(study)
+        within = [record for record, spent in zip(records, _spent(records), strict=True) if spent <= equal]
+        values = numbers([record for record in within if record.is_scored], (cost, ACCURACY))
+        reached.append(values[np.argsort(values[:, 0], kind="stable")])
     costs = np.unique(np.concatenate([rows[:, 0] for rows in reached]))
     costs = costs[~np.isnan(costs)]
     best = np.zeros((len(studies), len(costs)))
@@ -400,7 +340,7 @@ def _gain(values: Mapping[int, float], base: Mapping[int, float]) -> Gain:
         mean, interval = difference.mean, (difference.low, difference.high)
         seeds = len(shared)
     else:
-        one, two = (np.array(list(numbers.values())) for numbers in (values, base))
+        one, two = (np.array(list(known.values())) for known in (values, base))
         mean, interval = float(one.mean() - two.mean()), welch_interval(one, two) or (None, None)
         seeds = min(len(one), len(two))
     why = ""
@@ -410,66 +350,6 @@ def _gain(values: Mapping[int, float], base: Mapping[int, float]) -> Gain:
     return Gain(mean=mean, low=interval[0], high=interval[1], seeds=seeds, paired=paired, why=why)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Trait:
-    """One choice of how to search: in words, and whether the words are of something that is not done."""
-
-    value: Any
-    words: str
-    absent: bool = False
-
-
-def _traits(study: Study) -> dict[str, _Trait]:
-    """All that a method is: the settings of a study but for the seed and when it ends."""
-    environment = study.environment
-    experiment = environment["experiment"]
-    # Earlier searches had neither stopping nor a baseline, and did not keep their sampler or image size.
-    sampler = experiment.get("sampler", "sampler not recorded")
-    stopping, share = experiment.get("early_stopping", False), experiment.get("baseline", 0.0)
-    size = experiment.get("image_size")
-    budgets = " and ".join(budget_words(environment))
-    found = {
-        "sampler": _Trait(value=sampler, words=sampler),
-        "stopping": _Trait(value=stopping, words="stopping" if stopping else "no stopping", absent=not stopping),
-        "baseline": _Trait(
-            value=share, words=f"{100 * share:g} % at random" if share else "no baseline", absent=not share
-        ),
-        "space": _Trait(value=environment["space"].get("text"), words=environment["space"]["name"]),
-        "image_size": _Trait(value=size, words=f"{size} px"),
-        "budgets": _Trait(value=budgets, words=budgets or "no budget", absent=not budgets),
-    }
-    if "latency_ms" in experiment["objectives"] and environment["latency"] is not None:
-        named = [environment["latency"][key] for key in ("runtime", "target", "threads")]
-        found["latency"] = _Trait(value=named, words=f"{named[0]} on {named[1]}, {named[2]} threads")
-    for name, value in experiment.items():
-        if value and name not in _NO_METHOD | _APART:
-            found[name] = _Trait(value=value, words=name if value is True else f"{name} {_short(value)}")
-    return found
-
-
-def _method_key(study: Study) -> str:
-    return json.dumps({name: trait.value for name, trait in _traits(study).items()}, sort_keys=True)
-
-
-def _labels(studies: Sequence[Study]) -> list[str]:
-    """A label for the method of each study: what tells the methods apart, of that what is done."""
-    traits = [_traits(study) for study in studies]
-    names = dict.fromkeys(name for one in traits for name in one)
-    differ = [name for name in names if len({json.dumps(one[name].value) if name in one else "" for one in traits}) > 1]
-    labels: list[str] = []
-    for one in traits:
-        shown = [
-            one.get(name, _Trait(value=None, words=f"no {name}", absent=True))
-            for name in differ or ["sampler", "stopping"]
-        ]
-        words = [trait.words for trait in shown if not trait.absent] or [trait.words for trait in shown]
-        label = " + ".join(words)
-        taken = sum(other == label or other.startswith(f"{label} (") for other in labels)
-        labels.append(f"{label} ({taken + 1})" if taken else label)
-    return labels
-
-
 def reference_words(reference: Mapping[str, float]) -> str:
     """The worst corner of the box in words."""
-    nouns = {"accuracy": " accuracy", "latency_ms": " latency"}
-    return ", ".join(format_metric(name, value) + nouns.get(name, "") for name, value in reference.items())
+    return ", ".join(said(METRICS[name], value) for name, value in reference.items())

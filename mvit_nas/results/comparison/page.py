@@ -2,21 +2,20 @@
 
 import html
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import asdict, dataclass
 
-from mvit_nas.metrics import format_metric
+from mvit_nas.metrics import ACCURACY, METRICS, Form
 from mvit_nas.results.comparison.comparison import (
     Comparison,
     Curve,
     Gain,
     Method,
-    Study,
-    machine_words,
     reference_words,
     spent_to_reach,
 )
-from mvit_nas.results.page import Card, axis_label, cell, finite, number, provenance
-from mvit_nas.results.search.findings import accuracy_words
+from mvit_nas.results.comparison.methods import Study, machine_words
+from mvit_nas.results.page import Card, Cell, Column, Section, axis_label, cell, entries_of, finite, number
+from mvit_nas.study.origin import comparison_document, study_document
 from mvit_nas.units import format_seconds
 
 _COLUMNS = (
@@ -30,38 +29,107 @@ _COLUMNS = (
 )
 
 
-def page_data(comparison: Comparison, conditions: Mapping[str, Any]) -> dict[str, Any]:
-    """All that the page shows, as plain data. ``conditions`` are of making it: command, created, versions."""
-    first = comparison.studies[0].environment
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A search in the table of them."""
+
+    cells: tuple[Cell, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """A curve with what it says under the pointer."""
+
+    x: tuple[float, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    hover: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Hypervolume against compute, of one method."""
+
+    label: str
+    seeds: int
+    trainings: Steps
+    seconds: Steps | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttainedLine:
+    """Accuracy against cost, of one method."""
+
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    hover: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attained:
+    """The plot of accuracy against cost; ``counts`` where the cost's numbers are counts."""
+
+    x: str
+    y: str
+    counts: bool
+    lines: tuple[AttainedLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """All that the page of a comparison shows, as plain data; ``document`` is what its script draws."""
+
+    study: str
+    summary: tuple[str, ...]
+    cards: tuple[Card, ...]
+    notes: tuple[str, ...]
+    equal: str
+    schedule: str
+    reference: str
+    several: bool
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    provenance: tuple[Section, ...]
+    document: object
+
+
+def page_data(comparison: Comparison, conditions: Mapping[str, str]) -> Page:
+    """All that the page shows. ``conditions`` are of making it: command, created, versions."""
     by_seconds = all(method.by_seconds is not None for method in comparison.methods)
-    return {
-        "study": title(comparison),
-        "summary": _summary(comparison),
-        "cards": list(cards(comparison)),
-        "notes": list(comparison.notes),
-        "equal": trainings_words(comparison.trainings),
-        "schedule": first["experiment"]["schedule"]["name"],
-        "reference": reference_words(comparison.reference),
-        "several": any(len(method.studies) > 1 for method in comparison.methods),
-        "columns": [{"label": label, "numeric": numeric} for label, numeric in _COLUMNS],
-        "rows": [_row(method, index) for method in comparison.methods for index in range(len(method.studies))],
-        "provenance": [
-            *provenance(_shared(comparison, conditions)),
-            *((f"study {study.name}", provenance(_conditions(study))[0][1]) for study in comparison.studies),
-        ],
-        "document": finite(
+    axes = {"trainings": "Whole trainings"} | ({"seconds": "Seconds of training"} if by_seconds else {})
+    first = comparison.studies[0].view.origin
+    return Page(
+        study=title(comparison),
+        summary=tuple(_summary(comparison)),
+        cards=tuple(cards(comparison)),
+        notes=comparison.notes,
+        equal=trainings_words(comparison.trainings),
+        schedule=first.schedule,
+        reference=reference_words(comparison.reference),
+        several=any(len(method.studies) > 1 for method in comparison.methods),
+        columns=tuple(Column(label=label, numeric=numeric) for label, numeric in _COLUMNS),
+        rows=tuple(_row(method, index) for method in comparison.methods for index in range(len(method.studies))),
+        provenance=(
+            *entries_of(comparison_document(first, conditions, comparison.reference)),
+            *(_study_section(study) for study in comparison.studies),
+        ),
+        document=finite(
             {
                 "page": "comparison",
                 "equal": comparison.trainings,
-                "history": {
-                    "axes": {"trainings": "Whole trainings"}
-                    | ({"seconds": "Seconds of training"} if by_seconds else {}),
-                    "lines": [_history(method) for method in comparison.methods],
-                },
-                "attained": _attained(comparison),
+                "history": {"axes": axes, "lines": [asdict(_history(method)) for method in comparison.methods]},
+                "attained": asdict(_attained(comparison)),
             }
         ),
-    }
+    )
+
+
+def _study_section(study: Study) -> Section:
+    document = study_document(study.view.origin, machine=machine_words(study), seed=study.seed)
+    return Section(title=f"study {study.name}", entries=entries_of(document)[0].entries)
 
 
 def title(comparison: Comparison) -> str:
@@ -142,67 +210,42 @@ def _saving(method: Method, first: Method, equal: float) -> Iterator[str]:
         yield f"{ahead.label} had reached {behind.mean:.3f} after {trainings_words(reached)}, in the mean of its seeds."
 
 
-def _summary(comparison: Comparison) -> list[str]:
-    environment = comparison.studies[0].environment
-    count = len(comparison.methods)
-    machines = dict.fromkeys(machine_words(study.environment) for study in comparison.studies)
-    return [
-        f"{len(comparison.studies)} searches, {count} way{'s' * (count > 1)} of searching",
-        f"data: {environment['data']['name']}",
-        f"{environment['experiment']['schedule']['name']} schedule",
-        next(iter(machines)) if len(machines) == 1 else f"{len(machines)} machines",
-    ]
+def _summary(comparison: Comparison) -> Iterator[str]:
+    origin, count = comparison.studies[0].view.origin, len(comparison.methods)
+    machines = dict.fromkeys(machine_words(study) for study in comparison.studies)
+    yield f"{len(comparison.studies)} searches, {count} way{'s' * (count > 1)} of searching"
+    yield f"data: {origin.images.name}"
+    yield f"{origin.schedule} schedule"
+    yield next(iter(machines)) if len(machines) == 1 else f"{len(machines)} machines"
 
 
-def _row(method: Method, index: int) -> dict[str, Any]:
+def _row(method: Method, index: int) -> Row:
     study, volume, spent = method.studies[index], method.hypervolumes[index], method.trainings[index]
-    seconds = float(study.table["seconds"].sum())
-    return {
-        "reason": "",
-        "cells": [
+    records = study.view.records
+    seconds = sum(record.spent.seconds for record in records)
+    return Row(
+        cells=(
             cell(method.label),
             cell(study.name),
             number(study.seed, str(study.seed)),
             number(volume, f"{volume:.3f}"),
             number(spent, f"{spent:.1f}"),
-            number(len(study.table), str(len(study.table))),
+            number(len(records), str(len(records))),
             number(seconds, format_seconds(seconds)),
-        ],
-    }
+        )
+    )
 
 
-def _shared(comparison: Comparison, conditions: Mapping[str, Any]) -> dict[str, Any]:
-    shared = comparison.studies[0].environment
-    return {
-        **conditions,
-        "data": {key: shared["data"][key] for key in ("name", "fingerprint", "images")},
-        "schedule": shared["experiment"]["schedule"],
-        "hypervolume_reference": dict(comparison.reference),
-    }
+def _history(method: Method) -> History:
+    return History(
+        label=html.escape(method.label),
+        seeds=len(method.studies),
+        trainings=_steps(method, method.by_trainings, trainings_words),
+        seconds=None if method.by_seconds is None else _steps(method, method.by_seconds, format_seconds),
+    )
 
 
-def _conditions(study: Study) -> dict[str, Any]:
-    environment = study.environment
-    known = ("command", "created", "mvit_nas", "commit", "python")
-    packages = [f"{name} {version}" for name, version in environment.get("packages", {}).items()]
-    return {
-        **{key: environment[key] for key in known if key in environment},
-        "packages": packages,
-        "machine": machine_words(environment),
-        "seed": study.seed,
-    }
-
-
-def _history(method: Method) -> dict[str, Any]:
-    return {
-        "label": html.escape(method.label),
-        "seeds": len(method.studies),
-        "trainings": _steps(method, method.by_trainings, trainings_words),
-        "seconds": None if method.by_seconds is None else _steps(method, method.by_seconds, format_seconds),
-    }
-
-
-def _steps(method: Method, curve: Curve, words: Callable[[float], str]) -> dict[str, Any]:
+def _steps(method: Method, curve: Curve, words: Callable[[float], str]) -> Steps:
     label, several = html.escape(method.label), len(method.studies) > 1
     # Before the first training has ended there is nothing to see, and it would stretch the axis down to 0.
     begin = next((index for index, high in enumerate(curve.high) if high > 0), 0)
@@ -212,24 +255,23 @@ def _steps(method: Method, curve: Curve, words: Callable[[float], str]) -> dict[
         + (f"<br>  {low:.3f} to {high:.3f} over {_seeds(method)}" if several else "")
         for x, mean, low, high in zip(x_all, means, lows, highs, strict=True)
     ]
-    return {"x": x_all, "mean": means, "low": lows, "high": highs, "hover": hover}
+    return Steps(x=x_all, mean=means, low=lows, high=highs, hover=tuple(hover))
 
 
-def _attained(comparison: Comparison) -> dict[str, Any]:
-    environment = comparison.studies[0].environment
-    cost = comparison.cost
+def _attained(comparison: Comparison) -> Attained:
+    origin, cost = comparison.studies[0].view.origin, METRICS[comparison.cost]
     end = max(x for method in comparison.methods for x, _ in method.attained)
     lines = []
     for method in comparison.methods:
         # To the right of its last step a line goes on: who may spend more has no less.
         points = [*method.attained, (end, method.attained[-1][1])]
         label = html.escape(method.label)
-        hover = [f"<b>{label}</b><br>{format_metric('accuracy', y)} at {format_metric(cost, x)}" for x, y in points]
-        lines.append({"label": label, "x": [x for x, _ in points], "y": [100 * y for _, y in points], "hover": hover})
-    accuracy = accuracy_words(environment)
-    return {
-        "x": html.escape(axis_label(cost, environment)),
-        "y": html.escape(f"{accuracy[0].upper()}{accuracy[1:]} (%)"),
-        "counts": cost != "latency_ms",
-        "lines": lines,
-    }
+        hover = tuple(f"<b>{label}</b><br>{ACCURACY.format(y)} at {cost.format(x)}" for x, y in points)
+        x_all, y_all = tuple(x for x, _ in points), tuple(100 * y for _, y in points)
+        lines.append(AttainedLine(label=label, x=x_all, y=y_all, hover=hover))
+    return Attained(
+        x=html.escape(axis_label(cost, origin)),
+        y=html.escape(axis_label(ACCURACY, origin)),
+        counts=cost.form is Form.COUNT,
+        lines=tuple(lines),
+    )
