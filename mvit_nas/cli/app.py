@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +24,6 @@ from mvit_nas.settings.commands import (
     ReportSettings,
     SearchSettings,
 )
-from mvit_nas.settings.flag import Plain
 from mvit_nas.settings.parse import joined_name
 
 app = typer.Typer(
@@ -150,7 +150,7 @@ def compare(settings: CompareSettings) -> None:
     }
     page = write_comparison(comparison, conditions, settings.out / "reports" / folder)
     if settings.as_json:
-        _print_json(document(comparison) | {"report": str(page)})
+        _print_json({**document(comparison), "report": str(page)})
     else:
         tables.print_comparison(comparison, page)
 
@@ -159,7 +159,7 @@ for run in (search, ablate, latency, devices, report, compare):
     command(app, run)
 
 
-def _print_json(document: Plain) -> None:
+def _print_json(document: Mapping[str, object]) -> None:
     print(json.dumps(document, indent=2, allow_nan=False))
 
 

@@ -1,10 +1,11 @@
 """What a command prints with ``--json``; the keys are documented in docs/json.md and kept."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mvit_nas.arch.config import to_dict
-from mvit_nas.metrics import LATENCY, OBJECTIVES
+from mvit_nas.metrics import COSTS, LATENCY, OBJECTIVES, Metric
 from mvit_nas.settings.flag import Plain, plain
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from mvit_nas.jobs.search import Outcome, Plan, TriedDesign
     from mvit_nas.maths.statistics import Difference
     from mvit_nas.results.ablation.summary import Variant
-    from mvit_nas.study.record import Record
+    from mvit_nas.study.record import Measured, Record
 
 Document = dict[str, Plain]
 _OF_LATENCY = ("median_ms", "runs", "rounds", "clock", "wall_ms", "p90_ms", "threads")
@@ -39,14 +40,19 @@ def _network(record: "Record", further: tuple[str, ...]) -> Document:
     candidate = record.candidate
     document: Document = {"trial": record.trial, "arch_id": candidate.arch_id, "name": candidate.name}
     for metric in OBJECTIVES:
-        found = record.measured(metric)
-        ends = ((metric.low, found.low if found else None), (metric.high, found.high if found else None))
-        document[metric.name] = None if found is None else found.value
-        document |= {name: end for name, end in ends if name}
+        document |= _measured(metric, record.measured(metric))
     document["seconds"] = record.spent.seconds
     document["arch"] = None if candidate.arch is None else plain(to_dict(candidate.arch))
     document["further"] = {runtime: _by_further(record, runtime) for runtime in further}
     return document
+
+
+def _measured(metric: Metric, found: "Measured | None") -> Iterator[tuple[str, Plain]]:
+    """The number of ``metric`` and its interval, where it has one, by their columns."""
+    yield metric.name, None if found is None else found.value
+    if metric.low:
+        yield metric.low, None if found is None else found.low
+        yield metric.high, None if found is None else found.high
 
 
 def _by_further(record: "Record", runtime: str) -> Document:
@@ -90,7 +96,7 @@ def of_ablation(outcome: "AblationOutcome") -> Document:
         "variants": [_variant(variant) for variant in summary.others],
         "interactions": [
             {"value": one.value, "labels": dict(one.labels), **_compared(one.difference)}
-            | {"p_holm": one.p_holm, "verdict": one.verdict}
+            | {"p_holm": one.p_holm, "verdict": one.verdict_words}
             for one in summary.interactions
         ],
         "left_out": [{"labels": dict(one.labels), "reason": one.reason} for one in outcome.left_out],
@@ -113,12 +119,8 @@ def _variant(variant: "Variant") -> Document:
         "spread": variant.spread,
         **_compared(variant.difference),
         "p_holm": variant.p_holm,
-        "verdict": variant.verdict,
-        "params": variant.params,
-        "macs": variant.macs,
-        "latency_ms": variant.latency_ms,
-        "latency_low_ms": variant.latency_low_ms,
-        "latency_high_ms": variant.latency_high_ms,
+        "verdict": variant.verdict_words,
+        **{name: value for metric in COSTS for name, value in _measured(metric, variant.costs.get(metric.name))},
         "notes": list(variant.notes),
     }
 

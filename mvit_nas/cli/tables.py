@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mvit_nas.metrics import LATENCY, MACS, OBJECTIVES, PARAMS, Form, Metric, Source
-from mvit_nas.units import format_count, format_seconds
+from mvit_nas.metrics import COSTS, LATENCY, MACS, OBJECTIVES, PARAMS, Form, Metric, Source
+from mvit_nas.units import format_seconds
 
 if TYPE_CHECKING:
     from mvit_nas.jobs.ablate import AblationPlan
@@ -31,7 +31,7 @@ def print_front(outcome: "Outcome") -> None:
     shown = [metric for metric in OBJECTIVES if metric.source is not Source.TIMED or metric in outcome.objectives]
     table = _table("network")
     table.columns[0].no_wrap = True
-    for title in (*("MACs" if metric is MACS else metric.option for metric in shown), *outcome.further):
+    for title in (*map(_title, shown), *outcome.further):
         table.add_column(title, justify="right", no_wrap=True)
     for record in outcome.front:
         name = f"{record.candidate.arch_id} {record.candidate.name}".strip()
@@ -46,6 +46,11 @@ def print_front(outcome: "Outcome") -> None:
     console.print(f"\nThe front, {len(outcome.front)} networks (search-validation accuracy after the short training):")
     console.print(table)
     console.print(f"\nreport: {outcome.report}", soft_wrap=True)
+
+
+def _title(metric: Metric) -> str:
+    """A column's heading: "params", "MACs", "latency"."""
+    return metric.unit if metric is MACS else metric.option
 
 
 def _value(metric: Metric, found: "Measured | None") -> str:
@@ -75,20 +80,20 @@ def print_verdicts(outcome: "AblationOutcome") -> None:
     for title in ("accuracy", "difference (95 %)", "p Holm"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("verdict")
-    same_params = len({variant.params for variant in summary.variants}) == 1
-    for title in ("params", "MACs", "ms")[same_params:]:
+    same_params = len({variant.cost(PARAMS) for variant in summary.variants}) == 1
+    costs = COSTS[1:] if same_params else COSTS
+    for metric in costs:
+        title = metric.unit if metric.form is Form.QUANTITY else _title(metric)
         table.add_column(title, justify="right", no_wrap=True)
     for variant in summary.variants:
-        ms = "-" if variant.latency_ms is None else LATENCY.cell(variant.latency_ms)
-        counts = ["-" if value is None else format_count(value) for value in (variant.params, variant.macs)]
         _add(
             table,
             variant.value,
             _accuracy_words(variant),
             _difference_words(variant.difference),
             _p_words(variant.p_holm),
-            variant.verdict,
-            *[*counts, ms][same_params:],
+            variant.verdict_words,
+            *("-" if (value := variant.cost(metric)) is None else metric.cell(value) for metric in costs),
         )
     seeds = len(summary.seeds)
     console.print(f"\nDifferences from {outcome.base}, in accuracy points, over {seeds} paired seeds:")
@@ -100,8 +105,9 @@ def print_verdicts(outcome: "AblationOutcome") -> None:
 
 def _verdict_lines(outcome: "AblationOutcome", *, same_params: bool) -> Iterator[str]:
     summary = outcome.summary
-    if same_params and summary.base.params is not None:
-        yield f"parameters: {format_count(summary.base.params)} in every variant"
+    params = summary.base.cost(PARAMS)
+    if same_params and params is not None:
+        yield f"parameters: {PARAMS.cell(params)} in every variant"
     shown = [v.difference.detectable for v in summary.others if v.difference and v.difference.detectable is not None]
     if shown:
         ends = list(dict.fromkeys(f"{100 * value:.1f}" for value in (min(shown), max(shown))))
@@ -110,7 +116,8 @@ def _verdict_lines(outcome: "AblationOutcome", *, same_params: bool) -> Iterator
             f"{' to '.join(ends)} points{', by variant' * (len(ends) > 1)}"
         )
     for one in summary.interactions:
-        yield f"interaction {one.value}: {_difference_words(one.difference)}, p {_p_words(one.p_holm)}: {one.verdict}"
+        difference = f"{_difference_words(one.difference)}, p {_p_words(one.p_holm)}"
+        yield f"interaction {one.value}: {difference}: {one.verdict_words}"
     for left_out in outcome.left_out:
         yield f"left out: {', '.join(left_out.labels.values())}: {left_out.reason}"
     if outcome.stopped:
