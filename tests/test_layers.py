@@ -48,7 +48,7 @@ ALLOWED = {
         ),
         *("settings", ""),
     },
-    "cli": {"jobs", "study", "results", "settings", ""},
+    "cli": {"jobs", "study", "results", "settings", "arch", ""},
 }
 OWNERS = {
     "optuna": {"study/optuna_store.py", "optimize/samplers.py"},

@@ -11,7 +11,8 @@ from mvit_nas.settings import parse
 
 
 @pytest.mark.parametrize(
-    ("text", "written"), [("6M", "6Mparams"), ("4M..6M", "4Mparams..6Mparams"), ("1.2GMACs", "1.2Gmacs"), ("10ms", "10ms")]
+    ("text", "written"),
+    [("6M", "6Mparams"), ("4M..6M", "4Mparams..6Mparams"), ("1.2GMACs", "1.2Gmacs"), ("10ms", "10ms")],
 )
 def test_a_budget_is_written_as_people_write_it(text, written):
     assert parse.write_budget(parse_budget(text)) == written

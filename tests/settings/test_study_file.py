@@ -37,7 +37,9 @@ def kept(tmp_path, settings, found=FOUND):
     return path
 
 
-@pytest.mark.parametrize("settings", [SEARCH, ABLATE, SearchSettings(name="d"), AblateSettings(name="d", factors=("ema",))])
+@pytest.mark.parametrize(
+    "settings", [SEARCH, ABLATE, SearchSettings(name="d"), AblateSettings(name="d", factors=("ema",))]
+)
 def test_settings_that_are_kept_are_the_same_when_they_are_read(tmp_path, settings):
     path = kept(tmp_path, settings)
     assert made(type(settings), read_config(path, type(settings))) == settings
@@ -134,7 +136,12 @@ def test_an_old_file_is_settings_to_begin_with(tmp_path):
 
 def test_the_ablation_that_is_published_with_the_project_can_be_read():
     read = made(AblateSettings, read_config(ROOT / "experiments/patch_size/experiment.yaml", AblateSettings))
-    assert (read.name, read.factors, read.base, read.data) == ("patch_size", ("patch_size",), "mobilevit_xxs", "cifar10")
+    assert (read.name, read.factors, read.base, read.data) == (
+        "patch_size",
+        ("patch_size",),
+        "mobilevit_xxs",
+        "cifar10",
+    )
     assert read.values == (("2", "1", "3", "4", "8,4,2"),)
     assert read.seeds == tuple(range(10))
     assert read.no_resize is False
@@ -149,7 +156,12 @@ def test_a_file_that_a_person_wrote_needs_nothing_but_flags(tmp_path):
     path.write_text("budget: 6M\nearly-stopping: true\ntrials: 3\nimage-size: 32\nlearning_rate: 0.5\ntimeout: 90\n")
     read = made(SearchSettings, read_config(path, SearchSettings))
     assert read == SearchSettings(
-        budgets=(parse_budget("6M"),), early_stopping=True, trials=3, image_size=32, learning_rate=0.5, timeout_seconds=90.0
+        budgets=(parse_budget("6M"),),
+        early_stopping=True,
+        trials=3,
+        image_size=32,
+        learning_rate=0.5,
+        timeout_seconds=90.0,
     )
 
 
