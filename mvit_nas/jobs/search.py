@@ -161,7 +161,9 @@ def _further_meters(settings: SearchSettings, reporter: Reporter) -> dict[str, M
         if runtime == settings.runtime:
             raise InputError(f"--measure-front {text}: every candidate is timed on {runtime} already")
         where = replace(settings, target=target) if at else settings
-        found[runtime] = make_meter(where, runtime=runtime, precision=FINE, reporter=reporter)
+        found[runtime] = make_meter(
+            where, runtime=runtime, precision=FINE, seconds=MEASURING_SECONDS, reporter=reporter
+        )
         for doubt in found[runtime].machine.doubts:
             reporter.say(f"note: {found[runtime].target.name}: {doubt}")
     return found

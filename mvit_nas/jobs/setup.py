@@ -91,7 +91,9 @@ def set_up(
     reporter: Reporter,
 ) -> Setup:
     """What trains and what times the candidates of ``space``, each latency to ``precision``."""
-    meter = make_meter(settings, runtime=settings.runtime, precision=precision, reporter=reporter)
+    meter = make_meter(
+        settings, runtime=settings.runtime, precision=precision, seconds=MEASURING_SECONDS, reporter=reporter
+    )
     return Setup(space=space, training=make_training(settings, images, reporter=reporter), meter=meter)
 
 
@@ -124,7 +126,7 @@ def make_meter(
     *,
     runtime: str,
     precision: float,
-    seconds: float = MEASURING_SECONDS,
+    seconds: float,
     int8: bool = False,
     reporter: Reporter,
 ) -> Meter:
