@@ -19,7 +19,7 @@ _PUBLIC = {
     "load_space": "mvit_nas.arch.space",
     "build": "mvit_nas.nn.backbone",
     "read_table": "mvit_nas.results.table",
-    "write_report": "mvit_nas.results.report",
+    "write_search": "mvit_nas.results.report",
 }
 
 __all__ = ["__version__", *_PUBLIC]
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mvit_nas.arch.presets import PRESETS as PRESETS
     from mvit_nas.arch.space import load_space as load_space
     from mvit_nas.nn.backbone import build as build
-    from mvit_nas.results.report import write_report as write_report
+    from mvit_nas.results.report import write_search as write_search
     from mvit_nas.results.table import read_table as read_table
 
 

@@ -50,14 +50,14 @@ ALLOWED = {
         ),
         *("settings", ""),
     },
-    "cli": {"jobs", "study", "results", "settings", ""},
+    "cli": {"jobs", "study", "results", "settings", "arch", ""},
 }
 OWNERS = {
     "optuna": {"study/optuna_store.py", "optimize/samplers.py"},
     "sklearn": {"optimize/surrogate.py", "artifacts/checked.py", "data/digits.py"},
     "fvcore": {"cost/static.py"},
-    "typer": {"cli/app.py"},
-    "rich": {"cli/app.py"},
+    "typer": {"cli/app.py", "cli/flags.py"},
+    "rich": {"cli/progress.py", "cli/tables.py"},
     "jinja2": {"results/report.py"},
     "statsmodels": {"maths/statistics.py"},
     "onnx": {"cost/runtimes/onnx.py"},
@@ -67,7 +67,7 @@ OWNERS = {
     "ai_edge_litert": {"cost/runtimes/litert.py", "cost/probe.py"},
     "executorch": {"cost/runtimes/executorch.py", "cost/probe.py"},
     "torchao": {"cost/runtimes/executorch.py"},
-    "filelock": {"files.py", "data/images.py"},
+    "filelock": {"files.py", "data/store.py"},
 }
 FOLDERS = {"pandas": "results/"}
 

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from mvit_nas.budget import Budget, parse_budget
 from mvit_nas.errors import InputError
 from mvit_nas.metrics import format_metric
-from mvit_nas.settings import check_name, default_name, parse_objectives
 from mvit_nas.units import format_count, format_seconds, parse_seconds
 
 
@@ -103,23 +102,3 @@ def test_what_is_no_duration_is_refused(text):
 @pytest.mark.parametrize(("seconds", "text"), [(42.4, "42 s"), (190, "3 min 10 s"), (7500, "2 h 5 min")])
 def test_durations_are_shown_for_people(seconds, text):
     assert format_seconds(seconds) == text
-
-
-def test_objectives_keep_one_order_and_need_accuracy_and_a_cost():
-    assert parse_objectives("latency, accuracy") == ("accuracy", "latency_ms")
-    with pytest.raises(InputError, match="unknown 'macc', did you mean 'macs'"):
-        parse_objectives("accuracy,macc")
-    for text in ("accuracy", "macs,params", ""):
-        with pytest.raises(InputError, match="needs accuracy and at least one cost"):
-            parse_objectives(text)
-
-
-def test_the_default_name_tells_data_and_budgets():
-    assert default_name("digits", [parse_budget("6M"), parse_budget("5ms..10ms")]) == "digits-6M-5-10ms"
-    assert default_name("my photos/2024", [parse_budget("1.2GMACs")]) == "my-photos-2024-1.2Gmacs"
-
-
-@pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", "x" * 101, "a\nb"])
-def test_a_name_that_is_no_folder_is_refused(name):
-    with pytest.raises(InputError, match="cannot name a folder"):
-        check_name(name)

@@ -126,17 +126,22 @@ class SearchSpace:
         return sum(counts.values())
 
 
+def shipped_spaces() -> list[str]:
+    """The names of the spaces that come with the package."""
+    folder = resources.files("mvit_nas") / "search_spaces"
+    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
 def load_space(name_or_path: str | Path) -> SearchSpace:
     """The search space of a YAML file, or a shipped one by its name.
 
     Raises SpaceError, in one line with the file and the nearest known word, for anything that is not a space.
     """
     path = Path(name_or_path)
-    shipped = resources.files("mvit_nas") / "search_spaces"
-    names = sorted(Path(entry.name).stem for entry in shipped.iterdir() if entry.name.endswith(".yaml"))
+    names = shipped_spaces()
     try:
         if str(name_or_path) in names:
-            text = (shipped / f"{name_or_path}.yaml").read_text()
+            text = (resources.files("mvit_nas") / "search_spaces" / f"{name_or_path}.yaml").read_text()
         elif path.is_file():
             text = path.read_text()
         else:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,13 @@ from mvit_nas.artifacts.checked import export_model, outputs
 from mvit_nas.data.find import find_data
 from mvit_nas.data.store import Images
 from mvit_nas.evaluate.latency import Measured, Meter
-from mvit_nas.evaluate.short import Evaluator, training_threads
-from mvit_nas.jobs.setup import choose_device
+from mvit_nas.jobs.setup import make_training
 from mvit_nas.nn.backbone import build
 from mvit_nas.nn.inference import for_inference
+from mvit_nas.reporter import Reporter
+from mvit_nas.settings.commands import LatencySettings
 from mvit_nas.tasks.classify import Classification
 from mvit_nas.training.loop import fit
-from mvit_nas.training.schedule import find_schedule
 
 # Images that int8's ranges are taken from, and those that its accuracy is of, at most.
 _CALIBRATION, _SCORED = 64, 500
@@ -51,37 +51,35 @@ class Trained:
 class Trainer:
     """Trains subjects, each once: what int8 costs in accuracy only a trained network tells."""
 
-    def __init__(
-        self, data: str | None, schedule: str, meter: Meter, *, say: Callable[[str], None], stop: Callable[[], bool]
-    ) -> None:
-        torch.set_num_threads(training_threads())
-        self._data = find_data(data)
-        plan = find_schedule(schedule)
-        plan = plan if self._data.flips else replace(plan, augmentation="crop")
-        self._evaluator = Evaluator(self._data, plan, device=choose_device("auto"), meter=meter)
-        self._say = say
+    def __init__(self, settings: LatencySettings, *, reporter: Reporter, stop: Callable[[], bool]) -> None:
+        self._data = find_data(settings.data)
+        self._training = make_training(settings, self._data, reporter=reporter)
+        self._reporter = reporter
         self._stop = stop
         self._known: dict[ArchConfig, Trained] = {}
-        say(f"data: {self._data.source}, to train on by the schedule {schedule!r} for what int8 costs in accuracy")
+        reporter.say(
+            f"data: {self._data.source}, to train on by the schedule {self._training.schedule.name!r} for what int8 "
+            "costs in accuracy"
+        )
 
     def trained(self, name: str, arch: ArchConfig) -> Trained:
         """The trained network of ``arch``. Raises TrainingError and InterruptedCleanlyError as ``fit`` does."""
         if arch not in self._known:
-            self._say(f"training {name}")
+            self._reporter.doing(f"training {name}")
             self._known[arch] = self._train(arch)
         return self._known[arch]
 
     def _train(self, arch: ArchConfig) -> Trained:
-        evaluator, schedule = self._evaluator, self._evaluator.schedule
+        training, schedule = self._training, self._training.schedule
         side = schedule.side(arch.image_size)
-        model = build(arch, classes=evaluator.classes)
-        parts = evaluator.part("train", side), evaluator.part("validation", side)
-        task, device = evaluator.task, evaluator.device
+        model = build(arch, classes=len(self._data.classes))
+        parts = training.part("train", side), training.part("validation", side)
+        task, device = training.task, training.device
         fit(model, *parts, schedule, task=task, side=side, seed=0, device=device, should_stop=self._stop)
         # Of the size that the artefact takes, whatever the schedule trained at.
         side = arch.image_size
-        calibration, _ = _sample(evaluator.part("train", side), _CALIBRATION, task=task, side=side)
-        images, labels = _sample(evaluator.part("validation", side), _SCORED, task=task, side=side)
+        calibration, _ = _sample(training.part("train", side), _CALIBRATION, task=task, side=side)
+        images, labels = _sample(training.part("validation", side), _SCORED, task=task, side=side)
         weights = {key: value.cpu() for key, value in model.state_dict().items()}
         return Trained(arch=arch, weights=weights, calibration=calibration, images=images, labels=labels)
 

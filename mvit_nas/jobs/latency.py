@@ -2,9 +2,8 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.paths import with_values
@@ -13,29 +12,16 @@ from mvit_nas.cost.latency import ratio_interval
 from mvit_nas.cost.probe import STAGES
 from mvit_nas.cost.runtimes.registry import RUNTIMES, find_runtime
 from mvit_nas.cost.runtimes.runtime import Runtime
+from mvit_nas.cost.targets.machine import Machine
 from mvit_nas.errors import DeviceError, InputError, InterruptedCleanlyError, MvitNasError, PartialError
 from mvit_nas.evaluate.latency import Measured, Meter
 from mvit_nas.jobs.int8 import Trainer
 from mvit_nas.jobs.named_networks import find_choices
+from mvit_nas.jobs.provenance import conditions
 from mvit_nas.jobs.setup import make_meter, runtime_for
-from mvit_nas.settings import LatencySettings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatencyOptions:
-    """The flags of ``mvit-nas latency``, parsed. ``precision`` is a share."""
-
-    choices: tuple[str, ...]
-    runtimes: tuple[str, ...]
-    latency: LatencySettings
-    precision: float
-    seconds: float
-    image_size: int | None
-    int8: bool
-    data: str | None
-    schedule: str
-    by_stage: bool
-    out: Path
+from mvit_nas.reporter import Reporter
+from mvit_nas.settings.commands import LatencySettings
+from mvit_nas.study.origin import Conditions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +38,17 @@ class Subject:
 class Measurement:
     """One network on one runtime. ``measured`` is None where ``error`` says why it is not.
 
-    ``runtime`` and ``target`` are what people type, ``conditions`` what the number hangs on, ``accuracy`` that of the
-    artefact on the validation images where int8 was asked for, ``stages`` milliseconds by stage where they were.
+    ``runtime`` and ``target`` are what people type, ``machine`` and ``conditions`` what the number hangs on,
+    ``accuracy`` that of the artefact on the validation images where int8 was asked for, ``stages`` milliseconds by
+    stage where they were.
     """
 
     model: str
     runtime: str
     int8: bool
     target: str
-    conditions: dict[str, Any]
+    machine: Machine | None
+    conditions: Conditions | None
     measured: Measured | None
     accuracy: float | None
     stages: dict[str, float] | None
@@ -101,14 +89,14 @@ class Outcome:
     error: MvitNasError | None
 
 
-def measure(options: LatencyOptions, *, say: Callable[[str], None], should_stop: Callable[[], bool]) -> Outcome:
+def measure(settings: LatencySettings, *, reporter: Reporter, should_stop: Callable[[], bool]) -> Outcome:
     """Measure every choice on every runtime. One that cannot be measured does not keep the others from it.
 
     Raises InputError and DeviceError before the first measurement, and the first error where none could be made.
     """
-    subjects = _subjects(options)
-    meters = _meters(options, subjects, say=say)
-    trainer = Trainer(options.data, options.schedule, meters[0], say=say, stop=should_stop) if options.int8 else None
+    subjects = _subjects(settings)
+    meters = _meters(settings, subjects, reporter=reporter)
+    trainer = Trainer(settings, reporter=reporter, stop=should_stop) if settings.int8 else None
     found: list[Measurement] = []
     stopped = ""
     for subject, meter in itertools.product(subjects, meters):
@@ -118,8 +106,8 @@ def measure(options: LatencyOptions, *, say: Callable[[str], None], should_stop:
             stopped = "stopped between two measurements; "
             break
         what = f"{subject.name} on {meter.runtime.title}{' int8' * meter.int8}"
-        say(f"measuring {what}")
-        found.append(_measure(subject, meter, trainer, by_stage=options.by_stage))
+        reporter.doing(f"measuring {what}")
+        found.append(_measure(subject, meter, trainer, by_stage=settings.by_stage))
         if isinstance(found[-1].error, DeviceError):
             stopped = "the others were not tried; "
             break
@@ -133,47 +121,53 @@ def measure(options: LatencyOptions, *, say: Callable[[str], None], should_stop:
     return Outcome(measurements=tuple(found), verdicts=tuple(_verdicts(found)), error=error)
 
 
-def _subjects(options: LatencyOptions) -> list[Subject]:
+def _subjects(settings: LatencySettings) -> list[Subject]:
     suffixes = {runtime.suffix for runtime in RUNTIMES.values() if runtime.shape is not None}
     found = []
-    for text in options.choices:
+    for text in settings.choices:
         path = Path(text)
         if path.suffix in suffixes:
             if not path.is_file():
                 raise InputError(f"{text}: there is no such file")
             found.append(Subject(name=path.name, arch=None, classes=0, file=path))
             continue
-        for choice in find_choices(text, options.out, where="CHOICE"):
+        for choice in find_choices(text, settings.out, where="CHOICE"):
             arch = choice.arch
-            if options.image_size is not None:
-                arch = with_values(arch, {"image_size": options.image_size})
+            if settings.image_size is not None:
+                arch = with_values(arch, {"image_size": settings.image_size})
             found.append(Subject(name=choice.name, arch=arch, classes=choice.classes, file=None))
     return list({(subject.name, subject.file, subject.arch): subject for subject in found}.values())
 
 
-def _meters(options: LatencyOptions, subjects: list[Subject], *, say: Callable[[str], None]) -> list[Meter]:
+def _meters(settings: LatencySettings, subjects: list[Subject], *, reporter: Reporter) -> list[Meter]:
     """One for each runtime that was named, or that a file needs; and one for its int8 where that was asked for."""
-    names = list(options.runtimes)
+    names = list(settings.runtimes)
     files = [subject.file for subject in subjects if subject.file is not None]
     if not names:
-        names += [runtime_for(options.latency).name] * (len(files) < len(subjects))
+        names += [runtime_for(settings, "").name] * (len(files) < len(subjects))
         names += [runtime.name for runtime in RUNTIMES.values() if any(f.suffix == runtime.suffix for f in files)]
     for name in names:
         find_runtime(name)
-        if options.by_stage and (name not in STAGES or options.latency.target.startswith("adb")):
+        if settings.by_stage and (name not in STAGES or settings.target.startswith("adb")):
             raise InputError(f"--by-stage: only {' and '.join(STAGES)} tell stages apart, on a host or over ssh")
     meters = []
     for name in dict.fromkeys(names):
-        settings = replace(options.latency, runtime=name)
-        for int8 in (False, True) if options.int8 else (False,):
-            meter = make_meter(settings, precision=options.precision, seconds=options.seconds, int8=int8, say=say)
+        for int8 in (False, True) if settings.int8 else (False,):
+            meter = make_meter(
+                settings,
+                runtime=name,
+                precision=settings.precision,
+                seconds=settings.seconds,
+                int8=int8,
+                reporter=reporter,
+            )
             if not int8 or meter.runtime.quantise is not None:
                 meters.append(meter)
             else:
-                say(f"{meter.runtime.title} has no int8 here")
+                reporter.say(f"{meter.runtime.title} has no int8 here")
     # A device that is not there is said before anything is exported.
     for doubt in dict.fromkeys(doubt for meter in meters for doubt in meter.machine.doubts):
-        say(f"note: {options.latency.target}: {doubt}")
+        reporter.say(f"note: {settings.target}: {doubt}")
     unused = [file for file in files if all(file.suffix != meter.runtime.suffix for meter in meters)]
     if unused:
         raise InputError(f"{unused[0]}: no runtime of {', '.join(names)} executes a {unused[0].suffix} file")
@@ -202,7 +196,8 @@ def _measure(subject: Subject, meter: Meter, trainer: Trainer | None, *, by_stag
         int8=meter.int8,
         target=meter.target.name,
         accuracy=accuracy,
-        conditions={} if measured is None else meter.conditions(),
+        machine=None if measured is None else meter.machine,
+        conditions=None if measured is None else conditions(meter),
         measured=measured,
         stages=stages,
         error=error,

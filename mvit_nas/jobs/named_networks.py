@@ -1,10 +1,8 @@
 """What a person names: a preset, a trial of a study, its front, an architecture file."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -12,9 +10,10 @@ from mvit_nas.arch.config import ArchConfig, from_dict
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import SearchSpace, parse_space
 from mvit_nas.errors import ArchError, InputError, unknown
-from mvit_nas.results.report import read_environment
-from mvit_nas.results.search.findings import front_rows, knee_row, label
-from mvit_nas.results.table import missing, read_table
+from mvit_nas.results.table import read_table
+from mvit_nas.results.view import StudyView
+from mvit_nas.study.origin import Images, Origin, SearchOrigin, read_origin
+from mvit_nas.study.record import Record
 
 # The classes of ImageNet-1K, where nothing else is said.
 _CLASSES = 1000
@@ -22,13 +21,13 @@ _CLASSES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A network by the name that it was chosen by, with the space and the data of the study that it is from."""
+    """A network by the name that it was chosen by, with the space and the images of the study that it is from."""
 
     name: str
     arch: ArchConfig
     classes: int = _CLASSES
     space: SearchSpace | None = None
-    data: Mapping[str, Any] | None = None
+    images: Images | None = None
 
 
 def find_choice(text: str, out: Path, *, where: str) -> Choice:
@@ -67,38 +66,44 @@ def find_choices(text: str, out: Path, *, where: str) -> list[Choice]:
 
 
 def _of_study(folder: Path, study: str, trial: str, where: str) -> list[Choice]:
-    table = read_table(folder / "results.csv")
-    environment = read_environment(folder / "environment.json")
-    rows: list[Mapping[Any, Any]] = list(table.to_dict("records"))
-    if trial in ("knee", "front") and "ablation" in environment:
-        raise InputError(f"{where} {study}:{trial}: {study} is an ablation; name a trial, as in {study}:0")
-    if trial == "knee":
-        knee = knee_row(table, environment)
+    table, origin = read_table(folder / "results.csv"), read_origin(folder / "environment.json")
+    if not isinstance(origin, SearchOrigin):
+        if trial in ("knee", "front"):
+            raise InputError(f"{where} {study}:{trial}: {study} is an ablation; name a trial, as in {study}:0")
+        chosen = _trial(table.records, trial)
+    elif trial == "knee":
+        view = StudyView(table, origin)
+        knee = view.knee()
         if knee is None:
             raise InputError(f"{where} {study}:knee: the front of {study} has no knee; name a trial, as in {study}:0")
-        rows = [knee]
+        chosen = [view.records[knee]]
     elif trial == "front":
-        rows = list(front_rows(table, environment["experiment"]["objectives"]).to_dict("records"))
+        chosen = [table.records[index] for index in StudyView(table, origin).front]
     else:
-        rows = [row for row in rows if trial in (str(row["trial"]), label(row))][:1]
-    if not rows:
-        raise InputError(
-            f"{where} {study}:{trial}: {study} has no such trial; it has the trials 0 to {table['trial'].max()}"
-        )
-    return [_of_row(row, environment, folder, f"{study}:{trial}", where) for row in rows]
+        chosen = _trial(table.records, trial)
+    if not chosen:
+        last = max((one.trial for one in table.records if one.trial is not None), default=0)
+        raise InputError(f"{where} {study}:{trial}: {study} has no such trial; it has the trials 0 to {last}")
+    return [_of_record(record, origin, folder, f"{study}:{trial}", where) for record in chosen]
 
 
-def _of_row(row: Mapping[Any, Any], environment: Mapping[str, Any], folder: Path, text: str, where: str) -> Choice:
-    if missing(row["arch"]) or not row["arch"]:
-        raise InputError(f"{where} {text}: that trial is no network ({row['reason']})")
-    space, data = environment["space"], environment["data"]
-    try:
-        return Choice(
-            name=label(row),
-            arch=from_dict(json.loads(row["arch"])),
-            classes=len(data["classes"]),
-            space=parse_space(space["text"], name=space["name"], where=f"the space of {text}"),
-            data=data,
-        )
-    except (ValueError, KeyError, TypeError, ArchError) as error:
-        raise InputError(f"{where} {text}: {folder} holds no network that can be read ({error})") from None
+def _trial(records: Sequence[Record], text: str) -> list[Record]:
+    """The trial of that number, or of the network of that name."""
+    return [record for record in records if text in (str(record.trial), record.label)][:1]
+
+
+def _of_record(record: Record, origin: Origin, folder: Path, text: str, where: str) -> Choice:
+    if record.candidate.arch is None:
+        if record.reason:
+            raise InputError(f"{where} {text}: that trial is no network ({record.reason})")
+        raise InputError(f"{where} {text}: {folder} holds no network that can be read")
+    space = origin.space
+    if space.text is None or not origin.images.classes:
+        raise InputError(f"{where} {text}: {folder / 'environment.json'} does not say of what space and images it is")
+    return Choice(
+        name=record.label,
+        arch=record.candidate.arch,
+        classes=len(origin.images.classes),
+        space=parse_space(space.text, name=space.name, where=f"the space of {text}"),
+        images=origin.images,
+    )

@@ -1,51 +1,41 @@
-"""``mvit-nas search``: a study, its table kept up to date, and its report."""
+"""``mvit-nas search``: a study, its files kept up to date, and its report."""
 
 import itertools
-import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from mvit_nas.arch.config import from_dict
-from mvit_nas.budget import Budget
-from mvit_nas.errors import (
-    CostError,
-    InputError,
-    InterruptedCleanlyError,
-    MeasurementError,
-    MvitNasError,
-    PartialError,
-)
+from mvit_nas.arch.config import ArchConfig
+from mvit_nas.cost.latency import Latency
+from mvit_nas.errors import CostError, InputError, InterruptedCleanlyError, MeasurementError, MvitNasError
+from mvit_nas.evaluate.estimator import Estimator
+from mvit_nas.evaluate.inherit import Inheriting
 from mvit_nas.evaluate.latency import Meter
-from mvit_nas.files import claimed
-from mvit_nas.jobs.setup import (
-    COARSE,
-    FINE,
-    MEASURING_SECONDS,
-    Setup,
-    StepCost,
-    by_macs,
-    keep_settings,
-    make_folders,
-    make_meter,
-    plain_row,
-    provenance,
-    set_up,
-    training_seconds,
-    try_step,
-)
-from mvit_nas.maths.pareto import hypervolume, near_front
-from mvit_nas.optimize.loop import Limits, Row, Search, Study, trainings
-from mvit_nas.optimize.within_budget import Design, Feasible, presets_within, sample_feasible
-from mvit_nas.results.report import write_report
-from mvit_nas.results.search.findings import IDEAL, MAXIMISE, front_rows
-from mvit_nas.results.search.health import SETTLED_GROWTH, SETTLED_LEAST, SETTLED_SHARE
-from mvit_nas.results.table import complete, make_table
-from mvit_nas.settings import Experiment, LatencySettings, check_name, default_name
+from mvit_nas.evaluate.rungs import EarlyStopping
+from mvit_nas.jobs.estimate import StepCost, by_macs, training_seconds, try_step
+from mvit_nas.jobs.folders import Folders, folders_of, known_space, opened
+from mvit_nas.jobs.journal import Journal
+from mvit_nas.jobs.provenance import conditions, search_origin, updated
+from mvit_nas.jobs.setup import COARSE, FINE, MEASURING_SECONDS, Setup, find_images, find_space, make_meter, set_up
+from mvit_nas.maths.pareto import near_front
+from mvit_nas.metrics import ACCURACY, LATENCY, MACS, PARAMS, Metric, metrics_of
+from mvit_nas.optimize.candidates import Candidates, Goal
+from mvit_nas.optimize.designs import Design, Designs
+from mvit_nas.optimize.loop import Limits, Search
+from mvit_nas.optimize.samplers import open_store
+from mvit_nas.optimize.within_budget import Feasible, presets_within, sample_feasible
+from mvit_nas.reporter import Reporter
+from mvit_nas.results.report import write_search
+from mvit_nas.results.settled import SETTLED_GROWTH, SETTLED_SHARE, growth
+from mvit_nas.results.view import box_of, front, numbers, volume
+from mvit_nas.settings.commands import SearchSettings
+from mvit_nas.settings.parse import default_name
+from mvit_nas.settings.study_file import Found
+from mvit_nas.study.record import Further, Measured, Record, State
+from mvit_nas.study.store import Store
+from mvit_nas.study.table import further_runtimes
 from mvit_nas.units import format_seconds
 
 # A network is near the front that would be on it if its costs were this share less.
@@ -55,45 +45,17 @@ _LATENCY_MARGIN = 1.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchOptions:
-    """The flags of ``mvit-nas search``, parsed."""
-
-    data: str | None
-    space: str | None
-    image_size: int | None
-    budgets: tuple[Budget, ...]
-    objectives: tuple[str, ...]
-    trials: int
-    timeout_seconds: float | None
-    schedule: str
-    seed: int
-    device: str
-    latency: LatencySettings
-    measure_front: tuple[str, ...]
-    sampler: str
-    baseline: float
-    early_stopping: bool
-    inherit: bool
-    stop_when_settled: bool
-    finish: tuple[int, ...]
-    name: str | None
-    out: Path
-    resume: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """Where a search stands, after ``done`` whole trainings and ``stopped`` ones that were ended early.
 
-    ``best`` is the row of the best accuracy within the budget, if there is one.
+    ``best`` is the best accuracy within the budget, if there is one.
     """
 
     done: float
     stopped: int
     trials: int
-    rejected: int
-    last: Row
-    best: Row | None
+    last: Record
+    best: float | None
     front: int
     hypervolume: float
     seconds_left: float | None
@@ -101,11 +63,16 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a search ended: its table's front, and where the files lie. ``error`` is why it ended early, if it did."""
+    """How a search ended: its front, and where the files lie. ``error`` is why it ended early, if it did.
+
+    ``further`` are the runtimes beside its own that the front was to be timed on, ``counts`` its trials by state.
+    """
 
     name: str
-    front: list[dict[str, Any]]
-    counts: dict[str, int]
+    objectives: tuple[Metric, ...]
+    front: tuple[Record, ...]
+    further: tuple[str, ...]
+    counts: Mapping[State, int]
     hypervolume: float
     report: Path
     error: MvitNasError | None
@@ -138,319 +105,304 @@ class Plan:
 class Prepared:
     """Everything that a search needs before the first trial. ``further`` measure the front, by runtime."""
 
-    experiment: Experiment
+    settings: SearchSettings
+    found: Found
+    folders: Folders
     setup: Setup
+    designs: Designs
     feasible: Feasible
     further: Mapping[str, Meter]
 
+    @property
+    def objectives(self) -> tuple[Metric, ...]:
+        """What the search is for."""
+        return metrics_of(self.settings.objectives)
 
-def prepare(options: SearchOptions, *, say: Callable[[str], None]) -> Prepared:
+
+def prepare(settings: SearchSettings, *, reporter: Reporter) -> Prepared:
     """Read data and space, choose what was left open, and find what meets the budget. Says what it chose."""
-    setup = set_up(
-        data=options.data,
-        space=options.space,
-        image_size=options.image_size,
-        schedule=options.schedule,
-        device=options.device,
-        latency=options.latency,
-        precision=COARSE,
-        say=say,
+    images = find_images(settings.data, reporter=reporter)
+    name = settings.name or default_name(images.name, settings.budgets)
+    folders = folders_of(name, settings.out)
+    known = known_space(folders) if settings.resume else None
+    space = find_space(settings.space, images, image_size=settings.image_size, known=known, reporter=reporter)
+    setup = set_up(settings, images, space, precision=COARSE, reporter=reporter)
+    reporter.say(f"budget: {' and '.join(map(str, settings.budgets)) or 'none'}")
+    designs = Designs(space, classes=setup.classes)
+    feasible = sample_feasible(designs, settings.budgets, seed=settings.seed)
+    later = "; latency is measured" if any(b.metric == LATENCY.name for b in settings.budgets) else ""
+    reporter.say(
+        f"        {100 * feasible.share:.3g} % of {feasible.drawn} settings drawn from the space are within it{later}"
     )
-    data, space, evaluator = setup.data, setup.space, setup.evaluator
-    say(f"budget: {' and '.join(map(str, options.budgets)) or 'none'}")
-    feasible = sample_feasible(space, options.budgets, evaluator.static_cost, seed=options.seed)
-    later = "; latency is measured" if any(b.metric == "latency_ms" for b in options.budgets) else ""
-    say(f"        {100 * feasible.share:.3g} % of {feasible.drawn} settings drawn from the space are within it{later}")
-    experiment = Experiment(
-        name=check_name(options.name) if options.name else default_name(data.name, options.budgets),
-        data={"name": data.name, "fingerprint": data.fingerprint},
+    found = Found(
+        data={"name": images.name, "fingerprint": images.fingerprint},
+        space_name=space.name,
         space=space.text,
-        image_size=space.base.image_size,
-        budgets=options.budgets,
-        objectives=options.objectives,
-        schedule=setup.schedule.to_dict(),
-        seed=options.seed,
-        latency=replace(options.latency, runtime=evaluator.meter.runtime.name),
-        measure_front=options.measure_front,
-        sampler=options.sampler,
-        baseline=options.baseline,
-        early_stopping=options.early_stopping,
-        inherit=options.inherit,
-        trials=options.trials,
-        timeout_seconds=options.timeout_seconds,
+        schedule=setup.training.schedule.to_dict(),
+        more={"image_size": space.base.image_size},
     )
+    settings = replace(settings, name=name, runtime=setup.meter.runtime.name)
     return Prepared(
-        experiment=experiment, setup=setup, feasible=feasible, further=_further_meters(options, evaluator.meter, say)
+        settings=settings,
+        found=found,
+        folders=folders,
+        setup=setup,
+        designs=designs,
+        feasible=feasible,
+        further=_further_meters(settings, reporter),
     )
 
 
-def _further_meters(options: SearchOptions, meter: Meter, say: Callable[[str], None]) -> dict[str, Meter]:
+def _further_meters(settings: SearchSettings, reporter: Reporter) -> dict[str, Meter]:
     """What measures the front, by runtime. Raises InputError and DeviceError for what is not there."""
     found = {}
-    for text in options.measure_front:
+    for text in settings.measure_front:
         runtime, at, target = text.partition("@")
-        if runtime == meter.runtime.name:
+        if runtime == settings.runtime:
             raise InputError(f"--measure-front {text}: every candidate is timed on {runtime} already")
-        settings = replace(options.latency, runtime=runtime, target=target if at else options.latency.target)
-        found[runtime] = make_meter(settings, precision=FINE, say=say)
+        where = replace(settings, target=target) if at else settings
+        found[runtime] = make_meter(
+            where, runtime=runtime, precision=FINE, seconds=MEASURING_SECONDS, reporter=reporter
+        )
         for doubt in found[runtime].machine.doubts:
-            say(f"note: {found[runtime].target.name}: {doubt}")
+            reporter.say(f"note: {found[runtime].target.name}: {doubt}")
     return found
 
 
 def search(
-    options: SearchOptions,
+    settings: SearchSettings,
     *,
-    say: Callable[[str], None],
+    reporter: Reporter,
     on_progress: Callable[[Progress], None],
     should_stop: Callable[[], bool],
 ) -> Outcome:
-    """Run or resume a search, keep its table up to date after every trial, and write the report.
+    """Run or resume a search, keep its files up to date, and write the report.
 
     An interruption or an error in the middle comes back in the outcome, after the report of what is there was made;
     errors before the first result are raised.
     """
-    prepared = prepare(options, say=say)
-    experiment = prepared.experiment
-    folder = options.out / "experiments" / experiment.name
-    reports = options.out / "reports" / experiment.name
-    make_folders(folder, reports)
-    with claimed(folder):
-        keep_settings(folder, experiment, resume=options.resume, say=say)
-        reference = _hypervolume_reference(prepared)
-        study = _open_study(folder, prepared, reference, say=say)
-        return _search(prepared, study, reports, options, say=say, on_progress=on_progress, should_stop=should_stop)
+    prepared = prepare(settings, reporter=reporter)
+    with opened(prepared.folders, prepared.settings, prepared.found, reporter=reporter):
+        return _Searching(prepared, reporter, on_progress=on_progress, should_stop=should_stop).run()
 
 
-def _search(
-    prepared: Prepared,
-    study: Study,
-    reports: Path,
-    options: SearchOptions,
-    *,
-    say: Callable[[str], None],
-    on_progress: Callable[[Progress], None],
-    should_stop: Callable[[], bool],
-) -> Outcome:
-    experiment = prepared.experiment
-    start = time.monotonic()
-    spent_before = sum(row["seconds"] for row in study.rows())
-    reference = study.limits.reference
-    evaluator = prepared.setup.evaluator
-    environment = provenance(prepared.setup, experiment) | {"hypervolume_reference": reference, "front_latency": {}}
+class _Searching:
+    """One search, from its store to its report."""
 
-    def write(rows: list[Row]) -> Path:
-        if "latency_ms" in experiment.objectives:
-            environment["latency"] = evaluator.meter.conditions()
-        environment["elapsed_seconds"] = spent_before + time.monotonic() - start
-        environment["data"]["skipped"] = list(evaluator.skipped())
+    def __init__(
+        self,
+        prepared: Prepared,
+        reporter: Reporter,
+        *,
+        on_progress: Callable[[Progress], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._prepared = prepared
+        self._reporter = reporter
+        self._on_progress = on_progress
+        self._should_stop = should_stop
+        self._start = time.monotonic()
+        settings, goal = prepared.settings, _goal(prepared)
+        self._box = box_of(goal.objectives, [goal.reference[metric.name] for metric in goal.objectives])
+        self._objectives = goal.objectives
+        self._origin = search_origin(prepared.setup, settings, prepared.found, reference=goal.reference)
+        candidates = Candidates(prepared.designs, prepared.feasible, goal)
+        store = open_store(prepared.folders.state, candidates, seed=settings.seed)
+        _recover(store, reporter)
+        self._search = Search(
+            store,
+            _estimator(prepared, goal),
+            candidates,
+            _limits(settings),
+            latency_of=self._latency_of,
+            reporter=reporter,
+            on_record=self._take,
+            should_stop=should_stop,
+            is_settled=self._is_settled,
+        )
+        self._journal = Journal(self._search.records, self._write, kept="finished evaluations")
+        self._spent_before = sum(record.spent.seconds for record in self._journal.records)
+
+    def run(self) -> Outcome:
+        """Train, measure the front, and write the report."""
+        error: MvitNasError | None = None
         try:
-            return write_report(make_table(rows), environment, reports)
-        except InputError as error:
-            raise PartialError(f"{error}; finished evaluations are kept: make room, then go on with --resume") from None
+            self._search.run(self._prepared.settings.finish)
+            self._measure_front()
+        except MvitNasError as raised:
+            error = raised
+        records = self._journal.records
+        if not any(record.is_complete for record in records):
+            if any(record.state.is_training for record in records):
+                self._journal.write()
+            raise error or _nothing_trained(records)
+        return Outcome(
+            name=self._origin.study,
+            objectives=self._objectives,
+            front=tuple(records[index] for index in front(records, self._objectives)),
+            further=further_runtimes(records),
+            counts=Counter(record.state for record in records),
+            hypervolume=volume(records, self._objectives, self._box),
+            report=self._journal.write(),
+            error=error,
+        )
 
-    def keep(rows: list[Row]) -> None:
-        if rows[-1]["state"] in ("complete", "failed", "stopped"):
-            write(rows)
-        on_progress(_progress(rows, experiment, reference, time.monotonic() - start))
+    def _latency_of(self, arch: ArchConfig) -> Latency:
+        setup = self._prepared.setup
+        return setup.meter.latency(arch, classes=setup.classes).latency
 
-    def is_settled(rows: list[Row]) -> bool:
-        if not options.stop_when_settled or not _settled(rows, experiment.objectives, reference):
+    def _take(self, record: Record) -> None:
+        self._journal.append(record)
+        self._on_progress(self._progress(record))
+
+    def _write(self, records: Sequence[Record]) -> Path:
+        seconds = self._spent_before + time.monotonic() - self._start
+        self._origin = updated(self._origin, self._prepared.setup, seconds=seconds, latency=LATENCY in self._objectives)
+        return write_search(records, self._origin, self._prepared.folders.report)
+
+    def _progress(self, last: Record) -> Progress:
+        records, settings = self._journal.records, self._prepared.settings
+        done = sum(record.spent.trainings for record in records)
+        trained = [record for record in records if record.state.is_training and not record.spent.cached]
+        spent = sum(record.spent.trainings for record in trained)
+        seconds = None
+        if spent:
+            seconds = max(0.0, settings.trials - done) * sum(record.spent.seconds for record in trained) / spent
+            if settings.timeout_seconds is not None:
+                elapsed = time.monotonic() - self._start
+                seconds = min(seconds, max(0.0, settings.timeout_seconds - elapsed))
+        return Progress(
+            done=done,
+            stopped=sum(record.state is State.STOPPED for record in records),
+            trials=settings.trials,
+            last=last,
+            best=max((one.value(ACCURACY) or 0.0 for one in records if one.is_scored), default=None),
+            front=len(front(records, self._objectives)),
+            hypervolume=volume(records, self._objectives, self._box),
+            seconds_left=seconds,
+        )
+
+    def _is_settled(self, records: Sequence[Record]) -> bool:
+        settings = self._prepared.settings
+        found = growth(records, self._objectives, self._box) if settings.stop_when_settled else None
+        if found is None or not found.is_settled:
             return False
-        left = experiment.trials - sum(map(trainings, rows))
-        mean_seconds = sum(row["seconds"] for row in rows) / sum(map(trainings, rows))
-        say(
+        done = sum(record.spent.trainings for record in records)
+        left = settings.trials - done
+        mean_seconds = sum(record.spent.seconds for record in records) / done
+        self._reporter.say(
             f"settled: the hypervolume grew by less than {100 * SETTLED_GROWTH:g} % over the last "
-            f"{100 * SETTLED_SHARE:.0f} % of the trainings; {left:.3g} of {experiment.trials} trainings are saved, "
+            f"{100 * SETTLED_SHARE:.0f} % of the trainings; {left:.3g} of {settings.trials} trainings are saved, "
             f"about {format_seconds(left * mean_seconds)}"
         )
         return True
 
-    job = Search(
-        study,
-        prepared.setup.evaluator,
-        prepared.feasible,
-        on_row=keep,
-        on_message=say,
-        should_stop=should_stop,
-        is_settled=is_settled,
-    )
-    error: MvitNasError | None = None
+    def _measure_front(self) -> None:
+        """Measure the front, and what is within 5 % of it, on the further runtimes.
+
+        A network that cannot be measured is noted and the others go on. Raises DeviceError where a device is gone: what
+        was measured is in the journal, and the rest is measured with --resume.
+        """
+        trained = [index for index, record in enumerate(self._journal.records) if record.is_complete]
+        values = numbers([self._journal.records[index] for index in trained], self._objectives)
+        chosen = near_front(values, [metric.maximise for metric in self._objectives], _NEAR)
+        near = [index for index, is_near in zip(trained, chosen, strict=True) if is_near]
+        for (runtime, meter), index in itertools.product(self._prepared.further.items(), near):
+            if self._should_stop():
+                raise InterruptedCleanlyError("stopped between two measurements of the front")
+            record = self._journal.records[index]
+            self._reporter.doing(f"measuring {record.label} on {meter.runtime.title}")
+            found = _measured_by(meter, record, classes=self._prepared.setup.classes)
+            further = {**self._origin.further, runtime: conditions(meter)}
+            self._origin = replace(self._origin, further=further)
+            self._journal.replace(index, replace(record, further={**record.further, runtime: found}))
+
+
+def _measured_by(meter: Meter, record: Record, *, classes: int) -> Further:
+    assert record.candidate.arch is not None, "what was trained is a network"
     try:
-        rows = job.run(options.finish)
-        _measure_front(rows, prepared, environment, write, say=say, should_stop=should_stop)
-    except MvitNasError as raised:
-        error = raised
-        rows = job.rows
-    table = make_table(rows)
-    if error is not None and complete(table).empty:
-        raise error
-    if complete(table).empty:
-        last = f"; the last one {rows[-1]['state'].replace('_', ' ')}: {rows[-1]['reason']}" if rows else ""
-        raise MvitNasError(f"no candidate was trained to the end in {len(rows)} trials{last}")
-    report = write(rows)
-    front = front_rows(table, experiment.objectives)
-    return Outcome(
-        name=experiment.name,
-        front=[plain_row(row) for row in front.to_dict("records")],
-        counts={str(state): int(number) for state, number in table["state"].value_counts().items()},
-        hypervolume=_hypervolume(rows, experiment.objectives, reference),
-        report=report,
-        error=error,
-    )
+        latency = meter.latency(record.candidate.arch, classes=classes).latency
+    except (MeasurementError, CostError) as error:
+        return Further(note=str(error))
+    return Further(latency=Measured(value=latency.median_ms, low=latency.low_ms, high=latency.high_ms))
 
 
-def _measure_front(
-    rows: list[Row],
-    prepared: Prepared,
-    environment: dict[str, Any],
-    write: Callable[[list[Row]], object],
-    *,
-    say: Callable[[str], None],
-    should_stop: Callable[[], bool],
-) -> None:
-    """Measure the front, and what is within 5 % of it, on the further runtimes; into ``rows`` and ``environment``.
-
-    A network that cannot be measured is noted and the others go on. Raises DeviceError where a device is gone: what
-    was measured is in the rows, and the rest is measured with --resume.
-    """
-    objectives = prepared.experiment.objectives
-    trained = [row for row in rows if row["state"] == "complete"]
-    values = np.array([[row[name] for name in objectives] for row in trained], dtype=float)
-    chosen = near_front(values.reshape(-1, len(objectives)), [MAXIMISE[name] for name in objectives], _NEAR)
-    for (runtime, meter), row in itertools.product(
-        prepared.further.items(), [row for row, near in zip(trained, chosen, strict=True) if near]
-    ):
-        if should_stop():
-            raise InterruptedCleanlyError("stopped between two measurements of the front")
-        say(f"measuring {row['name'] or row['arch_id']} on {meter.runtime.title}")
-        try:
-            arch = from_dict(json.loads(row["arch"]))
-            latency = meter.latency(arch, classes=prepared.setup.evaluator.classes).latency
-        except (MeasurementError, CostError) as error:
-            row[f"latency_note.{runtime}"] = str(error)
-        else:
-            found = {
-                "latency_ms": latency.median_ms,
-                "latency_low_ms": latency.low_ms,
-                "latency_high_ms": latency.high_ms,
-            }
-            row.update({f"{column}.{runtime}": value for column, value in found.items()})
-        environment["front_latency"][runtime] = meter.conditions()
-        write(rows)
+def _nothing_trained(records: Sequence[Record]) -> MvitNasError:
+    last = f"; the last one {records[-1].state.replace('_', ' ')}: {records[-1].reason}" if records else ""
+    return MvitNasError(f"no candidate was trained to the end in {len(records)} trials{last}")
 
 
-def plan(options: SearchOptions, *, say: Callable[[str], None]) -> Plan:
+def plan(settings: SearchSettings, *, reporter: Reporter) -> Plan:
     """What ``search`` would do and what it would take: one real training step of the smallest and largest candidate."""
-    prepared = prepare(options, say=say)
+    prepared = prepare(settings, reporter=reporter)
     setup, designs = prepared.setup, prepared.feasible.designs
-    measured = "latency_ms" in options.objectives
-    smallest, largest = (
-        TriedDesign(
-            design=design,
-            step=try_step(setup.evaluator, design.arch),
-            latency_ms=setup.evaluator.latency(design.arch).median_ms if measured else None,
-        )
-        for design in (designs[0], designs[-1])
-    )
-    step_seconds = by_macs(*((tried.design.cost.macs, tried.step.step_seconds) for tried in (smallest, largest)))
-    seconds = training_seconds(setup, step_seconds(sum(d.cost.macs for d in designs) / len(designs)))
+    training, is_measured = setup.training, LATENCY.name in settings.objectives
+
+    def tried(design: Design) -> TriedDesign:
+        assert design.arch is not None
+        step = try_step(training, design.arch)
+        ms = setup.meter.latency(design.arch, classes=setup.classes).latency.median_ms if is_measured else None
+        return TriedDesign(design=design, step=step, latency_ms=ms)
+
+    smallest, largest = tried(designs[0]), tried(designs[-1])
+    step_seconds = by_macs(*((one.design.cost.macs, one.step.step_seconds) for one in (smallest, largest)))
+    seconds = training_seconds(training, step_seconds(sum(one.cost.macs for one in designs) / len(designs)))
     return Plan(
         settings=setup.space.settings(),
         networks=setup.space.networks(),
         share_within_budget=prepared.feasible.share,
         smallest=smallest,
         largest=largest,
-        steps=setup.schedule.steps(setup.data.count("train")),
-        hours=options.trials * (seconds + (MEASURING_SECONDS if measured else 0.0)) / 3600,
+        steps=training.schedule.steps(training.data.count("train")),
+        hours=settings.trials * (seconds + (MEASURING_SECONDS if is_measured else 0.0)) / 3600,
         memory_gib=largest.step.peak_gib,
     )
 
 
-def _open_study(
-    folder: Path, prepared: Prepared, reference: Mapping[str, float], *, say: Callable[[str], None]
-) -> Study:
-    experiment = prepared.experiment
-    limits = Limits(
-        budgets=experiment.budgets,
-        objectives=experiment.objectives,
-        reference=reference,
-        trials=experiment.trials,
-        timeout_seconds=experiment.timeout_seconds,
-        seed=experiment.seed,
-        sampler=experiment.sampler,
-        baseline=experiment.baseline,
-        early_stopping=experiment.early_stopping,
-        inherit=experiment.inherit,
+def _limits(settings: SearchSettings) -> Limits:
+    return Limits(
+        trials=settings.trials,
+        timeout_seconds=settings.timeout_seconds,
+        seed=settings.seed,
+        sampler=settings.sampler,
+        baseline=settings.baseline,
     )
-    study = Study(folder, limits, prepared.setup.space)
-    queued = study.recover()
+
+
+def _estimator(prepared: Prepared, goal: Goal) -> Estimator:
+    """Short trainings, which may inherit weights and may be stopped early."""
+    settings, training = prepared.settings, prepared.setup.training
+    estimator: Estimator = Inheriting(training) if settings.inherit else training
+    return EarlyStopping(estimator, costs=goal.costs) if settings.early_stopping else estimator
+
+
+def _recover(store: Store, reporter: Reporter) -> None:
+    queued = store.recover()
     if queued:
-        say(f"{queued} trial{'s' if queued > 1 else ''} that was running when the last process ended starts again")
-    return study
+        reporter.say(
+            f"{queued} trial{'s' if queued > 1 else ''} that was running when the last process ended starts again"
+        )
 
 
-def _hypervolume_reference(prepared: Prepared) -> dict[str, float]:
-    """The worst corner of the box in which hypervolume is measured: the budget, else the dearest that fits."""
-    experiment, evaluator = prepared.experiment, prepared.setup.evaluator
-    presets = presets_within(prepared.setup.space, experiment.budgets, evaluator.static_cost)
-    archs = [*(design.arch for design in prepared.feasible.designs), *presets.values()]
-    costs = [evaluator.static_cost(arch) for arch in archs]
+def _goal(prepared: Prepared) -> Goal:
+    """What the search is for; the worst corner of its box is the budget, else the dearest that fits."""
+    settings, setup = prepared.settings, prepared.setup
+    designs = [*prepared.feasible.designs, *presets_within(prepared.designs, settings.budgets)]
     reference = {
-        "accuracy": 0.0,
-        "params": float(max(cost.params for cost in costs)),
-        "macs": float(max(cost.macs for cost in costs)),
+        ACCURACY.name: 0.0,
+        PARAMS.name: float(max(design.cost.params for design in designs)),
+        MACS.name: float(max(design.cost.macs for design in designs)),
     }
-    if "latency_ms" in experiment.objectives:
-        dearest = max(archs, key=lambda arch: evaluator.static_cost(arch).macs)
-        reference["latency_ms"] = _LATENCY_MARGIN * evaluator.latency(dearest).median_ms
-    for budget in experiment.budgets:
+    if LATENCY.name in settings.objectives:
+        dearest = max(designs, key=lambda design: design.cost.macs).arch
+        assert dearest is not None
+        latency = setup.meter.latency(dearest, classes=setup.classes).latency
+        reference[LATENCY.name] = _LATENCY_MARGIN * latency.median_ms
+    for budget in settings.budgets:
         if budget.metric in reference:
             reference[budget.metric] = min(reference[budget.metric], budget.high)
-    return {name: reference[name] for name in experiment.objectives}
-
-
-def _hypervolume(rows: Sequence[Row], objectives: Sequence[str], reference: Mapping[str, float]) -> float:
-    values = [[row[name] for name in objectives] for row in rows if row["state"] == "complete"]
-    return hypervolume(
-        np.array(values, dtype=float).reshape(-1, len(objectives)),
-        [reference[name] for name in objectives],
-        maximise=[MAXIMISE[name] for name in objectives],
-        ideal=[IDEAL[name] for name in objectives],
-    )
-
-
-def _settled(rows: Sequence[Row], objectives: Sequence[str], reference: Mapping[str, float]) -> bool:
-    """Whether the hypervolume has hardly grown over the last part of the trainings, of which there were enough."""
-    spent = sum(map(trainings, rows))
-    if spent < SETTLED_LEAST:
-        return False
-    before: list[Row] = []
-    for row in rows:
-        if sum(map(trainings, before)) + trainings(row) > (1 - SETTLED_SHARE) * spent:
-            break
-        before.append(row)
-    now, then = (_hypervolume(part, objectives, reference) for part in (rows, before))
-    return now <= (1 + SETTLED_GROWTH) * then
-
-
-def _progress(rows: list[Row], experiment: Experiment, reference: Mapping[str, float], elapsed: float) -> Progress:
-    evaluated = [row for row in rows if trainings(row)]
-    done = sum(map(trainings, rows))
-    finished = [row for row in rows if row["state"] == "complete"]
-    trained = [row for row in evaluated if not row["cached"]]
-    left = max(0.0, experiment.trials - done)
-    seconds = left * sum(row["seconds"] for row in trained) / sum(map(trainings, trained)) if trained else None
-    if seconds is not None and experiment.timeout_seconds is not None:
-        seconds = min(seconds, max(0.0, experiment.timeout_seconds - elapsed))
-    return Progress(
-        done=done,
-        stopped=sum(row["state"] == "stopped" for row in rows),
-        trials=experiment.trials,
-        rejected=len(rows) - len(evaluated),
-        last=rows[-1],
-        best=max(finished, key=lambda row: row["accuracy"], default=None),
-        front=len(front_rows(make_table(rows), experiment.objectives)) if finished else 0,
-        hypervolume=_hypervolume(rows, experiment.objectives, reference),
-        seconds_left=seconds,
+    return Goal(
+        budgets=settings.budgets,
+        objectives=prepared.objectives,
+        reference={name: reference[name] for name in settings.objectives},
     )

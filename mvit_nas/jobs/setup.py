@@ -1,25 +1,10 @@
-"""What every job begins with: data, space, schedule and evaluator; its folders; its provenance."""
+"""What every job begins with: the images, the space, how a candidate is trained and how it is timed."""
 
-import os
-import platform
-import shlex
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib import metadata
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
-from mvit_nas import __version__
-from mvit_nas.arch.config import ArchConfig
-from mvit_nas.arch.presets import PRESETS
-from mvit_nas.arch.space import SearchSpace, fix_image_size, load_space
+from mvit_nas.arch.space import SearchSpace, fix_image_size, load_space, parse_space, shipped_spaces
 from mvit_nas.cost.runtimes.registry import default_runtime, find_runtime
 from mvit_nas.cost.runtimes.runtime import Runtime
 from mvit_nas.cost.targets.registry import find_target
@@ -27,11 +12,9 @@ from mvit_nas.data.find import find_data
 from mvit_nas.data.parts import ImageData
 from mvit_nas.errors import DeviceError, InputError
 from mvit_nas.evaluate.latency import Meter
-from mvit_nas.evaluate.short import Evaluator, processor, training_threads
-from mvit_nas.files import write_text
-from mvit_nas.nn.backbone import build
-from mvit_nas.settings import AblationExperiment, Experiment, LatencySettings, check_same
-from mvit_nas.training.loop import fit
+from mvit_nas.evaluate.short import ShortTraining, training_threads
+from mvit_nas.reporter import Reporter
+from mvit_nas.settings.commands import AblateSettings, SearchSettings, Target, Training
 from mvit_nas.training.schedule import Schedule, find_schedule
 
 # What one latency may take, beside exporting it and warming up.
@@ -40,86 +23,125 @@ MEASURING_SECONDS = 8.0
 COARSE, FINE = 0.02, 0.01
 # Images of up to this side get the space for small images.
 _SMALL_SIDE = 96
-_RUNTIMES = ("onnx", "onnxruntime", "litert-torch", "ai-edge-litert", "executorch", "torchao")
-_PACKAGES = ("torch", "optuna", "fvcore", "numpy", "pandas", "pillow", "scikit-learn", "scipy", "statsmodels")
+# Flags that override a field of the schedule.
+_OVERRIDES = ("epochs", "batch_size", "learning_rate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """What a job works on."""
 
-    data: ImageData
     space: SearchSpace
-    schedule: Schedule
-    evaluator: Evaluator
+    training: ShortTraining
+    meter: Meter
+
+    @property
+    def classes(self) -> int:
+        """Number of classes of the data."""
+        return self.training.classes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepCost:
-    """One training step of a candidate as it was tried: seconds, and the peak memory of the process after it."""
+def find_images(data: str | None, *, reporter: Reporter) -> ImageData:
+    """The images of ``--data``. Says what they are."""
+    images = find_data(data)
+    reporter.say(f"data: {images.source}" + ", since no --data was given" * (data is None))
+    counts = ", ".join(f"{images.count(part)} {part}" for part in ("train", "validation", "test"))
+    reporter.say(f"      {len(images.classes)} classes, {counts} images; the test part is not read")
+    for note in images.notes:
+        reporter.say(f"      {note}")
+    return images
 
-    step_seconds: float
-    peak_gib: float
+
+def find_space(
+    asked: SearchSpace | str | None,
+    images: ImageData,
+    *,
+    image_size: int | None,
+    known: tuple[str | None, str] | None,
+    reporter: Reporter,
+) -> SearchSpace:
+    """The space that is ``asked`` for, else by the size of the ``images``; at ``image_size`` where one is given.
+
+    A study that was begun with the text of a shipped space goes on with that text, whatever is shipped now: ``known``
+    are the name and the text of its space.
+    """
+    by_size = "mobilevit_small" if images.median_side <= _SMALL_SIDE else "mobilevit"
+    if isinstance(asked, SearchSpace):
+        found = asked
+    elif asked is not None and "\n" in asked:
+        found = parse_space(asked, name="space", where="the space of --config")
+    elif known is not None and known[0] == (asked or by_size) and known[0] in shipped_spaces():
+        found = parse_space(known[1], name=known[0], where=f"the space {known[0]} that the study was begun with")
+    else:
+        found = load_space(asked or by_size)
+    because = "" if asked else f", since the images are about {images.median_side} px"
+    if image_size is not None:
+        found = fix_image_size(found, image_size)
+    elif asked is None and 48 <= images.median_side <= _SMALL_SIDE:
+        found = fix_image_size(found, 64)
+    reporter.say(f"space: {found.name}, {found.networks():,} networks at {found.base.image_size} px{because}")
+    return found
 
 
 def set_up(
+    settings: SearchSettings | AblateSettings,
+    images: ImageData,
+    space: SearchSpace,
     *,
-    data: str | None,
-    space: SearchSpace | str | None,
-    image_size: int | None,
-    schedule: str,
-    device: str,
-    latency: LatencySettings,
     precision: float,
-    say: Callable[[str], None],
+    reporter: Reporter,
 ) -> Setup:
-    """Read data and space, and choose what was left open. Says what it chose."""
-    chosen_device = choose_device(device)
+    """What trains and what times the candidates of ``space``, each latency to ``precision``."""
+    meter = make_meter(
+        settings, runtime=settings.runtime, precision=precision, seconds=MEASURING_SECONDS, reporter=reporter
+    )
+    return Setup(space=space, training=make_training(settings, images, reporter=reporter), meter=meter)
+
+
+def make_training(settings: Training, images: ImageData, *, reporter: Reporter) -> ShortTraining:
+    """What trains on ``images`` as ``settings`` say."""
     torch.set_num_threads(training_threads())
-    plan = find_schedule(schedule)
-    images = find_data(data)
-    if not images.flips:
-        plan = replace(plan, augmentation="crop")
-    if data is None:
-        say(f"data: {images.source}, since no --data was given")
-    else:
-        say(f"data: {images.source}")
-    counts = ", ".join(f"{images.count(part)} {part}" for part in ("train", "validation", "test"))
-    say(f"      {len(images.classes)} classes, {counts} images; the test part is not read")
-    for note in images.notes:
-        say(f"      {note}")
-    by_size = "mobilevit_small" if images.median_side <= _SMALL_SIDE else "mobilevit"
-    found = space if isinstance(space, SearchSpace) else load_space(space or by_size)
-    because = "" if space else f", since the images are about {images.median_side} px"
-    if image_size is not None:
-        found = fix_image_size(found, image_size)
-    elif space is None and 48 <= images.median_side <= _SMALL_SIDE:
-        found = fix_image_size(found, 64)
-    say(f"space: {found.name}, {found.networks():,} networks at {found.base.image_size} px{because}")
-    meter = make_meter(latency, precision=precision, say=say)
-    evaluator = Evaluator(images, plan, device=chosen_device, meter=meter, on_decode=_sayer(say))
-    return Setup(data=images, space=found, schedule=plan, evaluator=evaluator)
+    schedule = schedule_for(settings, images)
+    return ShortTraining(images, schedule, device=choose_device(settings.device), reporter=reporter)
 
 
-def runtime_for(settings: LatencySettings) -> Runtime:
-    """The runtime that was named, else LiteRT for a phone, else what is installed here."""
-    if settings.runtime:
-        return find_runtime(settings.runtime)
+def schedule_for(settings: Training, images: ImageData) -> Schedule:
+    """The schedule that ``settings`` name with the fields that they override; without mirroring where that is wrong."""
+    schedule = find_schedule(settings.schedule)
+    given = {name: value for name in _OVERRIDES if (value := getattr(settings, name)) is not None}
+    if given:
+        words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
+        schedule = replace(schedule, name=f"{schedule.name} ({words})", **given)
+    return schedule if images.flips else replace(schedule, augmentation="crop")
+
+
+def runtime_for(settings: Target, runtime: str) -> Runtime:
+    """The ``runtime`` of that name, else LiteRT for a phone, else what is installed here."""
+    if runtime:
+        return find_runtime(runtime)
     return find_runtime("litert") if settings.target.startswith("adb") else default_runtime()
 
 
 def make_meter(
-    settings: LatencySettings,
+    settings: Target,
     *,
+    runtime: str,
     precision: float,
-    seconds: float = MEASURING_SECONDS,
+    seconds: float,
     int8: bool = False,
-    say: Callable[[str], None],
+    reporter: Reporter,
 ) -> Meter:
-    """What measures latency by ``settings``, each to ``precision``. Raises InputError and DeviceError."""
+    """What measures latency by ``runtime`` on the target, each to ``precision``. Raises InputError and DeviceError."""
     target = find_target(settings.target, adb_benchmark=settings.adb_benchmark)
-    runtime = runtime_for(settings)
-    return Meter(runtime, target, threads=settings.threads, precision=precision, seconds=seconds, int8=int8, say=say)
+    return Meter(
+        runtime_for(settings, runtime),
+        target,
+        threads=settings.threads,
+        precision=precision,
+        seconds=seconds,
+        int8=int8,
+        say=reporter.doing,
+    )
 
 
 def choose_device(name: str) -> torch.device:
@@ -135,186 +157,3 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(f"--device {name}: this torch sees {torch.cuda.device_count()} CUDA devices")
     return device
-
-
-def _sayer(say: Callable[[str], None]) -> Callable[[int, int], None]:
-    """Says that images are decoded, once every tenth of them."""
-    said: set[tuple[int, int]] = set()
-
-    def progress(done: int, total: int) -> None:
-        tenth = done * 10 // max(1, total)
-        if total >= 5000 and (total, tenth) not in said:
-            said.add((total, tenth))
-            say(f"decoding images: {done:,} of {total:,}")
-
-    return progress
-
-
-def make_folders(*folders: Path) -> None:
-    """Make ``folders``; InputError where they cannot be made."""
-    for folder in folders:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot make the folder {folder} ({error.strerror}): choose another --out") from None
-
-
-def keep_settings(
-    folder: Path, experiment: Experiment | AblationExperiment, *, resume: bool, say: Callable[[str], None]
-) -> None:
-    """Write ``experiment.yaml``; InputError where the folder holds an experiment that this does not go on with."""
-    file = folder / "experiment.yaml"
-    if file.exists() and not resume:
-        raise InputError(
-            f"the study {experiment.name!r} exists in {folder}: go on with --resume, or use another --name"
-        )
-    if file.exists():
-        check_same(experiment, file)
-    elif resume:
-        say(f"there is no study {experiment.name!r} yet; starting it")
-    try:
-        write_text(file, experiment.to_yaml())
-    except OSError as error:
-        raise InputError(f"cannot write {file} ({error.strerror}): choose another --out") from None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _NoiseImages:
-    """A batch of noise, to time a step without decoding the data."""
-
-    pixels_NHWC: np.ndarray
-    aspects_N: np.ndarray
-    labels_N: np.ndarray
-
-
-# Training steps that are timed for an estimate.
-_TRIED_STEPS = 3
-
-
-def try_step(evaluator: Evaluator, arch: ArchConfig) -> StepCost:
-    """Real training steps of ``arch`` on noise, which needs no decoding."""
-    schedule = replace(evaluator.schedule, images_per_epoch=evaluator.schedule.batch_size)
-    side = schedule.side(arch.image_size)
-    batch = _NoiseImages(
-        pixels_NHWC=np.random.default_rng(0).integers(0, 256, (schedule.batch_size, side, side, 3), np.uint8),
-        aspects_N=np.ones(schedule.batch_size, np.float32),
-        labels_N=np.zeros(schedule.batch_size, np.int64),
-    )
-
-    def seconds(epochs: int) -> float:
-        return fit(
-            build(arch, classes=evaluator.classes),
-            batch,
-            _NoiseImages(pixels_NHWC=batch.pixels_NHWC[:1], aspects_N=batch.aspects_N[:1], labels_N=batch.labels_N[:1]),
-            replace(schedule, epochs=epochs),
-            task=evaluator.task,
-            side=side,
-            seed=0,
-            device=evaluator.device,
-        ).seconds
-
-    seconds(1)  # what a process does once, and prepares for each shape, is no part of a step
-    return StepCost(step_seconds=seconds(_TRIED_STEPS) / _TRIED_STEPS, peak_gib=_peak_bytes(evaluator.device) / 2**30)
-
-
-def training_seconds(setup: Setup, step_seconds: float) -> float:
-    """Seconds of a whole training run and its scoring, from those of one step."""
-    steps = setup.schedule.steps(setup.data.count("train"))
-    # A forward pass is about a third of a training step.
-    scoring = setup.data.count("validation") / setup.schedule.batch_size * step_seconds / 3
-    return steps * step_seconds + scoring
-
-
-def by_macs(small: tuple[int, float], large: tuple[int, float]) -> Callable[[float], float]:
-    """Seconds for any multiply-adds: linear between two tried pairs of multiply-adds and seconds."""
-    slope = (large[1] - small[1]) / max(1, large[0] - small[0])
-    return lambda macs: small[1] + slope * (macs - small[0])
-
-
-def _peak_bytes(device: torch.device) -> int:
-    """The most memory that this process has held: on the GPU where it trains there, else in all."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    import resource  # not on Windows
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def provenance(setup: Setup, experiment: Experiment | AblationExperiment) -> dict[str, Any]:
-    """Everything that is needed to judge a result and to repeat it; a job adds what is its own."""
-    data, evaluator = setup.data, setup.evaluator
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {
-        "study": experiment.name,
-        "command": shlex.join(["mvit-nas", *sys.argv[1:]]),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "mvit_nas": __version__,
-        "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in _PACKAGES} | _runtimes(),
-        "commit": commit_of(Path(__file__)),
-        "hardware": {
-            "processor": processor(),
-            "cores": training_threads(),
-            "memory_gib": round(_memory_bytes() / 2**30, 1),
-            "gpu": gpu,
-            "system": platform.platform(),
-        },
-        "device": str(evaluator.device),
-        "data": {
-            "name": data.name,
-            "source": data.source,
-            "fingerprint": data.fingerprint,
-            "classes": list(data.classes),
-            "images": {part: data.count(part) for part in ("train", "validation", "test")},
-            "skipped": list(evaluator.skipped()),
-            "notes": list(data.notes),
-        },
-        "space": {
-            "name": setup.space.name,
-            "settings": setup.space.settings(),
-            "networks": setup.space.networks(),
-            "text": setup.space.text,
-        },
-        "experiment": experiment.to_dict(),
-        "latency": None,
-        "presets": list(PRESETS),
-        "elapsed_seconds": 0.0,
-    }
-
-
-def _runtimes() -> dict[str, str]:
-    """The versions of what exports and executes networks, as far as it is installed."""
-    found = {}
-    for name in _RUNTIMES:
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
-
-
-def commit_of(file: Path) -> str | None:
-    """The commit of the checkout that tracks ``file``; None where none does."""
-    try:
-        subprocess.run(
-            ["git", "ls-files", "--error-unmatch", file.name], cwd=file.parent, check=True, capture_output=True
-        )
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=file.parent, check=True, capture_output=True, text=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
-
-
-def _memory_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def plain_row(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row with plain Python values; what was not measured is None."""
-    plain = {}
-    for key, value in row.items():
-        if hasattr(value, "item"):
-            value = value.item()
-        plain[str(key)] = None if value is None or value != value else value
-    return plain

@@ -143,7 +143,9 @@ def _cells(record: Record) -> Iterator[tuple[str, Cell]]:
     yield "seconds", spent.seconds
     yield "proposed_by", record.proposed_by or None
     yield "epochs", spent.epochs
-    yield "trainings", None if record.state is State.FAILED or not record.state.is_training else spent.trainings
+    # Every run of an ablation is a whole one.
+    is_told = record.state in (State.COMPLETE, State.STOPPED) and candidate.matched is None
+    yield "trainings", spent.trainings if is_told else None
     yield "training_seconds", spent.training_seconds
     yield "inherited_from", record.inherited_from
     was_trained = record.rungs or spent.training_seconds is not None

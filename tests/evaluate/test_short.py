@@ -4,11 +4,12 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-from mvit_nas.data.images import find_data
 from searches import Heard
 
-from mvit_nas.arch.config import arch_id, with_values
+from mvit_nas.arch.config import arch_id
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
+from mvit_nas.data.find import find_data
 from mvit_nas.errors import CostError, TrainingError
 from mvit_nas.evaluate import short as evaluate
 from mvit_nas.evaluate.cache import Cache

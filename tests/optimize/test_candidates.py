@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from searches import CLASSES, SPACE, Formula, candidates_of, searching
 
-from mvit_nas.arch.config import arch_id, with_values
+from mvit_nas.arch.config import arch_id
 from mvit_nas.arch.count import count
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.space import parse_space
 from mvit_nas.evaluate.static import static_values
 from mvit_nas.metrics import ACCURACY, LATENCY, MACS, PARAMS

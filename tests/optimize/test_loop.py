@@ -7,9 +7,8 @@ import optuna
 import pytest
 from searches import CLASSES, SPACE, Formula, drawn, searching
 
-from mvit_nas.arch.blocks import features
 from mvit_nas.arch.config import arch_id
-from mvit_nas.arch.count import count
+from mvit_nas.arch.count import count, features
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import parse_space
 from mvit_nas.cost.predict import Predictor

@@ -15,8 +15,8 @@ from mvit_nas.optimize.designs import Design
 from mvit_nas.optimize.propose import Trained, propose
 from mvit_nas.optimize.samplers import SAMPLERS, RepairingSampler, derive_seed, open_store
 from mvit_nas.optimize.surrogate import Surrogate
-from mvit_nas.settings import SAMPLERS as NAMES
-from mvit_nas.settings import parse_baseline, parse_sampler
+from mvit_nas.settings.parse import SAMPLERS as NAMES
+from mvit_nas.settings.parse import parse_sampler
 from mvit_nas.study.optuna_store import EXPECTED, OUTSIDE
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -270,14 +270,3 @@ def test_names_of_samplers_are_those_that_the_command_line_knows():
     assert parse_sampler("tpe") == "tpe"
     with pytest.raises(Exception, match=r"--sampler: unknown 'tep'.*tpe"):
         parse_sampler("tep")
-
-
-@pytest.mark.parametrize(("text", "share"), [("", 0.0), ("random", 0.25), ("random:0.4", 0.4)])
-def test_a_baseline_has_a_share(text, share):
-    assert parse_baseline(text) == share
-
-
-@pytest.mark.parametrize("text", ["tpe", "random:", "random:0", "random:1", "random:x"])
-def test_a_baseline_that_is_none_is_an_error(text):
-    with pytest.raises(Exception, match=r"--baseline .*give random, or random:SHARE"):
-        parse_baseline(text)

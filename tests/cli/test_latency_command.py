@@ -1,12 +1,12 @@
 """`mvit-nas latency` and `mvit-nas devices`, as a person runs them."""
 
 import json
+import os
 import re
-import subprocess
-import sys
 
 import pytest
 import yaml
+from commands import answer
 
 from mvit_nas.arch.config import to_dict
 from mvit_nas.arch.paths import with_values
@@ -27,19 +27,14 @@ def work(tmp_path_factory):
     return folder
 
 
-def run(work, *arguments):
-    """(exit code, standard output, standard error) of the command line, in a terminal 80 columns wide."""
-    import os
-
-    environment = os.environ | {"MVIT_NAS_CACHE": str(work / "cache"), "COLUMNS": "80"}
-    command = [sys.executable, "-m", "mvit_nas", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=work, env=environment, check=False)
-    return done.returncode, done.stdout, done.stderr
+@pytest.fixture
+def latency(work):
+    return lambda *more, **options: answer("latency", *more, cwd=work, cache=work / "cache", **options)
 
 
-def test_two_networks_are_measured_and_compared(work):
-    code, out, err = run(work, "latency", "mobilevit_xxs", "mobilevit_s", "--runtime", "onnxruntime", *QUICK)
-    assert code == 0, err
+def test_two_networks_are_measured_and_compared(latency):
+    found = latency("mobilevit_xxs", "mobilevit_s", "--runtime", "onnxruntime", *QUICK)
+    out, err = found.out, found.err
     assert re.search(r"^ONNX Runtime \d[\d.]+ on this host \(", out, re.MULTILINE)
     assert re.search(
         r"^mobilevit_xxs +onnxruntime +[\d.]+\*? \([\d.]+ to [\d.]+\) +[\d.]+ +\d\.\d MB +-$", out, re.MULTILINE
@@ -50,12 +45,9 @@ def test_two_networks_are_measured_and_compared(work):
     assert "Warning" not in err
 
 
-def test_the_document_says_what_was_measured_and_how(work):
-    code, out, err = run(
-        work, "latency", "mobilevit_xxs", "--runtime", "onnxruntime,torch", "--by-stage", "--json", *QUICK
-    )
-    assert code == 0, err
-    document = json.loads(out)
+def test_the_document_says_what_was_measured_and_how(latency):
+    found = latency("mobilevit_xxs", "--runtime", "onnxruntime,torch", "--by-stage", "--json", *QUICK)
+    document = json.loads(found.out)
     assert document["error"] is None
     assert [one["runtime"] for one in document["measurements"]] == ["onnxruntime", "torch"]
     for one in document["measurements"]:
@@ -71,25 +63,23 @@ def test_the_document_says_what_was_measured_and_how(work):
     assert document["verdicts"] == []
 
 
-def test_a_file_is_measured_on_the_runtime_that_it_is_for(work):
-    code, out, err = run(work, "latency", "mine.onnx", "mine.yaml", "--json", *QUICK[2:])
-    assert code == 0, err
-    names = [(one["model"], one["runtime"]) for one in json.loads(out)["measurements"]]
+def test_a_file_is_measured_on_the_runtime_that_it_is_for(latency):
+    found = latency("mine.onnx", "mine.yaml", "--json", *QUICK[2:])
+    names = [(one["model"], one["runtime"]) for one in json.loads(found.out)["measurements"]]
     assert names == [("mine.onnx", "onnxruntime"), ("mine", "onnxruntime")]
 
 
-def test_int8_is_told_with_what_it_costs_in_accuracy(work):
-    code, out, err = run(
-        work, "latency", "mobilevit_xxs", "--runtime", "onnxruntime", "--int8", "--schedule", "smoke", "--json", *QUICK
-    )
-    assert code == 0, err
-    plain, quantised = json.loads(out)["measurements"]
+def test_int8_is_told_with_what_it_costs_in_accuracy(latency):
+    train = ("--int8", "--schedule", "smoke", "--batch-size", 64, "--device", "cpu")
+    found = latency("mobilevit_xxs", "--runtime", "onnxruntime", *train, "--json", *QUICK)
+    assert "by the schedule 'smoke (batch size 64)' for what int8 costs in accuracy" in found.err
+    plain, quantised = json.loads(found.out)["measurements"]
     assert (plain["int8"], quantised["int8"]) == (False, True)
     assert quantised["size_bytes"] < 0.6 * plain["size_bytes"]
     assert (plain["quantised"], quantised["quantised"]) == (0, 1)
     assert 0 <= quantised["accuracy"] <= 1
     assert 0 <= plain["accuracy"] <= 1
-    (verdict,) = json.loads(out)["verdicts"]
+    (verdict,) = json.loads(found.out)["verdicts"]
     assert {verdict["one"], verdict["other"]} == {"mobilevit_xxs", "mobilevit_xxs int8"}
 
 
@@ -103,34 +93,35 @@ def test_int8_is_told_with_what_it_costs_in_accuracy(work):
         (("mobilevit_xxs", "--precision", "1"), 2, "cannot read --precision '1': write it in percent, such as 0.5%"),
         (("mobilevit_xxs", "--runtime", "litert", "--by-stage"), 2, "--by-stage: only torch and onnxruntime tell stages"),
         (("mobilevit_xxs", "--threads", "0"), 2, "--threads must be at least 1, got 0"),
+        (("mobilevit_xxs", "--int8", "--device", "cuda:99"), 5, "CUDA devices"),
         (("gone.tflite",), 2, "gone.tflite: there is no such file"),
         (("garbage.onnx", *QUICK[2:]), 2, "garbage.onnx: is no ONNX file for one batch of images"),
         (("mobilevit_xxs", "--target", "ssh://127.0.0.1:1"), 5, "ssh://127.0.0.1:1: nothing listens for ssh there"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_one_line_with_its_exit_code(work, refused, arguments, code, message):
+def test_what_is_wrong_is_one_line_with_its_exit_code(work, latency, arguments, code, message):
     (work / "garbage.onnx").write_bytes(b"no network")
-    assert message in refused("latency", *arguments, cwd=work, code=code)
+    found = latency(*arguments, code=code)
+    assert message in found.error
+    assert found.out == ""
 
 
-def test_what_can_be_measured_is_kept_where_another_cannot(work):
+def test_what_can_be_measured_is_kept_where_another_cannot(work, latency):
     (work / "broken.onnx").write_bytes((work / "mine.onnx").read_bytes()[:200_000])
-    code, out, err = run(work, "latency", "mobilevit_xxs", "broken.onnx", "--json", *QUICK)
-    document = json.loads(out)
-    assert code == 4
+    found = latency("mobilevit_xxs", "broken.onnx", "--json", *QUICK, code=4)
+    document = json.loads(found.out)
     assert [one["error"] is None for one in document["measurements"]] == [True, False]
     assert document["measurements"][1]["median_ms"] is None
-    assert err.strip().splitlines()[-1].startswith("mvit-nas: 1 measurements are kept. broken.onnx on onnxruntime: ")
+    assert found.error.startswith("mvit-nas: 1 measurements are kept. broken.onnx on onnxruntime: ")
 
 
 def test_devices_lists_this_host_and_what_is_named(work):
-    code, out, _ = run(work, "devices", "ssh://127.0.0.1:1")
-    assert code == 0
+    asked = {"cwd": work, "cache": work / "cache"}
+    out = answer("devices", "ssh://127.0.0.1:1", **asked).out
     assert out.startswith("host\n  ")
     assert re.search(r"cores, Linux", out)
     assert re.search(r"runtimes: torch [\d.+a-z]+, onnxruntime \d", out)
     assert "ssh://127.0.0.1:1\n  cannot be used: ssh://127.0.0.1:1: nothing listens for ssh there" in out
-    code, out, _ = run(work, "devices", "--json")
-    host = json.loads(out)["devices"][0]
-    assert (host["target"], host["cores"]) == ("host", __import__("os").cpu_count())
+    host = json.loads(answer("devices", "--json", **asked).out)["devices"][0]
+    assert (host["target"], host["cores"]) == ("host", os.cpu_count())
     assert host["trusted"] == (host["doubts"] == [])

@@ -1,0 +1,286 @@
+"""What a command prints on stdout for people."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mvit_nas.metrics import COSTS, LATENCY, MACS, OBJECTIVES, PARAMS, Form, Metric, Source
+from mvit_nas.units import format_seconds
+
+if TYPE_CHECKING:
+    from mvit_nas.jobs.ablate import AblationPlan
+    from mvit_nas.jobs.ablate import Outcome as AblationOutcome
+    from mvit_nas.jobs.devices import Device
+    from mvit_nas.jobs.latency import Measurement
+    from mvit_nas.jobs.latency import Outcome as LatencyOutcome
+    from mvit_nas.jobs.search import Outcome, Plan
+    from mvit_nas.maths.statistics import Difference
+    from mvit_nas.results.ablation.summary import Variant
+    from mvit_nas.results.comparison.comparison import Comparison
+    from mvit_nas.study.record import Measured
+
+_MOST_VERDICTS = 12
+
+
+def print_front(outcome: "Outcome") -> None:
+    """The front, and where the report lies."""
+    shown = [metric for metric in OBJECTIVES if metric.source is not Source.TIMED or metric in outcome.objectives]
+    table = _table("network")
+    table.columns[0].no_wrap = True
+    for title in (*map(_title, shown), *outcome.further):
+        table.add_column(title, justify="right", no_wrap=True)
+    for record in outcome.front:
+        name = f"{record.candidate.arch_id} {record.candidate.name}".strip()
+        further = [record.measured(LATENCY.by(runtime)) for runtime in outcome.further]
+        _add(
+            table,
+            name,
+            *(_value(metric, record.measured(metric)) for metric in shown),
+            *("-" if found is None else LATENCY.format(found.value) for found in further),
+        )
+    console = Console(highlight=False)
+    console.print(f"\nThe front, {len(outcome.front)} networks (search-validation accuracy after the short training):")
+    console.print(table)
+    console.print(f"\nreport: {outcome.report}", soft_wrap=True)
+
+
+def _title(metric: Metric) -> str:
+    """A column's heading: "params", "MACs", "latency"."""
+    return metric.unit if metric is MACS else metric.option
+
+
+def _value(metric: Metric, found: "Measured | None") -> str:
+    """A number for a cell: with its unit, but for counts, and with its interval where it is a share."""
+    if found is None:
+        return "-"
+    if metric.form is Form.SHARE and found.low is not None and found.high is not None:
+        return f"{metric.format(found.value)} ({metric.cell(found.low)} to {metric.cell(found.high)})"
+    return metric.cell(found.value) if metric.form is Form.COUNT else metric.format(found.value)
+
+
+def _table(first: str, *, title: str | None = None) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left")
+    table.add_column(first)
+    return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    table.add_row(*map(Text, cells))  # as text, since brackets in names mean nothing
+
+
+def print_verdicts(outcome: "AblationOutcome") -> None:
+    """The verdict table, what to know of it, and where the report lies, on stdout."""
+    summary = outcome.summary
+    console = Console(highlight=False)
+    table = _table(" x ".join(summary.factors))
+    for title in ("accuracy", "difference (95 %)", "p Holm"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    same_params = len({variant.cost(PARAMS) for variant in summary.variants}) == 1
+    costs = COSTS[1:] if same_params else COSTS
+    for metric in costs:
+        title = metric.unit if metric.form is Form.QUANTITY else _title(metric)
+        table.add_column(title, justify="right", no_wrap=True)
+    for variant in summary.variants:
+        _add(
+            table,
+            variant.value,
+            _accuracy_words(variant),
+            _difference_words(variant.difference),
+            _p_words(variant.p_holm),
+            variant.verdict_words,
+            *("-" if (value := variant.cost(metric)) is None else metric.cell(value) for metric in costs),
+        )
+    seeds = len(summary.seeds)
+    console.print(f"\nDifferences from {outcome.base}, in accuracy points, over {seeds} paired seeds:")
+    console.print(table)
+    for line in _verdict_lines(outcome, same_params=same_params):
+        console.print(Text(line))
+    console.print(f"\nreport: {outcome.report}", soft_wrap=True)
+
+
+def _verdict_lines(outcome: "AblationOutcome", *, same_params: bool) -> Iterator[str]:
+    summary = outcome.summary
+    params = summary.base.cost(PARAMS)
+    if same_params and params is not None:
+        yield f"parameters: {PARAMS.cell(params)} in every variant"
+    shown = [v.difference.detectable for v in summary.others if v.difference and v.difference.detectable is not None]
+    if shown:
+        ends = list(dict.fromkeys(f"{100 * value:.1f}" for value in (min(shown), max(shown))))
+        yield (
+            f"smallest difference that {len(summary.seeds)} seeds would show with 80 % power: "
+            f"{' to '.join(ends)} points{', by variant' * (len(ends) > 1)}"
+        )
+    for one in summary.interactions:
+        difference = f"{_difference_words(one.difference)}, p {_p_words(one.p_holm)}"
+        yield f"interaction {one.value}: {difference}: {one.verdict_words}"
+    for left_out in outcome.left_out:
+        yield f"left out: {', '.join(left_out.labels.values())}: {left_out.reason}"
+    if outcome.stopped:
+        yield outcome.stopped
+
+
+def _accuracy_words(variant: "Variant") -> str:
+    if variant.accuracy is None:
+        return "-"
+    return f"{100 * variant.accuracy:.1f}" + ("" if variant.spread is None else f" ± {100 * variant.spread:.1f}")
+
+
+def _difference_words(difference: "Difference | None") -> str:
+    if difference is None or difference.mean is None:
+        return "-"
+    words = f"{100 * difference.mean:+.1f}"
+    if difference.low is None or difference.high is None:
+        return words
+    return f"{words} ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+
+
+def _p_words(p: float | None) -> str:
+    if p is None:
+        return "-"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def print_comparison(comparison: "Comparison", page: Path) -> None:
+    """The methods as a table, what was left out, and where the page lies, on stdout."""
+    from mvit_nas.results.comparison.page import gain_words, trainings_words
+
+    table = _table("method")
+    table.add_column("seeds", justify="right", no_wrap=True)
+    table.add_column("hypervolume", justify="right", no_wrap=True)
+    table.add_column("difference (95 %)", justify="right")
+    for method in comparison.methods:
+        difference = "-" if method.gain is None else gain_words(method.gain)
+        _add(table, method.label, str(len(method.studies)), f"{method.mean:.3f}", difference)
+    console = Console(highlight=False)
+    console.print(f"\nHypervolume after {trainings_words(comparison.trainings)} each:")
+    console.print(table)
+    for note in comparison.notes:
+        console.print(Text(note))
+    console.print(f"\npage: {page}", soft_wrap=True)
+
+
+def print_latencies(outcome: "LatencyOutcome") -> None:
+    """The measured latencies as a table, what to know of them, and the verdicts, on stdout."""
+    console = Console(highlight=False)
+    table = _table("network")
+    table.add_column("runtime", no_wrap=True)
+    with_accuracy = any(one.accuracy is not None for one in outcome.measurements)
+    for title in ("ms (95 % interval)", "accuracy" if with_accuracy else "p90", "size", "delegated"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for one in outcome.measurements:
+        _add(table, *_latency_cells(one, with_accuracy=with_accuracy))
+    for line in _condition_lines(outcome):
+        console.print(Text(line))
+    console.print(table)
+    if any(one.stages is not None for one in outcome.measurements):
+        console.print(_stages_table(outcome))
+    # Of many networks the neighbours say enough; the document has all.
+    few = len(outcome.verdicts) <= _MOST_VERDICTS
+    for verdict in outcome.verdicts:
+        if not (few or verdict.neighbours):
+            continue
+        times = f"{verdict.ratio:.2f} of its time ({verdict.low:.2f} to {verdict.high:.2f})"
+        console.print(Text(f"{verdict.runtime}: {verdict.words}: {times}"))
+
+
+def _stages_table(outcome: "LatencyOutcome") -> Table:
+    """Milliseconds by stage."""
+    rows = [one for one in outcome.measurements if one.stages is not None]
+    names = list(dict.fromkeys(name for one in rows for name in one.stages or {}))
+    table = _table("network", title="ms by stage")
+    table.add_column("runtime", no_wrap=True)
+    for name in names:
+        table.add_column(name.removeprefix("stages."), justify="right", no_wrap=True)
+    for one in rows:
+        stages = one.stages or {}
+        _add(table, one.model, one.runtime, *(f"{stages[name]:.2f}" if name in stages else "-" for name in names))
+    return table
+
+
+def _latency_cells(one: "Measurement", *, with_accuracy: bool) -> list[str]:
+    """A row of the table."""
+    runtime = one.runtime + " int8" * one.int8
+    if one.measured is None:
+        return [one.model, runtime, "not measured", "-", "-", "-"]
+    latency, artefact = one.measured.latency, one.measured.artefact
+    marks = "*" * (latency.contended or latency.drifted or not latency.agreed)
+    share = artefact.quantised if one.int8 else artefact.delegated
+    accuracy = "-" if one.accuracy is None else f"{100 * one.accuracy:.1f} %"
+    return [
+        one.model,
+        runtime,
+        f"{latency.median_ms:#.3g}{marks} ({latency.low_ms:#.3g} to {latency.high_ms:#.3g})",
+        accuracy if with_accuracy else f"{latency.p90_ms:#.3g}",
+        f"{artefact.size_bytes / 1e6:.1f} MB",
+        "-" if share is None else f"{100 * share:.0f} %" + " int8" * one.int8,
+    ]
+
+
+def _condition_lines(outcome: "LatencyOutcome") -> Iterator[str]:
+    """What the numbers of the table hang on."""
+    measured = [one for one in outcome.measurements if one.measured is not None]
+    known = [(one.conditions, one.machine) for one in measured if one.conditions and one.machine]
+    first, machine = known[0]
+    clocks = {one.measured.latency.clock for one in measured if one.measured is not None}
+    runtimes = ", ".join(dict.fromkeys(conditions.runtime for conditions, _ in known))
+    yield f"{runtimes} on {first.target} ({machine.processor}; {machine.cores} cores; {machine.system})"
+    yield (
+        f"{first.threads} thread{'s' * (first.threads != 1)}, {' and '.join(sorted(clocks))} time, measured to ±"
+        f"{100 * (first.precision or 0.0):g} %; p90 is of the wall time"
+    )
+    scales = {conditions.runtime_name: conditions for conditions, _ in reversed(known)}
+    for name in dict.fromkeys(conditions.runtime_name for conditions, _ in known):
+        scale = scales[name]
+        yield (
+            f"scale of {name}: {scale.reference} took {scale.reference_low_ms:#.3g} to "
+            f"{scale.reference_high_ms:#.3g} ms here; {scale.reference_ms:#.3g} is taken"
+        )
+    latencies = [one.measured.latency for one in measured if one.measured is not None]
+    flags = {
+        "others held the core at times": any(latency.contended for latency in latencies),
+        "the machine ran at another speed than before": any(latency.drifted for latency in latencies),
+        "repetitions did not agree": not all(latency.agreed for latency in latencies),
+    }
+    if any(flags.values()):
+        yield f"* {'; '.join(words for words, holds in flags.items() if holds)}"
+    if any(one.int8 for one in measured):
+        yield "int8 under delegated: the share of the convolutions and products that run in integers"
+
+
+def print_ablation_plan(plan: "AblationPlan") -> None:
+    """What an ablation would do and take."""
+    for one in plan.variants:
+        words = one.words + " (base)" * one.variant.is_base
+        print(f"{words:<24} {PARAMS.format(one.params)}, {MACS.format(one.macs)}")
+    print(f"runs      {len(plan.variants)} variants x {len(plan.seeds)} seeds = {plan.runs}")
+    print(f"known     {plan.known} of them, from earlier runs")
+    print(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
+
+
+def print_plan(plan: "Plan", trials: int) -> None:
+    """What a search of so many ``trials`` would do and take."""
+    print(f"space      {plan.settings:,} settings, {plan.networks:,} networks")
+    print(f"in budget  {100 * plan.share_within_budget:.3g} % of the settings")
+    for label, tried in (("smallest", plan.smallest), ("largest", plan.largest)):
+        parts = [PARAMS.format(tried.design.cost.params), MACS.format(tried.design.cost.macs)]
+        if tried.latency_ms is not None:
+            parts.append(LATENCY.format(tried.latency_ms))
+        parts.append(f"{1000 * tried.step.step_seconds:.0f} ms a training step")
+        print(f"{label:<10} {', '.join(parts)}")
+    print(f"training   {plan.steps} steps for a candidate")
+    print(f"estimate   {format_seconds(plan.hours * 3600)} for {trials} trials, {plan.memory_gib:.1f} GiB of memory")
+
+
+def print_devices(found: "Sequence[Device]", hint: str) -> None:
+    """Where latency could be measured, and what is missing to see more."""
+    for device in found:
+        print(device.target)
+        for line in device.lines():
+            print(f"  {line}")
+    if hint:
+        print(hint)

@@ -1,0 +1,83 @@
+"""The folders of a study, and the settings that it was begun with."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvit_nas.errors import InputError, MvitNasError
+from mvit_nas.files import claimed, write_text
+from mvit_nas.reporter import Reporter
+from mvit_nas.settings.commands import AblateSettings, SearchSettings
+from mvit_nas.settings.study_file import Found, check_same, found_in, study_text
+from mvit_nas.study.origin import read_origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folders:
+    """Where the study ``name`` keeps its ``state``, and where its ``report`` lies."""
+
+    name: str
+    state: Path
+    report: Path
+
+    @property
+    def settings(self) -> Path:
+        """The file of the settings that it was begun with."""
+        return self.state / "experiment.yaml"
+
+
+def folders_of(name: str, out: Path) -> Folders:
+    """The folders of the study ``name``."""
+    return Folders(name=name, state=out / "experiments" / name, report=out / "reports" / name)
+
+
+def known_space(folders: Folders) -> tuple[str | None, str] | None:
+    """Name and text of the space that the study was begun with; None where it was not begun.
+
+    Of studies that were begun before their settings said it, the report may know the name.
+    """
+    found = found_in(folders.settings)
+    if found is None:
+        return None
+    if found.space_name is None:
+        with suppress(MvitNasError):  # there is none yet, or a broken one, which is written anew
+            return read_origin(folders.report / "environment.json").space.name, found.space
+    return found.space_name, found.space
+
+
+@contextmanager
+def opened(
+    folders: Folders, settings: SearchSettings | AblateSettings, found: Found, *, reporter: Reporter
+) -> Iterator[None]:
+    """The study's folders, for this process alone, with its settings in them.
+
+    Raises InputError where they cannot be made, where another process works on them, and where they hold a study that
+    this does not go on with.
+    """
+    for folder in (folders.state, folders.report):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make the folder {folder} ({error.strerror}): choose another --out") from None
+    with claimed(folders.state):
+        _keep_settings(folders, settings, found, reporter=reporter)
+        yield
+
+
+def _keep_settings(
+    folders: Folders, settings: SearchSettings | AblateSettings, found: Found, *, reporter: Reporter
+) -> None:
+    file = folders.settings
+    if file.exists() and not settings.resume:
+        raise InputError(
+            f"the study {folders.name!r} exists in {folders.state}: go on with --resume, or use another --name"
+        )
+    if file.exists():
+        check_same(settings, found, file)
+    elif settings.resume:
+        reporter.say(f"there is no study {folders.name!r} yet; starting it")
+    try:
+        write_text(file, study_text(settings, found))
+    except OSError as error:
+        raise InputError(f"cannot write {file} ({error.strerror}): choose another --out") from None

@@ -1,0 +1,122 @@
+"""Where a study's numbers come from: everything that is needed to judge a result and to repeat it."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from mvit_nas import __version__
+from mvit_nas.arch.presets import PRESETS
+from mvit_nas.evaluate.latency import Meter
+from mvit_nas.evaluate.short import processor, training_threads
+from mvit_nas.jobs.setup import Setup
+from mvit_nas.settings.commands import AblateSettings, SearchSettings
+from mvit_nas.settings.study_file import Found, described
+from mvit_nas.study.origin import (
+    Ablated,
+    AblationOrigin,
+    Conditions,
+    Hardware,
+    Images,
+    SearchOrigin,
+    Space,
+    conditions_of,
+    searched,
+)
+
+O = TypeVar("O", SearchOrigin, AblationOrigin)  # noqa: E741
+
+_RUNTIMES = ("onnx", "onnxruntime", "litert-torch", "ai-edge-litert", "executorch", "torchao")
+_PACKAGES = ("torch", "optuna", "fvcore", "numpy", "pandas", "pillow", "scikit-learn", "scipy", "statsmodels")
+
+
+def search_origin(
+    setup: Setup, settings: SearchSettings, found: Found, *, reference: Mapping[str, float]
+) -> SearchOrigin:
+    """That of a search as it begins. ``reference`` is the worst corner of hypervolume's box."""
+    document = described(settings, found)
+    return SearchOrigin(experiment=searched(document), reference=reference, **_common(setup, settings))
+
+
+def ablation_origin(setup: Setup, settings: AblateSettings, found: Found, *, plan: Ablated) -> AblationOrigin:
+    """That of an ablation as it begins, with its ``plan``."""
+    document = described(settings, found)
+    return AblationOrigin(experiment=document, seeds=settings.seeds, plan=plan, **_common(setup, settings))
+
+
+def updated(origin: O, setup: Setup, *, seconds: float, latency: bool) -> O:
+    """``origin`` after so many ``seconds``, with what is known by then; ``latency``: it was measured."""
+    images = replace(origin.images, skipped=setup.training.skipped())
+    return replace(origin, elapsed_seconds=seconds, images=images, latency=conditions(setup.meter) if latency else None)
+
+
+def conditions(meter: Meter) -> Conditions:
+    """What the latencies of ``meter`` hang on."""
+    return replace(conditions_of(meter.conditions()), runtime_name=meter.runtime.name)
+
+
+def _common(setup: Setup, settings: SearchSettings | AblateSettings) -> dict[str, Any]:
+    data, space = setup.training.data, setup.space
+    return {
+        "study": settings.name,
+        "command": shlex.join(["mvit-nas", *sys.argv[1:]]),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": __version__,
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in _PACKAGES} | _runtimes(),
+        "commit": commit_of(Path(__file__)),
+        "hardware": Hardware(
+            processor=processor(),
+            cores=training_threads(),
+            memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+            gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            system=platform.platform(),
+        ),
+        "device": str(setup.training.device),
+        "images": Images(
+            name=data.name,
+            source=data.source,
+            fingerprint=data.fingerprint,
+            classes=tuple(data.classes),
+            counts={part: data.count(part) for part in ("train", "validation", "test")},
+            notes=tuple(data.notes),
+        ),
+        "space": Space(name=space.name, settings=space.settings(), networks=space.networks(), text=space.text),
+        "latency": None,
+        "elapsed_seconds": 0.0,
+        "schedule": setup.training.schedule.name,
+        "presets": tuple(PRESETS),
+    }
+
+
+def _runtimes() -> dict[str, str]:
+    """The versions of what exports and executes networks, as far as it is installed."""
+    found = {}
+    for name in _RUNTIMES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def commit_of(file: Path) -> str | None:
+    """The commit of the checkout that tracks ``file``; None where none does."""
+    try:
+        subprocess.run(
+            ["git", "ls-files", "--error-unmatch", file.name], cwd=file.parent, check=True, capture_output=True
+        )
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=file.parent, check=True, capture_output=True, text=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()

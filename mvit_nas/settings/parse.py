@@ -1,0 +1,184 @@
+"""Flags from text and back: each ``parse_x`` raises InputError in one line, each ``write_x`` is its inverse."""
+
+import math
+import re
+from collections.abc import Sequence
+
+from mvit_nas.budget import Budget, parse_budget
+from mvit_nas.errors import InputError, unknown
+from mvit_nas.metrics import COSTS, METRICS, OBJECTIVES, PARAMS, Form
+from mvit_nas.units import format_count
+
+_ALIASES = {metric.option: metric.name for metric in OBJECTIVES if metric.option != metric.name}
+_OPTIONS = {metric.name: metric.option for metric in OBJECTIVES}
+# The first is what "auto" means: it found more than the others (benchmarks/search_efficiency.py, docs/search.md).
+SAMPLERS = ("cost-aware", "tpe", "nsga2", "gp", "random")
+_BASELINE_SHARE = 0.25
+
+
+def write_budget(budget: Budget) -> str:
+    """ "6Mparams" or, where that would round, "6123456.0params"."""
+    metric = METRICS[budget.metric]
+    unit = next(iter(metric.units))
+    ends = [end for end in (budget.low, budget.high) if end]
+    counts = metric.form is Form.COUNT
+    short = "..".join(f"{format_count(end) if counts else f'{end:g}'}{unit}" for end in ends)
+    return short if parse_budget(short) == budget else "..".join(f"{end!r}{unit}" for end in ends)
+
+
+def parse_cost(text: str) -> str:
+    """The column of a cost by its name: "latency" is latency_ms."""
+    options = {metric.option: metric.name for metric in COSTS}
+    if text not in options and text not in options.values():
+        raise InputError(f"--match: {unknown(text, options)}")
+    return options.get(text, text)
+
+
+def write_cost(cost: str) -> str:
+    """The name of a cost by its column."""
+    return _OPTIONS[cost]
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds from how many there shall be ("5" is 0 to 4) or from the seeds themselves ("3,7,11")."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"cannot read --seeds {text!r}: write how many (5), or the seeds with commas (0,1,2)")
+    seeds = tuple(map(int, parts)) if len(parts) > 1 else tuple(range(int(text)))
+    twice = [seed for seed in seeds if seeds.count(seed) > 1]
+    if twice:
+        raise InputError(f"--seeds {text}: the seed {twice[0]} stands twice, and a run would count twice")
+    if not seeds:
+        raise InputError("--seeds must be at least 1")
+    return seeds
+
+
+def write_seeds(seeds: tuple[int, ...]) -> str:
+    """ "5", or "3,7,11" where they are not the first ones."""
+    return str(len(seeds)) if seeds == tuple(range(len(seeds))) else ",".join(map(str, seeds))
+
+
+def parse_precision(text: str) -> float:
+    """A share from percent, or from accuracy points: "0.5%" is 0.005."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text.strip())
+    if match is None or not 0 < float(match[1]) < 100:
+        raise InputError(f"cannot read --precision {text!r}: write it in percent, such as 0.5%")
+    return float(match[1]) / 100
+
+
+def write_precision(share: float) -> str:
+    """ "0.5%"."""
+    return f"{100 * share:.12g}%"
+
+
+def write_seconds(seconds: float) -> str:
+    """ "90s"."""
+    return f"{seconds:.12g}s"
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Names with commas between them, each once."""
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def write_names(names: Sequence[str]) -> str:
+    """The names with commas."""
+    return ",".join(names)
+
+
+def parse_front_runtimes(text: str) -> tuple[str, ...]:
+    """The runtimes of "litert,executorch" or "litert@adb:SERIAL", each on a target of its own where one is named."""
+    found = parse_names(text)
+    names = [part.partition("@")[0] for part in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"--measure-front {text}: {name} stands there twice")
+    return found
+
+
+def parse_objectives(text: str) -> tuple[str, ...]:
+    """Objectives from "accuracy,macs,latency": accuracy is always among them."""
+    names = [_ALIASES.get(name, name) for name in parse_names(text)]
+    for name in names:
+        if name not in _OPTIONS:
+            raise InputError(f"--objectives: {unknown(name, (*_OPTIONS, *_ALIASES))}")
+    if "accuracy" not in names or len(names) < 2:
+        raise InputError("--objectives needs accuracy and at least one cost, as in accuracy,macs,latency")
+    return tuple(name for name in _OPTIONS if name in names)
+
+
+def write_objectives(names: tuple[str, ...]) -> str:
+    """ "accuracy,macs,latency"."""
+    return ",".join(_OPTIONS[name] for name in names)
+
+
+def parse_sampler(text: str) -> str:
+    """The sampler that "auto" or a name means."""
+    if text not in ("auto", *SAMPLERS):
+        raise InputError(f"--sampler: {unknown(text, ('auto', *SAMPLERS))}")
+    return SAMPLERS[0] if text == "auto" else text
+
+
+def parse_baseline(text: str) -> float:
+    """The share of the proposals that "random" or "random:0.4" draws at random; 0 for ""."""
+    if not text:
+        return 0.0
+    name, colon, number = text.partition(":")
+    try:
+        share = float(number) if colon else _BASELINE_SHARE
+    except ValueError:
+        share = 0.0
+    if name != "random" or not 0 < share < 1:
+        raise InputError(f"--baseline {text}: give random, or random:SHARE with a share between 0 and 1")
+    return share
+
+
+def write_baseline(share: float) -> str:
+    """ "random:0.25", or "" for none."""
+    return f"random:{share!r}" if share else ""
+
+
+def parse_rate(text: str) -> float:
+    """A learning rate above 0."""
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < math.inf:
+        raise InputError(f"--learning-rate {text}: give a number above 0")
+    return rate
+
+
+def parse_values(text: str) -> tuple[str, ...]:
+    """The values of one factor, with spaces between them."""
+    return tuple(text.split())
+
+
+def write_values(values: Sequence[str]) -> str:
+    """The values with spaces."""
+    return " ".join(values)
+
+
+def default_name(data: str, budgets: Sequence[Budget]) -> str:
+    """The study's name where none is given: the data and the budgets."""
+    parts = [data]
+    for budget in budgets:
+        metric = METRICS[budget.metric]
+        unit = "" if metric is PARAMS else next(iter(metric.units))
+        numbers = [
+            format_count(end) if metric.form is Form.COUNT else f"{end:g}" for end in (budget.low, budget.high) if end
+        ]
+        parts.append("-".join(numbers) + unit)
+    return joined_name(parts)
+
+
+def joined_name(parts: Sequence[str]) -> str:
+    """``parts`` as a folder's name, with what cannot stand in one replaced."""
+    return check_name("-".join(re.sub(r"[^\w.-]+", "-", part) for part in parts).strip("-.")[:100] or "study")
+
+
+def check_name(name: str) -> str:
+    """``name`` if it can be a folder's; InputError otherwise."""
+    if not name or len(name) > 100 or name in (".", "..") or re.search(r"[/\\\0\n]", name):
+        raise InputError(f"--name {name!r} cannot name a folder: leave out slashes and use at most 100 characters")
+    return name

@@ -1,0 +1,199 @@
+"""``experiment.yaml``: the settings that a study was begun with, what they came to, and whether others are the same."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from mvit_nas.budget import Budget
+from mvit_nas.errors import InputError, unknown
+from mvit_nas.settings.commands import AblateSettings, SearchSettings
+from mvit_nas.settings.flag import Decides, Plain, flags_of, made, plain
+
+# Files of the first format have no number, and hold what the settings came to alone.
+FORMAT = 2
+Study = SearchSettings | AblateSettings
+Document = dict[str, Plain]
+_COMMANDS: dict[type, str] = {SearchSettings: "search", AblateSettings: "ablate"}
+_RESERVED = ("format", "command", "found")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a study's settings came to where it began: with them it decides what the study means.
+
+    ``data`` is the name and the fingerprint of the images, ``space`` the text of the space's file, ``schedule`` and
+    ``more`` everything else by its key in the study's document, spelt out.
+    """
+
+    data: Mapping[str, Plain]
+    space_name: str | None
+    space: str
+    schedule: Mapping[str, Plain]
+    more: Mapping[str, Plain] = field(default_factory=dict)
+
+
+def described(settings: Study, found: Found) -> Document:
+    """The study as its report tells of it: every setting by its key, and what was found."""
+    document: Document = {"data": dict(found.data), "space": found.space, "schedule": dict(found.schedule)}
+    parts: dict[str, dict[str, Plain]] = {}
+    for given in flags_of(type(settings)):
+        key, _, part = given.flag.key.partition(".")
+        if part:
+            parts.setdefault(key, {})[part] = plain(getattr(settings, given.name))
+        elif key:
+            document[key] = plain(getattr(settings, given.name))
+    return {**document, **parts, **found.more}
+
+
+def study_text(settings: Study, found: Found) -> str:
+    """The text of ``experiment.yaml``: what ``--config`` reads, and what ``check_same`` compares."""
+    kept: Document = {"format": FORMAT, "command": _COMMANDS[type(settings)]}
+    for given in flags_of(type(settings)):
+        text = given.text(settings)
+        if given.flag.kept and text not in (None, [], ""):
+            kept[given.key] = text
+    kept["found"] = {
+        "data": dict(found.data),
+        "space_name": found.space_name,
+        "space": found.space,
+        "schedule": dict(found.schedule),
+        **found.more,
+    }
+    return yaml.dump(kept, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def read_config(path: Path, kind: type[Study]) -> dict[str, object]:
+    """Fields of ``kind`` from a file of settings: one that a study kept, or one that a person wrote.
+
+    Raises InputError in one line that names the file, and for an unknown key the nearest known one.
+    """
+    document = _read(path)
+    if "format" not in document and _is_old(document):
+        document = _upgraded(document, kind)
+    return _fields(document, path, kind)
+
+
+def found_in(path: Path) -> Found | None:
+    """What the settings of the study in ``path`` came to; None where there is no such file yet."""
+    return _found(_read(path)) if path.exists() else None
+
+
+def check_same(settings: Study, found: Found, path: Path) -> None:
+    """Raise InputError that names what differs when ``path`` holds a study of other settings."""
+    document = _read(path)
+    kind = type(settings)
+    if "found" in document:
+        stored = described(made(kind, _fields(document, path, kind)), _found(document))
+    else:
+        # What an old file does not say had no flag yet, and was as it is without one.
+        stored = {**described(_without_flags(settings), replace(found, more={})), **document}
+    now = described(settings, found)
+    differ = [key for key in now if key not in _may_change(kind) and _same(stored.get(key)) != _same(now[key])]
+    if differ:
+        words = ", ".join(f"{key} ({_short(stored.get(key))} then, {_short(now[key])} now)" for key in differ)
+        raise InputError(f"the study {settings.name!r} has other settings: {words}; use another --name")
+
+
+def _without_flags(settings: Study) -> Study:
+    needed = {one.name: getattr(settings, one.name) for one in flags_of(type(settings)) if one.required}
+    return made(type(settings), needed)
+
+
+def _may_change(kind: type) -> set[str]:
+    return {one.flag.key for one in flags_of(kind) if one.flag.decides is Decides.NO}
+
+
+def _same(value: Plain) -> Plain:
+    """``value`` as it comes out of a file, where 1e-05 and a tuple look different."""
+    return cast(Plain, yaml.safe_load(yaml.safe_dump(value)))
+
+
+def _read(path: Path) -> Document:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from None
+    if not isinstance(document, dict):
+        raise InputError(f"{path} is no experiment file; use another --name")
+    number = document.get("format", FORMAT)
+    if not isinstance(number, int) or number > FORMAT:
+        raise InputError(f"{path} is of the format {number}, which a later version wrote; this one reads {FORMAT}")
+    return document
+
+
+def _fields(document: Document, path: Path, kind: type[Study]) -> dict[str, object]:
+    command = document.get("command", _COMMANDS[kind])
+    if command != _COMMANDS[kind]:
+        raise InputError(f"{path} holds settings of mvit-nas {command}, not of mvit-nas {_COMMANDS[kind]}")
+    known = {one.key: one for one in flags_of(kind)}
+    found: dict[str, object] = {}
+    for key, typed in document.items():
+        name = str(key).replace("-", "_")
+        if name in _RESERVED:
+            continue
+        if name not in known:
+            raise InputError(f"{path}: {unknown(key, known)}")
+        try:
+            found[known[name].name] = known[name].value(typed)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    return found
+
+
+def _found(document: Document) -> Found:
+    found = dict(cast(Document, document.get("found", document)))
+    return Found(
+        data=cast(Document, found.pop("data", {})),
+        space_name=cast("str | None", found.pop("space_name", None)),
+        space=str(found.pop("space", "")),
+        schedule=cast(Document, found.pop("schedule", {})),
+        more=found if "found" in document else {},
+    )
+
+
+def _upgraded(document: Document, kind: type[Study]) -> Document:
+    """The flags that made a study of the first format, whose space and schedule stand in them as text."""
+    flags: Document = {
+        "data": cast(Document, document["data"])["name"],
+        "space": document["space"],
+        "schedule": yaml.safe_dump(document["schedule"], sort_keys=False),
+        "no_resize": not document.get("resize", True),
+        "image_size": document.get("image_size"),
+    }
+    for given in flags_of(kind):
+        key, _, part = given.flag.key.partition(".")
+        value = document.get(key)
+        value = value.get(part) if part and isinstance(value, Mapping) else value
+        if given.flag.key and value is not None:
+            several = isinstance(value, list)
+            typed = [_typed(one) for one in cast("list[Plain]", value)] if several else _typed(value)
+            flags[given.key] = given.text_of(tuple(typed) if isinstance(typed, list) else typed)
+    return {key: value for key, value in flags.items() if key in {one.key for one in flags_of(kind)}}
+
+
+def _typed(value: Plain) -> object:
+    """A value of a list in a document as a field has it."""
+    if isinstance(value, Mapping):
+        return Budget(**cast("dict[str, Any]", value))
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _is_old(document: Document) -> bool:
+    return isinstance(document.get("data"), dict) and isinstance(document.get("schedule"), dict)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a text of several lines as it is."""
+
+
+_Dumper.add_representer(
+    str, lambda to, text: to.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+)
+
+
+def _short(value: Plain) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6).strip().removesuffix("...").strip()
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,70 @@
+"""The command line is frozen: a new flag is one field, and a line here that says it was meant."""
+
+import pytest
+
+from mvit_nas.errors import InputError
+from mvit_nas.settings import commands
+from mvit_nas.settings.flag import Decides, flags_of
+
+TRAINING = "--schedule --epochs --batch-size --learning-rate --device"
+TIMING = "--runtime --target --threads --adb-benchmark"
+STUDY = "--data --space --image-size --name --out --config --resume --dry-run --json"
+FLAGS = {
+    commands.SearchSettings: f"{STUDY} {TRAINING} {TIMING} --budget --objectives --sampler --baseline --trials "
+    "--early-stopping --inherit --stop-when-settled --finish --timeout --seed --measure-front",
+    commands.AblateSettings: f"{STUDY} {TRAINING} {TIMING} factors --base --values --seeds --precision --max-seeds --match "
+    "--no-resize",
+    commands.LatencySettings: f"{TRAINING} {TIMING} choices --precision --cap --image-size --int8 --data --by-stage --out "
+    "--json",
+    commands.DevicesSettings: "targets --json",
+    commands.ReportSettings: "name --out --runtime --target",
+    commands.CompareSettings: "studies --name --out --json",
+}
+# What a study means; all else may change from one run of it to the next.
+DECIDING = {
+    commands.SearchSettings: "--budget --data --space --image-size --objectives --sampler --baseline --early-stopping --inherit "
+    "--schedule --epochs --batch-size --learning-rate --seed --runtime --target --threads --name",
+    commands.AblateSettings: "factors --base --values --match --no-resize --data --space --image-size "
+    "--schedule --epochs --batch-size --learning-rate --runtime --target --threads --name",
+}
+
+
+@pytest.mark.parametrize("kind", FLAGS)
+def test_the_flags_of_a_command_stay_what_they_are(kind):
+    assert sorted(one.option or one.name for one in flags_of(kind)) == sorted(FLAGS[kind].split())
+    assert all(one.flag.help for one in flags_of(kind))
+
+
+@pytest.mark.parametrize("kind", DECIDING)
+def test_what_decides_a_study_stays_what_it_is(kind):
+    deciding = [one.option or one.name for one in flags_of(kind) if one.flag.decides is not Decides.NO]
+    assert sorted(deciding) == sorted(DECIDING[kind].split())
+
+
+@pytest.mark.parametrize("kind", DECIDING)
+def test_a_flag_that_decides_by_itself_stands_in_the_document_and_in_the_file(kind):
+    for one in flags_of(kind):
+        if one.flag.decides is Decides.ITSELF:
+            assert one.flag.key, one.name
+        if one.flag.decides is not Decides.NO:
+            assert one.flag.kept, one.name
+
+
+def test_settings_that_cannot_be_are_refused():
+    with pytest.raises(InputError, match="--trials must be at least 1, got 0"):
+        commands.SearchSettings(trials=0)
+    with pytest.raises(InputError, match="--seed must be 0 or more, got -1"):
+        commands.SearchSettings(seed=-1)
+    with pytest.raises(InputError, match="--threads must be at least 1, got 0"):
+        commands.LatencySettings(choices=("x",), threads=0)
+    with pytest.raises(InputError, match="--max-seeds adds seeds until --precision is reached"):
+        commands.AblateSettings(factors=("depth",), max_seeds=9)
+    with pytest.raises(InputError, match="--max-seeds must be at least the 5 of --seeds, got 2"):
+        commands.AblateSettings(factors=("depth",), precision=0.01, max_seeds=2)
+
+
+def test_a_precision_adds_seeds_up_to_twenty_or_as_many_as_were_given():
+    seeds = tuple(range(30))
+    assert commands.AblateSettings(factors=("depth",)).most_seeds == 5
+    assert commands.AblateSettings(factors=("depth",), precision=0.01).most_seeds == 20
+    assert commands.AblateSettings(factors=("depth",), precision=0.01, seeds=seeds).most_seeds == 30
