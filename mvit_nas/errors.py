@@ -1,4 +1,4 @@
-"""What a user can cause. Each error becomes one line and an exit code in ``cli.py``; anything else is a bug."""
+"""What a user can cause. Each error becomes one line and an exit code in ``cli/app.py``; anything else is a bug."""
 
 import difflib
 from collections.abc import Iterable
