@@ -85,7 +85,7 @@ def reference() -> Iterator[str]:
         yield f"| `{name}` | {kind} | {_meaning(name)} |"
     yield ""
     yield (
-        f"And for each further runtime R of `--measure-front`: {', '.join(f'`{name}.R`' for name in FURTHER)}; for each "
+        f"And by each further runtime R of `--measure-front`: {', '.join(f'`{name}.R`' for name in FURTHER)}; for each "
         "factor of the space `param.NAME`."
     )
 
