@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvit_nas.maths.statistics import Difference, detectable_deviations, paired_difference
-from mvit_nas.metrics import LATENCY, MACS, PARAMS
-from mvit_nas.results.ablation.summary import summarise, value_words, verdict
+from mvit_nas.metrics import COSTS, LATENCY, MACS, PARAMS
+from mvit_nas.results.ablation.summary import Verdict, summarise, value_words, verdict
 from mvit_nas.results.table import read_table, table_of, write_table
 from mvit_nas.study.origin import Ablated, PlannedVariant
+from mvit_nas.study.record import Measured
 from mvit_nas.study.table import MATCHED, PARAM
 
 relaxed = settings(deadline=None, max_examples=25)  # the machine may be busy
@@ -39,23 +40,21 @@ def run(labels, seed, accuracy, *, matched="", **cells):
 
 
 def variant(labels, *, is_base=False, matched="", arch_id="a", notes=()):
-    return PlannedVariant(labels=labels, matched=matched, is_base=is_base, arch_id=arch_id, notes=tuple(notes))
+    return PlannedVariant(labels=labels, matched=matched, is_base=is_base, arch_id=arch_id, notes=notes)
 
 
 def plan(factors, variants):
     return Ablated(
-        factors=tuple(factors),
-        base="a preset",
-        variants=tuple(variants),
-        left_out=(),
-        seeds=(),
-        precision=None,
-        stopped="",
+        factors=factors, base="x", variants=tuple(variants), left_out=(), seeds=(), precision=None, stopped=""
     )
 
 
-def depth_plan(depths=DEPTHS, base="2"):
-    return plan(["depth"], [variant({"depth": depth}, is_base=depth == base) for depth in depths])
+def depth_plan(depths=DEPTHS, base="2", more=()):
+    return plan(("depth",), [*(variant({"depth": depth}, is_base=depth == base) for depth in depths), *more])
+
+
+def summed_up(rows, planned):
+    return summarise(table_of(rows).records, planned)
 
 
 def depth_runs(accuracies=DEPTHS):
@@ -68,7 +67,7 @@ def depth_runs(accuracies=DEPTHS):
 
 
 def summary_of(accuracies):
-    return summarise(records_of(depth_runs(accuracies)), depth_plan(accuracies))
+    return summed_up(depth_runs(accuracies), depth_plan(accuracies))
 
 
 def two_factors(accuracies=TWO, *, extra_runs=(), extra_variants=()):
@@ -81,7 +80,7 @@ def two_factors(accuracies=TWO, *, extra_runs=(), extra_variants=()):
         variant({"patch_size": patch, "depth": depth}, is_base=(patch, depth) == ("2", "1"))
         for patch, depth in accuracies
     ]
-    return summarise(records_of([*runs, *extra_runs]), plan(["patch_size", "depth"], [*variants, *extra_variants]))
+    return summed_up([*runs, *extra_runs], plan(("patch_size", "depth"), [*variants, *extra_variants]))
 
 
 def test_every_variant_has_its_mean_its_spread_and_its_difference_from_the_base():
@@ -103,7 +102,7 @@ def test_every_variant_has_its_mean_its_spread_and_its_difference_from_the_base(
 
 
 def test_the_base_is_the_one_that_the_plan_names_wherever_it_stands():
-    summary = summarise(records_of(depth_runs()), depth_plan(base="6"))
+    summary = summed_up(depth_runs(), depth_plan(base="6"))
     assert summary.base.value == "6"
     assert [v.value for v in summary.others] == ["2", "4"]
     assert [v.difference.mean for v in summary.others] == pytest.approx([0.0525, 0.0875])
@@ -122,6 +121,7 @@ def test_holms_family_is_all_variants_but_the_base():
 
 def test_verdicts_are_better_worse_and_nothing_shown():
     summary = summary_of(DEPTHS | {"8": [0.74, 0.76, 0.735, 0.76]})
+    assert [v.verdict for v in summary.variants] == [Verdict.BASE, Verdict.NOT_SHOWN, Verdict.WORSE, Verdict.BETTER]
     assert [v.verdict_words for v in summary.variants] == ["base", "no difference shown", "worse", "better"]
 
 
@@ -131,33 +131,33 @@ def test_a_verdict_is_of_the_corrected_p_value():
     alone = summary_of(runs).variants[1]
     among = summary_of(runs | {"6": [0.71, 0.69, 0.70, 0.72], "8": [0.69, 0.72, 0.69, 0.71]}).variants[1]
     assert among.difference.p == alone.difference.p < 0.05 < among.p_holm
-    assert (alone.verdict_words, among.verdict_words) == ("better", "no difference shown")
+    assert (alone.verdict, among.verdict) == (Verdict.BETTER, Verdict.NOT_SHOWN)
 
 
 @pytest.mark.parametrize(
-    ("p_holm", "mean", "shown"),
+    ("p_holm", "mean", "found"),
     [
-        (0.049, 0.01, "better"),
-        (0.049, -0.01, "worse"),
-        (0.051, 0.01, "not_shown"),
-        (0.09, -0.01, "not_shown"),
-        (None, 0.01, "no_spread"),
+        (0.049, 0.01, Verdict.BETTER),
+        (0.049, -0.01, Verdict.WORSE),
+        (0.051, 0.01, Verdict.NOT_SHOWN),
+        (0.09, -0.01, Verdict.NOT_SHOWN),
+        (None, 0.01, Verdict.NO_SPREAD),
     ],
 )
-def test_a_difference_is_shown_below_a_p_value_of_five_percent(p_holm, mean, shown):
+def test_a_difference_is_shown_below_a_p_value_of_five_percent(p_holm, mean, found):
     difference = Difference(pairs=3, mean=mean, low=None, high=None, effect_size=None, p=p_holm, detectable=None)
-    assert verdict(difference, p_holm) == shown
+    assert verdict(difference, p_holm) is found
 
 
 @relaxed
 @given(st.permutations(depth_runs()))
 def test_runs_are_paired_by_their_seed_in_whatever_order_they_ended(runs):
-    assert summarise(records_of(runs), depth_plan()) == summary_of(DEPTHS)
+    assert summed_up(runs, depth_plan()) == summary_of(DEPTHS)
 
 
 def test_a_seed_that_one_variant_lacks_is_left_out_of_its_pairs_only():
     runs = [row for row in depth_runs() if (row["param.depth"], row["seed"]) != ("4", 11)]
-    _, four, six = summarise(records_of(runs), depth_plan()).variants
+    _, four, six = summed_up(runs, depth_plan()).variants
     assert (four.runs, four.failed, four.difference.pairs) == (3, 0, 3)
     assert four.difference.mean == pytest.approx((0.02 + 0.01 + 0.07) / 3)
     assert six.difference == summary_of(DEPTHS).variants[2].difference
@@ -165,11 +165,11 @@ def test_a_seed_that_one_variant_lacks_is_left_out_of_its_pairs_only():
 
 def test_the_seeds_are_in_order():
     runs = [run({"depth": depth}, seed, 0.7) for depth in DEPTHS for seed in (10, 33, 3)]
-    assert summarise(records_of(runs), depth_plan()).seeds == (3, 10, 33)
+    assert summed_up(runs, depth_plan()).seeds == (3, 10, 33)
 
 
 def test_a_seed_that_only_a_variant_has_makes_no_pair():
-    summary = summarise(records_of([*depth_runs(), run({"depth": "4"}, 3, 0.9)]), depth_plan())
+    summary = summed_up([*depth_runs(), run({"depth": "4"}, 3, 0.9)], depth_plan())
     assert summary.seeds == (3, 10, 11, 12, 13)
     assert summary.variants[1].runs == 5
     assert summary.variants[1].accuracy == pytest.approx((0.72 + 0.75 + 0.70 + 0.79 + 0.9) / 5)
@@ -183,7 +183,7 @@ def test_a_failed_run_is_counted_and_named_and_its_pair_is_left_out():
     assert four.accuracy == pytest.approx((0.72 + 0.70 + 0.79) / 3)
     assert four.difference == paired_difference([0.72, 0.70, 0.79], [0.70, 0.69, 0.72], comparisons=2)
     assert four.p_holm is not None
-    assert (base.verdict_words, six.verdict_words, six.difference.pairs) == ("base", "worse", 4)
+    assert (base.verdict, six.verdict, six.difference.pairs) == (Verdict.BASE, Verdict.WORSE, 4)
 
 
 def test_a_variant_of_which_all_runs_failed_still_stands_in_the_summary_and_in_holms_family():
@@ -213,17 +213,17 @@ def test_a_base_that_failed_leaves_too_few_seeds_and_not_a_silent_nothing():
 
 def test_a_variant_that_was_not_run_yet_says_so_and_counts_in_holms_family():
     runs = [row for row in depth_runs() if row["param.depth"] != "4"]
-    _, four, six = summarise(records_of(runs), depth_plan()).variants
+    _, four, six = summed_up(runs, depth_plan()).variants
     assert (four.verdict_words, four.runs, four.failed) == ("not run yet", 0, 0)
     assert (four.accuracy, four.spread, four.p_holm) == (None, None, None)
     assert (four.difference.pairs, four.difference.mean) == (0, None)
-    assert (four.cost(PARAMS), four.cost(LATENCY)) == (None, None)
+    assert (four.costs, four.cost(PARAMS)) == ({}, None)
     assert six.p_holm == pytest.approx(2 * six.difference.p)
 
 
 def test_what_an_early_variant_shows_does_not_change_when_a_later_one_is_run_and_shows_nothing():
     runs = DEPTHS | {"4": [0.70, 0.72, 0.68, 0.72]}
-    early = summarise(records_of([r for r in depth_runs(runs) if r["param.depth"] != "4"]), depth_plan())
+    early = summed_up([r for r in depth_runs(runs) if r["param.depth"] != "4"], depth_plan())
     assert early.variants[2] == summary_of(runs).variants[2]
 
 
@@ -251,7 +251,7 @@ def test_no_run_is_lost_and_every_failed_one_is_named(rows):
     for variant_, values in zip(summary_of(runs).variants, runs.values(), strict=True):
         failed = values.count(None)
         assert (variant_.runs, variant_.failed) == (len(values), failed)
-        assert variant_.verdict_words.startswith("failed in") == (failed > 0)
+        assert (variant_.verdict is Verdict.FAILED) == (failed > 0)
         if failed:
             assert variant_.verdict_words == f"failed in {failed} of {len(values)} runs"
 
@@ -263,9 +263,9 @@ def test_the_largest_is_the_farthest_from_the_base_either_way():
 
 def test_there_is_no_largest_before_a_pair_is_there():
     runs = [row for row in depth_runs() if row["param.depth"] == "2"]
-    assert summarise(records_of(runs), depth_plan()).largest is None
+    assert summed_up(runs, depth_plan()).largest is None
     one = [*runs, run({"depth": "4"}, 10, 0.71)]
-    assert summarise(records_of(one), depth_plan()).largest.value == "4"
+    assert summed_up(one, depth_plan()).largest.value == "4"
 
 
 @pytest.mark.parametrize(
@@ -283,10 +283,9 @@ def test_a_variant_in_words(labels, matched, words):
 
 
 def test_a_matched_variant_is_one_of_its_own_and_counts_in_holms_family():
-    wider = variant({"depth": "6"}, matched="macs", arch_id="b", notes=["wider"])
-    planned = replace(depth_plan(), variants=(*depth_plan().variants, wider))
+    planned = depth_plan(more=[variant({"depth": "6"}, matched="macs", arch_id="b", notes=("wider",))])
     matched = [run({"depth": "6"}, 10 + i, a, matched="macs") for i, a in enumerate([0.69, 0.72, 0.69, 0.74])]
-    _, four, six, six_matched = summarise(records_of([*matched, *depth_runs()]), planned).variants
+    _, four, six, six_matched = summed_up([*matched, *depth_runs()], planned).variants
     assert (six_matched.value, six_matched.matched, six_matched.arch_id) == ("6 at equal macs", "macs", "b")
     assert six_matched.notes == ("wider",)
     assert six_matched.accuracy == pytest.approx(0.71)
@@ -300,12 +299,11 @@ def test_a_matched_variant_is_one_of_its_own_and_counts_in_holms_family():
 def test_costs_are_those_of_the_first_run_that_has_them():
     costs = {"params": 1_272_024, "macs": 3 * 10**8, "latency_ms": 5.5, "latency_low_ms": 5.25, "latency_high_ms": 6.0}
     runs = [run({"depth": "2"}, 0, 0.7, params=9), run({"depth": "4"}, 0, None), run({"depth": "4"}, 1, 0.8, **costs)]
-    base, four = summarise(records_of(runs), depth_plan({"2": [], "4": []})).variants
-    latency = four.costs["latency_ms"]
-    found = (four.cost(PARAMS), four.cost(MACS), latency.value, latency.low, latency.high)
-    assert found == (1_272_024, 300_000_000, 5.5, 5.25, 6.0)
-    assert (type(four.cost(PARAMS)), type(four.cost(LATENCY))) == (int, float)
-    assert (base.cost(PARAMS), base.cost(MACS), base.cost(LATENCY)) == (9, None, None)
+    base, four = summed_up(runs, depth_plan({"2": [], "4": []})).variants
+    assert [four.cost(metric) for metric in COSTS] == [1_272_024, 300_000_000, 5.5]
+    assert four.costs[LATENCY.name] == Measured(value=5.5, low=5.25, high=6.0)
+    assert all(type(four.cost(metric)) is int for metric in (PARAMS, MACS))
+    assert (base.cost(PARAMS), list(base.costs)) == (9, [PARAMS.name])
 
 
 def test_two_factors_and_their_interaction_by_hand():

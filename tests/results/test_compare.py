@@ -1,112 +1,27 @@
 import json
 import math
 import os
-import random
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from reports import view, write_report
+from comparisons import by_hand, environment, example, flat, row, study, with_latency, write_data
 
 from mvit_nas.cli.app import main
 from mvit_nas.errors import InputError
 from mvit_nas.maths.statistics import paired_difference, welch_interval
 from mvit_nas.results.comparison.comparison import Curve, compare_studies, document, spent_to_reach
-from mvit_nas.results.comparison.methods import Study
 from mvit_nas.results.comparison.page import cards, gain_words, page_data, title
 from mvit_nas.results.page import Card
-from mvit_nas.results.report import read_study, write_comparison, write_search
-from mvit_nas.results.table import Table, table_of
-
-
-@dataclass(frozen=True)
-class Made:
-    """A search that could have been."""
-
-    name: str
-    table: Table
-    environment: dict
-
-
-def compared(studies):
-    return compare_studies([Study(name=one.name, view=view(one.table, one.environment)) for one in studies])
-
+from mvit_nas.results.report import read_study, write_comparison
 
 CONDITIONS = {
     "command": "mvit-nas compare a b",
     "created": "2026-11-21T20:00:00+00:00",
     "mvit_nas": "0.1.0",
 }
-
-
-def environment(study, seed, sampler, *, early_stopping=False, reference=10.0, **changes):
-    document = {
-        "study": study,
-        "command": f"mvit-nas search --budget 6M --sampler {sampler} --seed {seed} --name {study}",
-        "created": "2026-11-20T09:21:48+00:00",
-        "mvit_nas": "0.1.0",
-        "packages": {"torch": "2.12.0+cpu", "optuna": "5.0.1"},
-        "commit": None,
-        "hardware": {"processor": "AMD EPYC 7B13", "cores": 2, "gpu": None},
-        "data": {
-            "name": "digits",
-            "fingerprint": "sha256:4b0c9d31",
-            "images": {"train": 1077, "validation": 360, "test": 360},
-        },
-        "space": {"name": "mobilevit_small", "text": "base: mobilevit_xs\n"},
-        "experiment": {
-            "budgets": [{"metric": "params", "low": 0.0, "high": 6e6}],
-            "objectives": ["accuracy", "params"],
-            "schedule": {"name": "short", "epochs": 8},
-            "seed": seed,
-            "sampler": sampler,
-            "baseline": 0.0,
-            "early_stopping": early_stopping,
-            "image_size": 64,
-        },
-        "latency": None,
-        "hypervolume_reference": {"accuracy": 0.0, "params": reference},
-        "presets": [],
-        "elapsed_seconds": 100.0,
-    }
-    return {**document, **changes}
-
-
-def with_experiment(document, **changes):
-    return {**document, "experiment": document["experiment"] | changes}
-
-
-def row(accuracy, params, *, share=1.0, state="complete", **more):
-    trained = {"accuracy": accuracy} if state == "complete" else {}
-    known = {"state": state, "params": params, "macs": 100 * params, "training_seconds": 20.0 * share, "seconds": 25.0}
-    return known | trained | ({"trainings": share} if state in ("complete", "stopped") else {}) | more
-
-
-def study(name, seed, sampler, rows, **options):
-    table = table_of({"trial": i, "arch_id": f"{name}{i}"} | one for i, one in enumerate(rows))
-    return Made(name=name, table=table, environment=environment(name, seed, sampler, **options))
-
-
-def by_hand():
-    """Two ways of searching with two seeds. In the box of 0 to 1 and 10 to 0, (0.5, 5) alone dominates 0.25."""
-    return [
-        study("a0", 0, "cost-aware", [
-            row(0.5, 5),  # 0.25
-            row(None, 7, state="over_budget"),
-            row(None, 4, state="stopped", share=0.5),
-            row(0.8, 5),  # 0.4, after 2.5 trainings
-            row(0.9, 1),  # 0.81, after 3.5
-        ]),
-        study("a1", 1, "cost-aware", [
-            row(0.6, 5),  # 0.3
-            row(None, 5, state="failed", training_seconds=None),
-            row(0.6, 0, arch_id="z"),  # 0.6, after 3
-        ]),
-        study("b0", 0, "tpe", [row(0.5, 5), row(0.2, 8), row(0.5, 4)], reference=8.0),  # 0.25, 0.25, 0.3
-        study("b1", 1, "tpe", [row(0.4, 5), row(0.4, 6), row(0.6, 7)]),  # 0.2, 0.2, 0.2 + 0.2 * 0.3
-    ]  # fmt: skip
 
 
 # Numbers
@@ -158,11 +73,6 @@ def test_two_shared_seeds_are_too_few_for_an_interval():
     assert gain_words(gain) == "-0.220 (2 seeds: too few for an interval)"
 
 
-def flat(name, seed, sampler, volume, **options):
-    """A search that ends at ``volume``, after one training."""
-    return study(name, seed, sampler, [row(volume, 0)], **options)
-
-
 def test_shared_seeds_are_paired_and_others_compared_by_welch():
     values, base = [0.45, 0.53, 0.61, 0.72], [0.4, 0.5, 0.6, 0.7]
     first = [flat(f"a{seed}", seed, "tpe", volume) for seed, volume in enumerate(base)]
@@ -210,9 +120,8 @@ def test_old_tables_count_each_training_as_whole():
 
 
 def test_seconds_of_different_machines_are_not_compared():
-    other = by_hand()[2]
-    other.environment["hardware"]["gpu"] = "NVIDIA H100"
-    comparison = compared([by_hand()[0], other])
+    other = flat("b0", 0, "tpe", 0.5, hardware={"processor": "AMD EPYC 7B13", "cores": 2, "gpu": "NVIDIA H100"})
+    comparison = compare_studies([by_hand()[0], other])
     assert comparison.notes == (
         "There is no plot over seconds: a0 and b0 were trained on different machines (AMD EPYC 7B13, 2 cores; NVIDIA H100).",
     )
@@ -241,11 +150,8 @@ def test_what_was_reached_when_is_read_from_the_mean():
     ],
 )  # fmt: skip
 def test_a_label_says_what_differs(options, labels):
-    studies = []
-    for index, changes in enumerate(options):
-        one = flat(f"s{index}", 0, "tpe", 0.5)
-        studies.append(Made(name=one.name, table=one.table, environment=with_experiment(one.environment, **changes)))
-    assert [method.label for method in compared(studies).methods] == labels
+    studies = [flat(f"s{index}", 0, "tpe", 0.5, experiment=changes) for index, changes in enumerate(options)]
+    assert [method.label for method in compare_studies(studies).methods] == labels
 
 
 def test_spaces_of_one_name_are_told_apart():
@@ -257,32 +163,13 @@ def test_spaces_of_one_name_are_told_apart():
 
 
 def test_how_many_trainings_were_allowed_makes_no_other_method():
-    studies = [flat("a", 0, "tpe", 0.5), flat("b", 1, "tpe", 0.5)]
-    for number, one in enumerate(studies):
-        one.environment["experiment"]["trials"] = number
-    assert len(compared(studies).methods) == 1
-
-
-LATENCY = {
-    "runtime": "ONNX Runtime 1.31.1",
-    "target": "this host",
-    "machine": "bench; AMD EPYC 7B13",
-    "threads": 1,
-    "reference": "mobilevit_xxs at 64 px",
-    "reference_ms": 4.2,
-}
-
-
-def with_latency(name, seed, objectives=("accuracy", "params", "latency_ms"), **changes):
-    one = study(name, seed, "tpe", [row(0.5, 5, latency_ms=5.0)], latency=LATENCY | changes)
-    reference = {"accuracy": 0.0, "params": 10.0, "latency_ms": 10.0}
-    document = with_experiment(one.environment, objectives=list(objectives)) | {"hypervolume_reference": reference}
-    return Made(name=name, table=one.table, environment=document)
+    studies = [flat(name, seed, "tpe", 0.5, experiment={"trials": seed}) for seed, name in enumerate("ab")]
+    assert len(compare_studies(studies).methods) == 1
 
 
 def test_latencies_under_the_same_conditions_count():
-    comparison = compared([with_latency("a", 0), with_latency("b", 1)])
-    assert comparison.objectives == ("accuracy", "params", "latency_ms")
+    comparison = compare_studies([with_latency("a", 0), with_latency("b", 1)])
+    assert [metric.name for metric in comparison.objectives] == ["accuracy", "params", "latency_ms"]
     assert comparison.methods[0].mean == pytest.approx(0.5**3)
     assert comparison.notes == ()
 
@@ -295,8 +182,8 @@ def test_latencies_under_the_same_conditions_count():
     ],
 )
 def test_latencies_under_other_conditions_are_left_out(changes, words):
-    comparison = compared([with_latency("a", 0), with_latency("b", 1, **changes)])
-    assert comparison.objectives == ("accuracy", "params")
+    comparison = compare_studies([with_latency("a", 0), with_latency("b", 1, **changes)])
+    assert [metric.name for metric in comparison.objectives] == ["accuracy", "params"]
     assert comparison.methods[0].mean == pytest.approx(0.5**2)
     reason = f"a and b measured it under different conditions ({words})"
     assert comparison.notes == (f"Latency is left out of the hypervolume: {reason}.",)
@@ -309,29 +196,19 @@ def test_latencies_under_other_conditions_are_left_out(changes, words):
 # Errors
 
 
-def changed(**changes):
-    one = flat("b", 0, "gp", 0.5)
-    return Made(name="b", table=one.table, environment={**one.environment, **changes})
-
-
-def changed_experiment(**changes):
-    one = flat("b", 0, "gp", 0.5)
-    return Made(name="b", table=one.table, environment=with_experiment(one.environment, **changes))
-
-
 @pytest.mark.parametrize(
     ("other", "message"),
     [
         (
-            lambda: changed(data={"name": "x", "fingerprint": "sha256:77", "images": {"train": 1077, "validation": 360, "test": 360}}),
+            lambda: flat("b", 0, "gp", 0.5, data={"name": "x", "fingerprint": "sha256:77", "images": {"train": 1077, "validation": 360, "test": 360}}),
             "a and b cannot be compared, they differ in data (sha256:4b0c9d31 and sha256:77)",
         ),
         (
-            lambda: changed_experiment(schedule={"name": "smoke", "epochs": 1}),
+            lambda: flat("b", 0, "gp", 0.5, experiment={"schedule": {"name": "smoke", "epochs": 1}}),
             "a and b cannot be compared, they differ in schedule.name (short and smoke), schedule.epochs (8 and 1)",
         ),
         (
-            lambda: changed_experiment(objectives=["accuracy", "macs"]),
+            lambda: flat("b", 0, "gp", 0.5, experiment={"objectives": ["accuracy", "macs"]}),
             "a and b cannot be compared, they differ in objectives (accuracy, params and accuracy, macs)",
         ),
         (
@@ -344,7 +221,7 @@ def changed_experiment(**changes):
             "a and b are the same search with the same seed, 0: leave one out",
         ),
         (
-            lambda: changed(hypervolume_reference={"accuracy": 0.0}),
+            lambda: flat("b", 0, "gp", 0.5, hypervolume_reference={"accuracy": 0.0}),
             "b: environment.json lacks 'hypervolume_reference.params'",
         ),
     ],
@@ -369,27 +246,6 @@ def test_a_box_without_room_is_an_error():
 
 
 # The page
-
-
-def example():
-    """Three ways of searching with three seeds each, as they could have been."""
-    studies = []
-    for sampler, early_stopping, skill in (("cost-aware", True, 1.0), ("tpe", False, 0.6), ("random", False, 0.0)):
-        for seed in range(3):
-            luck = random.Random(f"{sampler} {seed}")
-            rows, spent = [], 0.0
-            while spent < 24:
-                known = min(1.0, len(rows) / 20)
-                params = int(400_000 + 5_400_000 * luck.random() ** 1.3)
-                shortfall = luck.random() * 0.16 * (1 - skill * known)
-                share = luck.choice([0.125, 0.25]) if early_stopping and len(rows) > 8 and luck.random() < 0.4 else 1.0
-                accuracy = 0.95 - 0.11 / (params / 1e6 + 0.25) - shortfall + luck.gauss(0, 0.008)
-                spent += share
-                rows.append(row(accuracy, params, share=share, state="complete" if share == 1.0 else "stopped"))
-            name = f"digits-{sampler}-{seed}"
-            one = study(name, seed, sampler, rows, early_stopping=early_stopping, reference=6e6)
-            studies.append(one)
-    return compared(studies)
 
 
 def test_the_cards_say_it_in_sentences():
@@ -429,14 +285,14 @@ def test_the_title_is_the_question():
 
 
 def test_the_page_has_a_line_a_method_and_a_row_a_study():
-    data = page_data(compared(by_hand()), CONDITIONS)
-    assert [line["label"] for line in data.document["history"]["lines"]] == ["cost-aware", "tpe"]
-    assert data.document["attained"]["lines"][0]["x"] == [0.0, 5.0, 7.0]  # drawn on to where the longest ends
-    assert data.document["attained"]["lines"][0]["y"] == [60.0, 80.0, 80.0]
-    assert [cell.text for cell in data.rows[0].cells] == [
+    page = page_data(compare_studies(by_hand()), CONDITIONS)
+    assert [line["label"] for line in page.document["history"]["lines"]] == ["cost-aware", "tpe"]
+    assert page.document["attained"]["lines"][0]["x"] == [0.0, 5.0, 7.0]  # drawn on to where the longest ends
+    assert page.document["attained"]["lines"][0]["y"] == [60.0, 80.0, 80.0]
+    assert [cell.text for cell in page.rows[0].cells] == [
         "cost-aware", "a0", "0", "0.400", "3.5", "5", "2 min 5 s",
     ]  # fmt: skip
-    sections = dict(data.provenance)
+    sections = dict(page.provenance)
     assert ("command", "mvit-nas compare a b") in sections["Run"]
     assert ("fingerprint", "sha256:4b0c9d31") in sections["data"]
     assert ("epochs", "8") in sections["schedule"]
@@ -528,15 +384,11 @@ def test_hostile_names_stay_text(opened_comparison):
 # The command line
 
 
-def write(one, folder):
-    write_search(one.view.records, one.view.origin, folder / "reports" / one.name)
-
-
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """Run the command in a folder that has the example's reports; exit code, stdout and stderr."""
-    for one in compared(by_hand()).studies + example().studies:
-        write(one, tmp_path)
+    """Run the command in a folder that has the examples' tables; exit code, stdout and stderr."""
+    for one in (*by_hand(), *example().studies):
+        write_data(one, tmp_path / "reports" / one.name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
 
@@ -605,8 +457,8 @@ def test_an_ablation_is_refused(tmp_path):
         "factors": ["depth"], "base": "x", "left_out": [], "seeds": [0], "precision": None, "stopped": "",
         "variants": [{"labels": {"depth": "1"}, "matched": "", "is_base": True, "arch_id": "aa", "notes": []}],
     }  # fmt: skip
-    write_report(one.table, one.environment, tmp_path)
-    document = with_experiment(one.environment, seeds=[0]) | {"ablation": plan}
+    write_data(one, tmp_path)
+    document = environment("s", 0, "tpe", experiment={"seeds": [0]}) | {"ablation": plan}
     (tmp_path / "environment.json").write_text(json.dumps(document))
     with pytest.raises(InputError, match=r"^s is an ablation: compare takes searches$"):
         read_study(tmp_path, "s")
@@ -614,7 +466,7 @@ def test_an_ablation_is_refused(tmp_path):
 
 def test_an_environment_without_a_seed_is_an_error(tmp_path):
     one = by_hand()[0]
-    write_report(one.table, one.environment, tmp_path)
+    write_data(one, tmp_path)
     document = json.loads((tmp_path / "environment.json").read_text())
     del document["experiment"]["seed"]
     (tmp_path / "environment.json").write_text(json.dumps(document))
@@ -622,5 +474,7 @@ def test_an_environment_without_a_seed_is_an_error(tmp_path):
         read_study(tmp_path, "s")
 
 
-if __name__ == "__main__":  # the example page, to look at: python tests/test_compare.py FOLDER
+if (
+    __name__ == "__main__"
+):  # the example page, to look at: PYTHONPATH=tests/support python tests/results/test_compare.py FOLDER
     print(write_comparison(example(), CONDITIONS, Path(sys.argv[1])))

@@ -218,10 +218,11 @@ def ablation(table, document):
 
 
 def write_report(table, document, folder):
-    """The report of a search or an ablation in ``folder``; the path of the page."""
+    """The report of a search, or of an ablation, in ``folder``; the path of the page. ``table`` may be rows."""
+    records = (table if isinstance(table, Table) else table_of(table)).records
     origin = parse_origin(document, where="environment.json")
     write = write_ablation if isinstance(origin, AblationOrigin) else write_search
-    return write(table.records, origin, folder)
+    return write(records, origin, folder)
 
 
 def data_of(page):
