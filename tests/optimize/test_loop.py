@@ -256,6 +256,13 @@ def test_a_latency_over_the_budget_is_measured_and_not_trained():
     assert not set(ids(over)) & set(running.estimator.trained)
 
 
+def test_what_was_measured_to_be_too_slow_is_not_measured_again():
+    running = searching(None, "3ms", trials=20, space=tiny(), samples=50)
+    records = running.search.run()
+    assert {"over_budget", "duplicate"} <= set(states(records))
+    assert len(running.measured) == len(set(running.measured))
+
+
 def test_what_is_predicted_to_be_surely_too_slow_is_not_measured(monkeypatch):
     running = searching(None, "6M", "10ms", trials=16, sampler="tpe")
     records = running.search.run()
