@@ -100,3 +100,12 @@ def test_parts_without_train_and_doubled_parts_are_errors(tmp_path: Path) -> Non
     twice = image_folder(tmp_path / "twice", {"a": 9, "b": 9}, prefix="val")
     image_folder(twice, {"a": 9, "b": 9}, prefix="validation")
     assert "has two folders for the validation part" in message(lambda: find_data(twice))
+
+
+def test_the_fingerprint_follows_the_size_of_a_file_whose_ends_stay_the_same(tmp_path: Path) -> None:
+    root = image_folder(tmp_path / "pets", {"a": 9, "b": 9})
+    file = root / "a/0000.png"
+    file.write_bytes(png() + bytes(40_000))
+    first = find_data(root).fingerprint
+    file.write_bytes(png() + bytes(40_001))
+    assert find_data(root).fingerprint != first
