@@ -11,6 +11,7 @@ from comparisons import by_hand, environment, example, flat, row, study, with_la
 from mvit_nas.cli.app import main
 from mvit_nas.errors import InputError
 from mvit_nas.maths.statistics import paired_difference, welch_interval
+from mvit_nas.metrics import LATENCY, PARAMS
 from mvit_nas.results.comparison.comparison import Curve, compare_studies, document, spent_to_reach
 from mvit_nas.results.comparison.page import cards, gain_words, page_data, title
 from mvit_nas.results.page import Card
@@ -43,6 +44,14 @@ def test_hypervolume_against_compute_is_a_mean_of_steps_with_its_extent():
     # Seconds of training; the failed one counts what its trial took: 20, 30, 50, 70 and 20, 45, 65.
     assert first.by_seconds.x == (0.0, 20.0, 30.0, 45.0, 50.0, 65.0)
     assert first.by_seconds.mean == pytest.approx((0.0, 0.275, 0.275, 0.275, 0.35, 0.5))
+
+
+def test_the_box_reaches_to_the_worst_of_all_corners():
+    corners = [{"accuracy": 0.2, "params": 8.0}, {"accuracy": 0.1, "params": 10.0}, {"accuracy": 0.3, "params": 9.0}]
+    studies = [flat(f"s{i}", i, "tpe", 0.5, hypervolume_reference=corner) for i, corner in enumerate(corners)]
+    comparison = compare_studies(studies)
+    assert comparison.reference == {"accuracy": 0.1, "params": 10.0}
+    assert comparison.methods[0].hypervolumes == pytest.approx([(0.5 - 0.1) / (1 - 0.1)] * 3)
 
 
 def test_the_median_attainment_is_what_half_of_the_seeds_reach_at_equal_compute():
@@ -90,6 +99,13 @@ def test_shared_seeds_are_paired_and_others_compared_by_welch():
     gain = compare_studies(first + some).methods[1].gain
     assert (gain.paired, gain.seeds) == (True, 3)
     assert gain.mean == pytest.approx((0.45 + 0.53 + 0.61 - 0.5 - 0.6 - 0.7) / 3)
+
+
+def test_the_fewer_seeds_of_the_two_are_said_where_they_are_not_shared():
+    first = [flat(f"a{seed}", seed, "tpe", 0.4 + seed / 10) for seed in range(4)]
+    second = [flat(f"b{seed}", seed, "gp", 0.3 + seed / 10) for seed in (4, 5)]
+    gain = compare_studies(first + second).methods[1].gain
+    assert (gain.paired, gain.seeds, gain.why) == (False, 2, "2 seeds: too few for an interval")
 
 
 def test_welchs_interval_is_the_textbooks():
@@ -154,11 +170,11 @@ def test_a_label_says_what_differs(options, labels):
 
 
 def test_spaces_of_one_name_are_told_apart():
-    texts = ["base: mobilevit_xs\n", "base: mobilevit_s\n"]
+    texts = [f"base: mobilevit_{size}\n" for size in ("xs", "s", "xxs")]
     studies = [
         flat(f"s{index}", 0, "tpe", 0.5, space={"name": "mine", "text": text}) for index, text in enumerate(texts)
     ]
-    assert [method.label for method in compare_studies(studies).methods] == ["mine", "mine (2)"]
+    assert [method.label for method in compare_studies(studies).methods] == ["mine", "mine (2)", "mine (3)"]
 
 
 def test_how_many_trainings_were_allowed_makes_no_other_method():
@@ -171,6 +187,25 @@ def test_latencies_under_the_same_conditions_count():
     assert [metric.name for metric in comparison.objectives] == ["accuracy", "params", "latency_ms"]
     assert comparison.methods[0].mean == pytest.approx(0.5**3)
     assert comparison.notes == ()
+
+
+def test_a_search_from_before_machines_were_kept_measured_on_its_own_processor():
+    hardware = [{"processor": name, "gpu": None} for name in ("AMD EPYC 7B13", "Apple M4", "Apple M4")]
+    first, second, third = (
+        with_latency(name, seed, machine=None, hardware=one)
+        for seed, (name, one) in enumerate(zip("abc", hardware, strict=True))
+    )
+    assert compare_studies([second, third]).notes == ()
+    (note, _) = compare_studies([first, second]).notes
+    assert note.endswith("a and b measured it under different conditions (machine: AMD EPYC 7B13 and Apple M4).")
+
+
+def test_a_latency_that_cannot_be_compared_is_no_axis_either():
+    budgets = [{"metric": "latency_ms", "low": 0.0, "high": 9.0}, {"metric": "params", "low": 0.0, "high": 6e6}]
+    same, other = with_latency("b", 1, budgets=budgets), with_latency("b", 1, budgets=budgets, reference_ms=4.4)
+    first = with_latency("a", 0, budgets=budgets)
+    assert compare_studies([first, same]).cost is LATENCY
+    assert compare_studies([first, other]).cost is PARAMS
 
 
 @pytest.mark.parametrize(
