@@ -198,7 +198,8 @@ def view(table, document=None):
     least = {name: value for name, value in environment().items() if name not in ("presets", "experiment")}
     least |= {"latency": None, "space": {}, "hypervolume_reference": {}, "presets": []}
     experiment = {"objectives": ["accuracy", "params"], "budgets": [], "schedule": {"name": "short"}}
-    document = {**document, "experiment": experiment | document.get("experiment", {})}
+    given = document.get("experiment", {})
+    document = {**document, "experiment": given | {name: it for name, it in experiment.items() if name not in given}}
     document |= {name: value for name, value in least.items() if name not in document}
     origin = parse_origin(document, where="environment.json")
     return StudyView(table if isinstance(table, Table) else table_of(table), origin)
