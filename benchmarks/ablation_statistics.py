@@ -15,7 +15,7 @@ stopping early, where seeds are added one by one until the interval of the large
 for. There the coverage is given for the variant that the rule looks at, which by its choice is likely to be too large,
 for one that is named beforehand, and, for comparison, for both without stopping.
 
-One scenario goes through the records and the summary from end to end, the others call the functions below them; that
+One scenario goes through the table and the summary from end to end, the others call the functions below them; that
 both give the same to the last bit is checked on a sample of each scenario.
 
     python benchmarks/ablation_statistics.py [--repetitions 2000] [--seed 0]
@@ -34,13 +34,13 @@ import numpy as np
 
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import Difference, holm, paired_difference
-from mvit_nas.metrics import ACCURACY
 from mvit_nas.results.ablation.summary import Summary, Verdict, summarise, verdict
+from mvit_nas.results.table import table_of
 from mvit_nas.study.origin import Ablated, PlannedVariant
-from mvit_nas.study.record import Candidate, Measured, Record, State
+from mvit_nas.study.table import MATCHED, PARAM
 
 IMAGES = 360
-BASE_ACCURACY = 0.4  # of the base: far enough from 1 for the difference that 3 seeds can show
+ACCURACY = 0.4  # of the base: far enough from 1 for the difference that 3 seeds can show
 SEED_SPREAD = 0.02
 NOISE = 0.01  # 3.6 of the 360 images
 PRECISION = 0.01
@@ -126,7 +126,7 @@ def scenarios() -> list[Scenario]:
 
 def simulate(generator: np.random.Generator, scenario: Scenario, effects: Sequence[float]) -> Floats:
     """Accuracies, a row for the base and each variant, a column for each seed."""
-    shared = BASE_ACCURACY + generator.normal(0, SEED_SPREAD, scenario.seeds)
+    shared = ACCURACY + generator.normal(0, SEED_SPREAD, scenario.seeds)
     noise = generator.normal(0, 1, (len(scenario.noise), scenario.seeds)) * np.array(scenario.noise)[:, None]
     accuracies = shared + np.array([0.0, *effects])[:, None] + noise
     return accuracies if scenario.images is None else np.round(accuracies * scenario.images) / scenario.images
@@ -145,35 +145,22 @@ def by_functions(accuracies: Floats) -> list[Judged]:
 
 def summary_of(accuracies: Floats) -> Summary:
     """The summary that the command makes of the same runs."""
-    records, variants = [], []
-    for index, values in enumerate(accuracies):
-        labels = {"depth": str(index)}
-        variants.append(PlannedVariant(labels=labels, matched="", is_base=index == 0, arch_id=str(index), notes=()))
-        candidate = Candidate(arch=None, arch_id=str(index), labels=labels, matched="")
-        records += [
-            Record(
-                trial=None,
-                state=State.COMPLETE,
-                candidate=candidate,
-                seed=seed,
-                values={ACCURACY.name: Measured(value=float(value))},
-            )
-            for seed, value in enumerate(values)
-        ]
-    plan = Ablated(
-        factors=("depth",),
-        base="",
-        variants=tuple(variants),
-        left_out=(),
-        seeds=tuple(range(accuracies.shape[1])),
-        precision=None,
-        stopped="",
+    labels = [str(index) for index in range(len(accuracies))]
+    rows = [
+        {"state": "complete", "accuracy": float(accuracy), "seed": seed, MATCHED: "", PARAM + "depth": label}
+        for label, values in zip(labels, accuracies, strict=True)
+        for seed, accuracy in enumerate(values)
+    ]
+    variants = tuple(
+        PlannedVariant(labels={"depth": label}, matched="", is_base=label == "0", arch_id=label, notes=())
+        for label in labels
     )
-    return summarise(records, plan)
+    plan = Ablated(factors=("depth",), base="0", variants=variants, left_out=(), seeds=(), precision=None, stopped="")
+    return summarise(table_of(rows).records, plan)
 
 
 def by_summary(accuracies: Floats) -> list[Judged]:
-    """Every variant judged by what the command calls, from the records of its runs."""
+    """Every variant judged by the command, through a table."""
     judged = []
     for variant in summary_of(accuracies).others:
         assert variant.difference is not None

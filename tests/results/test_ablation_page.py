@@ -154,6 +154,15 @@ def test_failures_for_the_same_reason_are_named_together():
     )
 
 
+def test_a_failed_run_of_a_rescaled_variant_is_not_taken_for_the_free_one():
+    base, four = variant(patch_size="2", base=True), variant(patch_size="4")
+    matched = variant(patch_size="4", matched="macs")
+    rows = [run(base, 0, 0.5), run(four, 0, 0.5), failed(matched, 0, "no memory")]
+    assert card_points(rows, environment([base, four, matched], seeds=[0])) == (
+        "Failed: patch_size 4 at equal macs, seed 0: no memory",
+    )
+
+
 def test_a_run_is_never_dropped():
     rows, document = example()
     runs = page_of(rows, document).runs
@@ -391,11 +400,14 @@ def test_the_forest_grows_with_its_rows(opened):
 
 
 def test_the_cost_can_be_chosen(opened):
-    page = opened(*by_hand())
+    page = opened(*example())
     assert page.input_value("#x") == "macs"
+    assert page.evaluate(trace("accuracy", 0, "error_x")) is None
     page.select_option("#x", "latency_ms")
-    assert page.evaluate(trace("accuracy", 0, "x")) == [5.0]
-    assert page.evaluate(trace("accuracy", 0, "error_x.array")) == pytest.approx([0.1])
+    assert page.evaluate(trace("accuracy", 0, "x")) == [7.4]
+    # The interval of the example's latencies is from 0.985 to 1.02 of them.
+    assert page.evaluate(trace("accuracy", 0, "error_x.arrayminus")) == pytest.approx([0.015 * 7.4])
+    assert page.evaluate(trace("accuracy", 0, "error_x.array")) == pytest.approx([0.02 * 7.4])
     page.select_option("#x", "params")
     assert page.evaluate("document.getElementById('accuracy').layout.xaxis.title.text") == "Parameters"
 

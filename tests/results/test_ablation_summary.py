@@ -27,10 +27,6 @@ TWO = {
 }
 
 
-def records_of(rows):
-    return table_of(rows).records
-
-
 def run(labels, seed, accuracy, *, matched="", **cells):
     """A row of the table; without an accuracy, of a run that failed."""
     state = "failed" if accuracy is None else "complete"

@@ -11,6 +11,7 @@ from comparisons import by_hand, environment, example, flat, row, study, with_la
 from mvit_nas.cli.app import main
 from mvit_nas.errors import InputError
 from mvit_nas.maths.statistics import paired_difference, welch_interval
+from mvit_nas.metrics import LATENCY, PARAMS
 from mvit_nas.results.comparison.comparison import Curve, compare_studies, document, spent_to_reach
 from mvit_nas.results.comparison.page import cards, gain_words, page_data, title
 from mvit_nas.results.page import Card
@@ -27,7 +28,7 @@ CONDITIONS = {
 
 
 def test_hypervolume_against_compute_is_a_mean_of_steps_with_its_extent():
-    comparison = compared(by_hand())
+    comparison = compare_studies(by_hand())
     assert [method.label for method in comparison.methods] == ["cost-aware", "tpe"]
     assert comparison.reference == {"accuracy": 0.0, "params": 10.0}  # the worst corner of all
     assert comparison.trainings == 3.0
@@ -45,20 +46,28 @@ def test_hypervolume_against_compute_is_a_mean_of_steps_with_its_extent():
     assert first.by_seconds.mean == pytest.approx((0.0, 0.275, 0.275, 0.275, 0.35, 0.5))
 
 
+def test_the_box_reaches_to_the_worst_of_all_corners():
+    corners = [{"accuracy": 0.2, "params": 8.0}, {"accuracy": 0.1, "params": 10.0}, {"accuracy": 0.3, "params": 9.0}]
+    studies = [flat(f"s{i}", i, "tpe", 0.5, hypervolume_reference=corner) for i, corner in enumerate(corners)]
+    comparison = compare_studies(studies)
+    assert comparison.reference == {"accuracy": 0.1, "params": 10.0}
+    assert comparison.methods[0].hypervolumes == pytest.approx([(0.5 - 0.1) / (1 - 0.1)] * 3)
+
+
 def test_the_median_attainment_is_what_half_of_the_seeds_reach_at_equal_compute():
-    first, second = compared(by_hand()).methods
+    first, second = compare_studies(by_hand()).methods
     # Of two seeds one suffices: the better of both. (0.9, 1) came after more compute than all had.
     assert first.attained == ((0.0, 0.6), (5.0, 0.8))
     assert second.attained == ((4.0, 0.5), (7.0, 0.6))
     rows = [[row(0.5, 2), row(0.9, 4)], [row(0.6, 3)], [row(0.4, 1), row(0.7, 5)]]
     three = [study(f"s{seed}", seed, "tpe", [*some, row(0.1, 9)][:2]) for seed, some in enumerate(rows)]
     # Of three it takes two: sorted, at 1: 0.4; at 2: 0.5, 0.4; at 3: 0.6, 0.5, 0.4; at 4: 0.9, 0.6; at 5: 0.9, 0.7.
-    (method,) = compared(three).methods
+    (method,) = compare_studies(three).methods
     assert method.attained == ((2.0, 0.4), (3.0, 0.5), (4.0, 0.6), (5.0, 0.7))
 
 
 def test_with_one_seed_the_attainment_is_the_front_and_no_spread_is_known():
-    comparison = compared([by_hand()[0], by_hand()[2]])
+    comparison = compare_studies([by_hand()[0], by_hand()[2]])
     assert comparison.methods[0].attained == ((5.0, 0.8),)
     gain = comparison.methods[1].gain
     assert gain.mean == pytest.approx(0.3 - 0.4)
@@ -67,7 +76,7 @@ def test_with_one_seed_the_attainment_is_the_front_and_no_spread_is_known():
 
 
 def test_two_shared_seeds_are_too_few_for_an_interval():
-    gain = compared(by_hand()).methods[1].gain
+    gain = compare_studies(by_hand()).methods[1].gain
     assert gain.paired
     assert gain_words(gain) == "-0.220 (2 seeds: too few for an interval)"
 
@@ -76,20 +85,27 @@ def test_shared_seeds_are_paired_and_others_compared_by_welch():
     values, base = [0.45, 0.53, 0.61, 0.72], [0.4, 0.5, 0.6, 0.7]
     first = [flat(f"a{seed}", seed, "tpe", volume) for seed, volume in enumerate(base)]
     second = [flat(f"b{seed}", seed, "gp", volume) for seed, volume in enumerate(values)]
-    gain = compared(first + second).methods[1].gain
+    gain = compare_studies(first + second).methods[1].gain
     expected = paired_difference(values, base)
     assert (gain.paired, gain.seeds) == (True, 4)
     assert (gain.mean, gain.low, gain.high) == pytest.approx((expected.mean, expected.low, expected.high))
     others = [flat(f"b{seed}", seed + 2, "gp", volume) for seed, volume in enumerate(values)]
-    gain = compared(first + others).methods[1].gain
+    gain = compare_studies(first + others).methods[1].gain
     low, high = welch_interval(values, base)
     assert (gain.paired, gain.seeds) == (False, 4)
     assert (gain.mean, gain.low, gain.high) == pytest.approx((0.0275, low, high))
     # Three shared seeds of four are pairs, and the others are left out.
     some = [flat(f"b{seed}", seed + 1, "gp", volume) for seed, volume in enumerate(values)]
-    gain = compared(first + some).methods[1].gain
+    gain = compare_studies(first + some).methods[1].gain
     assert (gain.paired, gain.seeds) == (True, 3)
     assert gain.mean == pytest.approx((0.45 + 0.53 + 0.61 - 0.5 - 0.6 - 0.7) / 3)
+
+
+def test_the_fewer_seeds_of_the_two_are_said_where_they_are_not_shared():
+    first = [flat(f"a{seed}", seed, "tpe", 0.4 + seed / 10) for seed in range(4)]
+    second = [flat(f"b{seed}", seed, "gp", 0.3 + seed / 10) for seed in (4, 5)]
+    gain = compare_studies(first + second).methods[1].gain
+    assert (gain.paired, gain.seeds, gain.why) == (False, 2, "2 seeds: too few for an interval")
 
 
 def test_welchs_interval_is_the_textbooks():
@@ -105,12 +121,12 @@ def test_welchs_interval_is_the_textbooks():
 def test_seeds_that_all_differ_by_the_same_have_no_interval():
     first = [flat(f"a{seed}", seed, "tpe", 0.25 + seed / 8) for seed in range(3)]
     second = [flat(f"b{seed}", seed, "gp", 0.375 + seed / 8) for seed in range(3)]
-    assert gain_words(compared(first + second).methods[1].gain) == "+0.125 (all seeds differ by the same)"
+    assert gain_words(compare_studies(first + second).methods[1].gain) == "+0.125 (all seeds differ by the same)"
 
 
 def test_old_tables_count_each_training_as_whole():
     rows = [{k: v for k, v in row(0.5, 5).items() if k not in ("trainings", "training_seconds")} for _ in range(2)]
-    comparison = compared([by_hand()[1], study("old", 3, "tpe", rows)])
+    comparison = compare_studies([by_hand()[1], study("old", 3, "tpe", rows)])
     assert comparison.trainings == 2.0
     assert comparison.methods[0].by_seconds is None
     assert comparison.notes == (
@@ -154,11 +170,11 @@ def test_a_label_says_what_differs(options, labels):
 
 
 def test_spaces_of_one_name_are_told_apart():
-    texts = ["base: mobilevit_xs\n", "base: mobilevit_s\n"]
+    texts = [f"base: mobilevit_{size}\n" for size in ("xs", "s", "xxs")]
     studies = [
         flat(f"s{index}", 0, "tpe", 0.5, space={"name": "mine", "text": text}) for index, text in enumerate(texts)
     ]
-    assert [method.label for method in compared(studies).methods] == ["mine", "mine (2)"]
+    assert [method.label for method in compare_studies(studies).methods] == ["mine", "mine (2)", "mine (3)"]
 
 
 def test_how_many_trainings_were_allowed_makes_no_other_method():
@@ -171,6 +187,25 @@ def test_latencies_under_the_same_conditions_count():
     assert [metric.name for metric in comparison.objectives] == ["accuracy", "params", "latency_ms"]
     assert comparison.methods[0].mean == pytest.approx(0.5**3)
     assert comparison.notes == ()
+
+
+def test_a_search_from_before_machines_were_kept_measured_on_its_own_processor():
+    hardware = [{"processor": name, "gpu": None} for name in ("AMD EPYC 7B13", "Apple M4", "Apple M4")]
+    first, second, third = (
+        with_latency(name, seed, machine=None, hardware=one)
+        for seed, (name, one) in enumerate(zip("abc", hardware, strict=True))
+    )
+    assert compare_studies([second, third]).notes == ()
+    (note, _) = compare_studies([first, second]).notes
+    assert note.endswith("a and b measured it under different conditions (machine: AMD EPYC 7B13 and Apple M4).")
+
+
+def test_a_latency_that_cannot_be_compared_is_no_axis_either():
+    budgets = [{"metric": "latency_ms", "low": 0.0, "high": 9.0}, {"metric": "params", "low": 0.0, "high": 6e6}]
+    same, other = with_latency("b", 1, budgets=budgets), with_latency("b", 1, budgets=budgets, reference_ms=4.4)
+    first = with_latency("a", 0, budgets=budgets)
+    assert compare_studies([first, same]).cost is LATENCY
+    assert compare_studies([first, other]).cost is PARAMS
 
 
 @pytest.mark.parametrize(
@@ -188,7 +223,7 @@ def test_latencies_under_other_conditions_are_left_out(changes, words):
     assert comparison.notes == (f"Latency is left out of the hypervolume: {reason}.",)
     only = ("accuracy", "latency_ms")
     with pytest.raises(InputError) as error:
-        compared([with_latency("a", 0, only), with_latency("b", 1, only, **changes)])
+        compare_studies([with_latency("a", 0, only), with_latency("b", 1, only, **changes)])
     assert str(error.value) == f"{reason}, and accuracy and latency are all that they measured: measure both under one"
 
 
@@ -227,7 +262,7 @@ def test_latencies_under_other_conditions_are_left_out(changes, words):
 )  # fmt: skip
 def test_what_cannot_be_compared_is_one_line_that_says_why(other, message):
     with pytest.raises(InputError) as error:
-        compared([flat("a", 0, "tpe", 0.5), other()])
+        compare_studies([flat("a", 0, "tpe", 0.5), other()])
     assert str(error.value) == message
 
 
@@ -235,20 +270,20 @@ def test_one_study_is_no_comparison():
     with pytest.raises(
         InputError, match=r"^compare takes at least two studies; the page of one is made by mvit-nas report$"
     ):
-        compared(by_hand()[:1])
+        compare_studies(by_hand()[:1])
 
 
 def test_a_box_without_room_is_an_error():
     studies = [flat("a", 0, "tpe", 0.5, reference=0.0), flat("b", 1, "tpe", 0.5, reference=0.0)]
     with pytest.raises(InputError, match=r"^the hypervolume's reference for params, 0, leaves no box$"):
-        compared(studies)
+        compare_studies(studies)
 
 
 # The page
 
 
 def test_the_cards_say_it_in_sentences():
-    comparison = compared(by_hand())
+    comparison = compare_studies(by_hand())
     best, other = cards(comparison)
     assert best == Card(
         title="Most hypervolume after 3 trainings",
@@ -267,7 +302,7 @@ def test_the_cards_say_it_in_sentences():
     first = [flat(f"a{seed}", seed, "tpe", volume) for seed, volume in enumerate([0.4, 0.5, 0.6])]
     second = [flat(f"b{seed}", seed, "gp", volume) for seed, volume in enumerate([0.5, 0.61, 0.72])]
     third = [flat(f"c{seed}", seed, "random", volume) for seed, volume in enumerate([0.3, 0.38, 0.49])]
-    _, better, worse = cards(compared(first + second + third))
+    _, better, worse = cards(compare_studies(first + second + third))
     assert better.subject == "Finds more"
     assert better.sentences == (
         (
@@ -280,7 +315,7 @@ def test_the_cards_say_it_in_sentences():
 
 def test_the_title_is_the_question():
     assert title(example()) == "cost-aware + stopping, tpe or random?"
-    assert title(compared(by_hand()[:2])) == "cost-aware over 2 seeds"
+    assert title(compare_studies(by_hand()[:2])) == "cost-aware over 2 seeds"
 
 
 def test_the_page_has_a_line_a_method_and_a_row_a_study():
@@ -300,7 +335,7 @@ def test_the_page_has_a_line_a_method_and_a_row_a_study():
 
 
 def test_a_comparison_is_a_page_and_its_numbers(tmp_path):
-    comparison = compared(by_hand())
+    comparison = compare_studies(by_hand())
     page = write_comparison(comparison, CONDITIONS, tmp_path / "c")
     assert sorted(path.name for path in page.parent.iterdir()) == ["compare.html", "comparison.json"]
     numbers = json.loads((tmp_path / "c/comparison.json").read_text())
@@ -341,7 +376,7 @@ def opened_comparison(browser, tmp_path):
 
 
 def test_the_lines_on_the_page_are_those_of_the_comparison(opened_comparison):
-    comparison = compared(by_hand())
+    comparison = compare_studies(by_hand())
     page = opened_comparison(comparison)
     line = "document.getElementById('history').data.filter(trace => trace.showlegend).map(trace => [trace.x, trace.y])"
     methods = comparison.methods
@@ -354,7 +389,7 @@ def test_the_lines_on_the_page_are_those_of_the_comparison(opened_comparison):
 
 def test_without_seconds_there_is_nothing_to_choose(opened_comparison):
     rows = [row(0.5, 5) | {"training_seconds": None}]
-    page = opened_comparison(compared([study("a", 0, "tpe", rows), study("b", 0, "gp", rows)]))
+    page = opened_comparison(compare_studies([study("a", 0, "tpe", rows), study("b", 0, "gp", rows)]))
     assert not page.locator(".controls").is_visible()
     assert page.get_by_text("There is no plot over seconds").is_visible()
 
@@ -375,7 +410,7 @@ def test_the_comparison_follows_the_colour_scheme(opened_comparison):
 
 def test_hostile_names_stay_text(opened_comparison):
     name = "</script><img src=x onerror=alert(3)>"
-    page = opened_comparison(compared([flat(name, 0, name, 0.5), flat("b", 0, "gp", 0.4)]))
+    page = opened_comparison(compare_studies([flat(name, 0, name, 0.5), flat("b", 0, "gp", 0.4)]))
     assert page.locator("img").count() == 0
     assert name in page.locator("h1").text_content()
 

@@ -93,12 +93,13 @@ LATENCY = {
 }
 
 
-def with_latency(name, seed, objectives=("accuracy", "params", "latency_ms"), **changes):
+def with_latency(name, seed, objectives=("accuracy", "params", "latency_ms"), *, budgets=(), hardware=None, **changes):
     """A search that is for latency too, measured under conditions that may be changed."""
-    reference = {"accuracy": 0.0, "params": 10.0, "latency_ms": 10.0}
+    options = {} if hardware is None else {"hardware": hardware}
     return study(
-        name, seed, "tpe", [row(0.5, 5, latency_ms=5.0)], experiment={"objectives": list(objectives)},
-        hypervolume_reference=reference, latency=LATENCY | changes,
+        name, seed, "tpe", [row(0.5, 5, latency_ms=5.0)], latency=LATENCY | changes, **options,
+        experiment={"objectives": list(objectives), "budgets": list(budgets)},
+        hypervolume_reference={"accuracy": 0.0, "params": 10.0, "latency_ms": 10.0},
     )  # fmt: skip
 
 

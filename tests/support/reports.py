@@ -212,11 +212,6 @@ def rows_of(table):
     return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
 
-def ablation(table, document):
-    """The records and the origin of an ablation."""
-    return table.records, parse_origin(document, where="environment.json")
-
-
 def write_report(table, document, folder):
     """The report of a search, or of an ablation, in ``folder``; the path of the page. ``table`` may be rows."""
     records = (table if isinstance(table, Table) else table_of(table)).records
