@@ -404,7 +404,8 @@ def _matched(made: Plan, match: str, setup: Setup, *, given: bool, reporter: Rep
     def cost(arch: ArchConfig) -> float:
         if match == LATENCY.name:
             return setup.meter.latency(arch, classes=setup.classes).latency.median_ms
-        return static_values(arch, classes=setup.classes)[match].value
+        counted = count(arch, classes=setup.classes)
+        return {PARAMS.name: counted.params, MACS.name: counted.macs}[match]
 
     base, *others = made.variants
     word, target = METRICS[match].option, cost(base.arch)

@@ -1,29 +1,27 @@
 """The runs of an ablation: which, in which order, on which seeds, and what is kept. Training is stood in for."""
 
 import json
-import subprocess
 from dataclasses import replace
 
 import pytest
 import yaml
+from commands import TINY
+from searches import Heard
 
 from mvit_nas.arch.config import arch_id, to_dict, with_values
-from mvit_nas.arch.presets import PRESETS
 from mvit_nas.cost.latency import Latency
 from mvit_nas.errors import InputError, InterruptedCleanlyError, MeasurementError, NothingFeasibleError, TrainingError
 from mvit_nas.evaluate import latency as meter
-from mvit_nas.evaluate import short as evaluate
+from mvit_nas.evaluate import short
+from mvit_nas.evaluate.latency import Measured as MeasuredLatency
 from mvit_nas.jobs import ablate as job
-from mvit_nas.jobs.setup import commit_of
-from mvit_nas.results.table import make_table, read_table
-from mvit_nas.settings import LatencySettings
+from mvit_nas.jobs.estimate import StepCost
+from mvit_nas.metrics import LATENCY, METRICS
+from mvit_nas.reporter import Silent
+from mvit_nas.results.ablation.summary import Verdict
+from mvit_nas.results.table import make_table, read_table, table_of, write_table
+from mvit_nas.settings.commands import AblateSettings
 from mvit_nas.training.loop import Score
-
-TINY = with_values(
-    PRESETS["mobilevit_xxs"],
-    {"image_size": 32, "stem.stride": 1, "stages.4.stride": 1, "stages.*.channels": 8, "stages.*.mobilevit.dim": 16,
-     "stages.*.mobilevit.depth": 1},
-)  # fmt: skip
 
 
 class Trainer:
@@ -34,7 +32,7 @@ class Trainer:
         self.score = lambda patch, seed: 150 + 3 * seed - 2 * patch + (patch * 7 + seed * 5) % 3
         self.fail = lambda patch, seed: False
 
-    def __call__(self, model, train, validation, schedule, *, side, seed, device, should_stop, at_rung, checkpoint):
+    def __call__(self, model, train, validation, schedule, *, seed, should_stop, **options):
         patch = model.stages[2][1].patch_size
         self.runs.append((patch, seed))
         if self.fail(patch, seed):
@@ -45,12 +43,25 @@ class Trainer:
 
 
 @pytest.fixture
-def trainer(monkeypatch):
+def timed(monkeypatch):
+    """Lets latencies be what a function says; at first they go with the channels."""
+
+    def by(milliseconds):
+        def latency_of(self, arch, *, classes):
+            return MeasuredLatency(latency=latency(milliseconds(arch)), artefact=None)
+
+        monkeypatch.setattr(meter.Meter, "latency", latency_of)
+
+    by(count_ms)
+    return by
+
+
+@pytest.fixture
+def trainer(monkeypatch, timed):
     stand_in = Trainer()
-    monkeypatch.setattr(evaluate, "fit_by_rungs", stand_in)
-    monkeypatch.setattr(evaluate.Evaluator, "latency", lambda self, arch: latency(count_ms(arch)))
+    monkeypatch.setattr(short, "fit_by_rungs", stand_in)
     monkeypatch.setattr(meter.Meter, "conditions", lambda self: CONDITIONS)
-    monkeypatch.setattr(evaluate.Evaluator, "check_static_cost", lambda self, arch: None)
+    monkeypatch.setattr(job, "check_static_cost", lambda arch, classes: None)
     return stand_in
 
 
@@ -66,42 +77,30 @@ def count_ms(arch):
 
 def latency(ms):
     return Latency(
-        median_ms=ms,
-        low_ms=0.9 * ms,
-        high_ms=1.1 * ms,
-        runs=20,
-        threads=1,
-        wall_ms=ms,
-        contended=False,
-        drifted=False,
-        rounds=6,
-        clock="cpu",
-        p90_ms=9.0,
-        reference_ms=4.0,
-        agreed=True,
-    )
+        median_ms=ms, low_ms=0.9 * ms, high_ms=1.1 * ms, runs=20, threads=1, wall_ms=ms, contended=False, drifted=False,
+        rounds=6, clock="cpu", p90_ms=9.0, reference_ms=4.0, agreed=True,
+    )  # fmt: skip
 
 
 @pytest.fixture
 def options(tmp_path):
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(to_dict(TINY), sort_keys=False))
-    return job.AblateOptions(
-        factors=("patch_size",), base=str(tmp_path / "tiny.yaml"), values=(("2", "1", "4"),), seeds=(0, 1, 2), max_seeds=3,
-        precision=None, match=None, resize=True, data=None, space=None, image_size=None, schedule="smoke", device="cpu",
-        latency=LatencySettings(runtime="torch"), name="a", out=tmp_path, resume=False,
+    return AblateSettings(
+        factors=("patch_size",), base=str(tmp_path / "tiny.yaml"), values=(("2", "1", "4"),), seeds=(0, 1, 2),
+        schedule="smoke", device="cpu", runtime="torch", name="a", out=tmp_path,
     )  # fmt: skip
 
 
 def run(options, *, should_stop=lambda: False, **changes):
-    said, progress = [], []
+    heard, progress = Heard(), []
     outcome = job.ablate(
-        replace(options, **changes), say=said.append, on_progress=progress.append, should_stop=should_stop
+        replace(options, **changes), reporter=heard, on_progress=progress.append, should_stop=should_stop
     )
-    return outcome, said, progress
+    return outcome, heard.said, progress
 
 
 def results(options, name="a"):
-    return read_table(options.out / f"reports/{name}/results.csv")
+    return read_table(options.out / f"reports/{name}/results.csv").records
 
 
 def test_every_variant_has_every_seed_and_no_variant_always_comes_first(options, trainer):
@@ -114,11 +113,12 @@ def test_every_variant_has_every_seed_and_no_variant_always_comes_first(options,
     assert {one.runs for one in progress} == {9}
     one, four = outcome.summary.others
     assert [variant.value for variant in (outcome.summary.base, one, four)] == ["2", "1", "4"]
-    table = results(options)
-    assert list(table["seed"]) == [0] * 3 + [1] * 3 + [2] * 3
+    found = results(options)
+    assert [record.seed for record in found] == [0] * 3 + [1] * 3 + [2] * 3
     by_hand = [trainer.score(4, seed) / 225 - trainer.score(2, seed) / 225 for seed in range(3)]
     assert four.difference.mean == pytest.approx(sum(by_hand) / 3)
-    assert (table["latency_runs"] == 20).all()
+    assert {record.latency_runs for record in found} == {20}
+    assert {record.candidate.matched for record in found} == {""}
 
 
 def test_a_run_that_diverges_is_a_result_and_is_not_tried_again(options, trainer):
@@ -126,12 +126,11 @@ def test_a_run_that_diverges_is_a_result_and_is_not_tried_again(options, trainer
     outcome, _, _ = run(options)
     assert outcome.error is None
     four = outcome.summary.others[1]
-    assert (four.runs, four.failed, four.verdict) == (3, 1, "failed in 1 of 3 runs")
+    assert (four.runs, four.failed, four.verdict_words) == (3, 1, "failed in 1 of 3 runs")
     assert four.difference.pairs == 2
-    table = results(options)
-    (failed,) = table[table["state"] == "failed"].to_dict("records")
-    assert failed["reason"] == "the training loss became nan in epoch 1 of 1"
-    assert (failed["seed"], failed["param.patch_size"]) == (1, "4")
+    (failed,) = [record for record in results(options) if not record.is_complete]
+    assert failed.reason == "the training loss became nan in epoch 1 of 1"
+    assert (failed.seed, failed.candidate.labels) == (1, {"patch_size": "4"})
     assert "failed in 1 of 3 runs" in (options.out / "reports/a/report.html").read_text()
     trainer.runs.clear()
     again, _, _ = run(options, resume=True)
@@ -147,8 +146,8 @@ def test_a_bug_in_one_variant_is_a_failed_run_with_its_traceback_kept(options, t
 
     trainer.fail = broken
     outcome, _, _ = run(options)
-    assert outcome.summary.others[0].verdict == "failed in 3 of 3 runs"
-    assert set(results(options)["reason"]) == {"", "RuntimeError: shapes do not fit"}
+    assert outcome.summary.others[0].verdict is Verdict.FAILED
+    assert {record.reason for record in results(options)} == {"", "RuntimeError: shapes do not fit"}
     assert "Traceback (most recent call last)" in (options.out / "experiments/a/failures.log").read_text()
 
 
@@ -163,9 +162,9 @@ def test_stopped_and_resumed_nothing_finished_is_trained_again(options, trainer)
     # The run in which the stop came is the one that is run twice.
     assert len(trainer.runs) == 9 + 1
     after = results(options)
-    assert list(after["cached"]) == [True] * 4 + [False] * 5
-    assert list(after["accuracy"][:4]) == list(finished["accuracy"])
-    assert list(after["seconds"]) == [2.0] * 9
+    assert [record.spent.cached for record in after] == [True] * 4 + [False] * 5
+    assert [record.values["accuracy"] for record in after[:4]] == [record.values["accuracy"] for record in finished]
+    assert [record.spent.seconds for record in after] == [2.0] * 9
 
 
 def test_a_stop_before_the_first_run_is_an_error(options, trainer):
@@ -201,7 +200,7 @@ def test_a_precision_that_is_not_reached_says_so(options, trainer):
 def test_more_seeds_go_on_with_the_same_ablation(options, trainer):
     run(options)
     trainer.runs.clear()
-    outcome, _, _ = run(options, seeds=(0, 1, 2, 3), max_seeds=4, resume=True)
+    outcome, _, _ = run(options, seeds=(0, 1, 2, 3), resume=True)
     assert {seed for _, seed in trainer.runs} == {3}
     assert outcome.summary.seeds == (0, 1, 2, 3)
     with pytest.raises(InputError, match=r"the study 'a' has other settings: values \(.*; use another --name"):
@@ -211,14 +210,13 @@ def test_more_seeds_go_on_with_the_same_ablation(options, trainer):
 
 
 def test_what_a_search_trained_is_not_trained_again(options, trainer):
-    data = job.prepare(options, say=lambda text: None).setup
-    data.evaluator.score(TINY, seed=1)
+    job.prepare(options, reporter=Silent()).setup.training.score(TINY, seed=1)
     trainer.runs.clear()
     run(options)
     assert (2, 1) not in trainer.runs
     assert len(trainer.runs) == 8
-    table = results(options)
-    assert table[table["cached"]][["seed", "param.patch_size"]].to_numpy().tolist() == [[1, "2"]]
+    cached = [record for record in results(options) if record.spent.cached]
+    assert [(record.seed, record.candidate.labels["patch_size"]) for record in cached] == [(1, "2")]
 
 
 def test_two_factors_report_their_interaction(options, trainer):
@@ -251,37 +249,34 @@ def test_matched_variants_cost_what_the_base_costs_and_the_free_ones_stay(option
         assert "costs what the base costs: no rescaling for equal latency" in outcome.summary.others[0].notes
         return
     assert values == ["1", "2", f"2 at equal {word}", "4", f"4 at equal {word}"]
-    base = outcome.summary.base.costs[match]
+    cost = METRICS[match]
     for variant in outcome.summary.others:
-        near = abs(variant.costs[match] / base - 1) <= 0.02
+        near = abs(variant.cost(cost) / outcome.summary.base.cost(cost) - 1) <= 0.02
         assert near == bool(variant.matched)
     assert any(note.startswith("width times 0.") for note in outcome.summary.others[1].notes)
     assert len(results(options)) == 5 * 3
 
 
-def test_a_variant_without_a_latency_still_has_its_accuracies(options, trainer, monkeypatch):
-    def refuse(self, arch):
+def test_a_variant_without_a_latency_still_has_its_accuracies(options, trainer, timed):
+    def refuse(arch):
         if arch.stages[2].mobilevit.patch_size == 4:
             raise MeasurementError("no answer within 128 s")
-        return latency(5.0)
+        return 5.0
 
-    monkeypatch.setattr(evaluate.Evaluator, "latency", refuse)
+    timed(refuse)
     outcome, said, _ = run(options)
-    assert [variant.latency_ms for variant in outcome.summary.variants] == [5.0, 5.0, None]
+    assert [variant.cost(LATENCY) for variant in outcome.summary.variants] == [5.0, 5.0, None]
     assert all(variant.runs == 3 for variant in outcome.summary.variants)
     assert "no latency of 4: no answer within 128 s" in said
 
 
-def test_a_latency_is_matched_by_measuring(options, trainer, monkeypatch):
-    def slower_where_deeper(self, arch):
-        return latency(count_ms(arch) * sum(s.mobilevit.depth for s in arch.stages if s.mobilevit))
-
-    monkeypatch.setattr(evaluate.Evaluator, "latency", slower_where_deeper)
+def test_a_latency_is_matched_by_measuring(options, trainer, timed):
+    timed(lambda arch: count_ms(arch) * sum(s.mobilevit.depth for s in arch.stages if s.mobilevit))
     outcome, _, _ = run(options, factors=("depth",), values=(("1", "2"),), match="latency_ms")
     base, free, matched = outcome.summary.variants
     assert matched.value == "2 at equal latency"
-    assert free.latency_ms == 2 * base.latency_ms
-    assert matched.latency_ms == pytest.approx(base.latency_ms, rel=0.02)
+    assert free.cost(LATENCY) == 2 * base.cost(LATENCY)
+    assert matched.cost(LATENCY) == pytest.approx(base.cost(LATENCY), rel=0.02)
 
 
 def test_a_matching_without_a_solution_ends_before_anything_is_trained(options, trainer):
@@ -315,11 +310,9 @@ def study(options):
         for number, accuracy, params, arch in ((0, 0.5, 100, archs[0]), (2, 0.8, 150, archs[1]), (3, 0.82, 400, archs[2]))
     ]  # fmt: skip
     rows.insert(1, {"trial": 1, "state": "invalid", "reason": "dim must be divisible", "arch": "", "arch_id": ""})
-    from mvit_nas.results.table import write_table
-
-    write_table(make_table(rows), folder / "results.csv")
+    write_table(table_of(rows), folder / "results.csv")
     space = "base: mobilevit_xxs\nfactors: {patch_size: {paths: [stages.*.mobilevit.patch_size], values: [1, 2]}}"
-    fingerprint = job.prepare(options, say=lambda text: None).setup.data.fingerprint
+    fingerprint = job.prepare(options, reporter=Silent()).setup.training.data.fingerprint
     environment = {
         "study": "s", "command": "mvit-nas search", "created": "2026-11-21", "mvit_nas": "0.1.0",
         "hardware": {"processor": "x", "gpu": None}, "data": {"name": "digits", "fingerprint": fingerprint, "classes": ["a", "b"]},
@@ -332,9 +325,9 @@ def study(options):
 
 
 def base_of(options, **changes):
-    said = []
-    prepared = job.prepare(replace(options, values=(), **changes), say=said.append)
-    return prepared, said
+    heard = Heard()
+    prepared = job.prepare(replace(options, values=(), **changes), reporter=heard)
+    return prepared, heard.said
 
 
 def test_a_trial_the_knee_and_a_name_are_bases_with_the_space_of_their_study(options, study):
@@ -383,33 +376,17 @@ def test_the_images_of_the_base_have_to_be_given(options, study):
 
 
 def test_a_study_without_a_knee_says_so(options, study):
-    table = read_table(options.out / "reports/s/results.csv")
-    from mvit_nas.results.table import write_table
-
-    write_table(table[table["trial"] != 2], options.out / "reports/s/results.csv")
+    path = options.out / "reports/s/results.csv"
+    write_table(make_table([record for record in read_table(path).records if record.trial != 2]), path)
     with pytest.raises(InputError, match=r"the front of s has no knee; name a trial, as in s:0"):
         base_of(options, base="s:knee")
 
 
-def test_the_plan_counts_what_is_known(options, trainer):
-    made = job.plan(options, say=lambda text: None)
+def test_the_plan_counts_what_is_known(options, trainer, monkeypatch):
+    monkeypatch.setattr(job, "try_step", lambda training, arch: StepCost(step_seconds=0.1, peak_gib=0.5))
+    made = job.plan(options, reporter=Silent())
     assert (made.runs, made.known) == (9, 0)
     assert made.hours > 0
     run(options)
-    made = job.plan(options, say=lambda text: None)
+    made = job.plan(options, reporter=Silent())
     assert (made.runs, made.known) == (9, 9)
-
-
-def test_the_commit_is_that_of_the_checkout_that_tracks_the_code(tmp_path):
-    def git(*arguments):
-        return subprocess.run(
-            ["git", "-c", "user.name=n", "-c", "user.email=e", *arguments], cwd=tmp_path, check=True, capture_output=True, text=True
-        ).stdout  # fmt: skip
-
-    git("init")
-    for name in ("tracked.py", "other.py"):
-        (tmp_path / name).write_text("")
-    git("add", "tracked.py")
-    git("commit", "-m", "m")
-    assert commit_of(tmp_path / "tracked.py") == git("rev-parse", "HEAD").strip()
-    assert commit_of(tmp_path / "other.py") is None

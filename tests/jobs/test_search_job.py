@@ -1,0 +1,327 @@
+"""A search from its flags to its files. Training and measuring are stood in for."""
+
+import functools
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+from commands import SPACE
+from searches import Heard
+
+from mvit_nas.arch.config import arch_id
+from mvit_nas.arch.count import count
+from mvit_nas.arch.space import parse_space
+from mvit_nas.artifacts.checked import Artefact
+from mvit_nas.budget import parse_budget
+from mvit_nas.cost.latency import Latency
+from mvit_nas.errors import DeviceError, InputError, InterruptedCleanlyError, MeasurementError, MvitNasError
+from mvit_nas.evaluate import latency as meter
+from mvit_nas.evaluate import short
+from mvit_nas.jobs import search as job
+from mvit_nas.jobs import setup
+from mvit_nas.jobs.estimate import StepCost
+from mvit_nas.jobs.named_networks import find_choices
+from mvit_nas.maths.pareto import front, near_front
+from mvit_nas.metrics import ACCURACY, LATENCY
+from mvit_nas.optimize.within_budget import sample_feasible
+from mvit_nas.reporter import Silent
+from mvit_nas.results.settled import SETTLED_LEAST
+from mvit_nas.results.table import read_table
+from mvit_nas.settings.commands import SearchSettings
+from mvit_nas.settings.study_file import described
+from mvit_nas.training.loop import Score
+
+TORCH = LATENCY.by("torch")
+
+
+@pytest.fixture
+def stand_ins(monkeypatch):
+    """Training and measuring by formula: torch is slower and, where it is told to, refuses or is gone."""
+    state = {"refuse": set(), "gone": False, "measured": [], "trained": 0, "correct": lambda params: 50 + params % 100}
+
+    def fit(model, *parts, **options):
+        state["trained"] += 1
+        params = sum(p.numel() for p in model.parameters())
+        return Score(correct=state["correct"](params), images=225, losses=(1.0,), seconds=1.0)
+
+    def latency(self, arch, *, classes):
+        name = arch_id(arch)
+        state["measured"].append((self.runtime.name, name))
+        if self.runtime.name == "torch" and state["gone"]:
+            raise DeviceError("the phone is gone")
+        if self.runtime.name == "torch" and name in state["refuse"]:
+            raise MeasurementError("PyTorch cannot export this network")
+        ms = count(arch).macs / 1e7 * (3 if self.runtime.name == "torch" else 1)
+        found = Latency(
+            median_ms=ms, low_ms=0.9 * ms, high_ms=1.1 * ms, runs=60, rounds=12, threads=1, clock="cpu", wall_ms=ms,
+            p90_ms=ms, reference_ms=4.0, contended=False, drifted=False, agreed=True,
+        )  # fmt: skip
+        return meter.Measured(
+            latency=found, artefact=Artefact(digest=name, size_bytes=1, delegated=None, quantised=None, difference=0.0)
+        )
+
+    monkeypatch.setattr(job, "sample_feasible", functools.partial(sample_feasible, samples=100))
+    monkeypatch.setattr(short, "fit_by_rungs", fit)
+    monkeypatch.setattr(short, "check_static_cost", lambda arch, classes: None)
+    monkeypatch.setattr(meter.Meter, "latency", latency)
+    monkeypatch.setattr(
+        meter.Meter,
+        "conditions",
+        lambda self: {
+            "runtime": self.runtime.title, "target": "this host", "machine": "m", "threads": 1,
+            "precision": self.precision, "reference": "r", "reference_ms": 4.0, "reference_low_ms": 4.0,
+            "reference_high_ms": 5.0, "reference_measurements": 2, "reliability": "",
+        },
+    )  # fmt: skip
+    return state
+
+
+@pytest.fixture
+def settings(tmp_path):
+    (tmp_path / "space.yaml").write_text(SPACE)
+    return SearchSettings(
+        space=str(tmp_path / "space.yaml"), trials=6, schedule="smoke", device="cpu", runtime="onnxruntime", sampler="random",
+        name="s", out=tmp_path,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def search(settings):
+    def run(*, reporter=None, on_progress=lambda progress: None, should_stop=lambda: False, **changes):
+        return job.search(
+            replace(settings, **changes),
+            reporter=reporter or Silent(),
+            on_progress=on_progress,
+            should_stop=should_stop,
+        )
+
+    return run
+
+
+def records(tmp_path, name="s"):
+    return read_table(tmp_path / "reports" / name / "results.csv").records
+
+
+def environment(tmp_path, name="s"):
+    return json.loads((tmp_path / "reports" / name / "environment.json").read_text())
+
+
+# The box
+
+
+def test_the_worst_corner_of_the_box_is_the_dearest_candidate(tmp_path, search, stand_ins, settings):
+    search(trials=1)
+    reference = environment(tmp_path)["hypervolume_reference"]
+    designs = job.prepare(settings, reporter=Silent()).feasible.designs
+    costs = [count(design.arch, classes=10) for design in designs]
+    assert list(reference) == ["accuracy", "params", "macs", "latency_ms"]
+    assert reference["accuracy"] == 0
+    # The presets are tried as well, and dearer than all of the space.
+    assert reference["params"] > max(cost.params for cost in costs)
+    assert reference["macs"] > max(cost.macs for cost in costs)
+
+
+def test_the_box_ends_at_the_budget(tmp_path, search, stand_ins):
+    budgets = ("100K", "3MMACs", "0.3ms")
+    outcome = search(trials=3, budgets=tuple(map(parse_budget, budgets)))
+    reference = environment(tmp_path)["hypervolume_reference"]
+    assert reference["params"] < 1e5 + 1
+    assert reference["macs"] <= 3e6
+    assert reference["latency_ms"] == 0.3
+    by_hand = max(
+        record.value(ACCURACY)
+        * (1 - record.value(LATENCY) / 0.3)
+        * (1 - record.values["params"].value / reference["params"])
+        * (1 - record.values["macs"].value / reference["macs"])
+        for record in outcome.front
+    )
+    assert outcome.hypervolume >= by_hand > 0
+
+
+def test_a_budget_above_the_dearest_candidate_leaves_the_box_as_it_is(tmp_path, search, stand_ins):
+    budgets = (parse_budget("400K"), parse_budget("10GMACs"))
+    search(trials=1, budgets=budgets, objectives=("accuracy", "macs"))
+    assert environment(tmp_path)["hypervolume_reference"]["macs"] < 1e9
+
+
+# Settled
+
+
+def test_a_search_that_has_settled_ends_and_says_what_is_saved(search, stand_ins):
+    stand_ins["correct"] = lambda params: 100 if stand_ins["trained"] <= 9 else 1  # nothing good comes after the ninth
+    heard = Heard()
+    outcome = search(trials=30, stop_when_settled=True, reporter=heard, objectives=("accuracy", "params"))
+    assert SETTLED_LEAST <= stand_ins["trained"] < 30
+    assert outcome.counts["complete"] == stand_ins["trained"]
+    left = 30 - stand_ins["trained"]
+    (line,) = [line for line in heard.said if line.startswith("settled: ")]
+    assert "grew by less than 1 % over the last 33 % of the trainings" in line
+    assert f"{left} of 30 trainings are saved" in line
+
+
+def test_a_front_that_grew_in_the_last_third_goes_on(search, stand_ins):
+    # One step at the 11th of 15 trainings, inside the last third of them, and none before: the first third is settled.
+    stand_ins["correct"] = lambda params: 150 if stand_ins["trained"] >= 11 else 50
+    search(trials=16, stop_when_settled=True, objectives=("accuracy", "params"))
+    assert stand_ins["trained"] == 16
+
+
+def test_a_search_that_was_not_told_to_goes_on_when_it_has_settled(search, stand_ins):
+    stand_ins["correct"] = lambda params: 100
+    search(trials=20, objectives=("accuracy", "params"))
+    assert stand_ins["trained"] == 20
+
+
+# Progress and files
+
+
+def test_progress_says_where_the_search_stands(search, stand_ins):
+    told = []
+    outcome = search(trials=4, on_progress=told.append, timeout_seconds=9999.0)
+    assert [progress.done for progress in told if progress.last.state.is_training] == [1, 2, 3, 4]
+    assert {progress.trials for progress in told} == {4}
+    last = told[-1]
+    assert last.best == max(record.value(ACCURACY) for record in outcome.front)
+    assert last.front == len(outcome.front)
+    assert last.hypervolume == outcome.hypervolume
+    assert last.seconds_left == 0
+    assert told[0].seconds_left == pytest.approx(3 * told[0].last.spent.seconds)
+
+
+def test_a_time_limit_bounds_what_is_left(search, stand_ins):
+    told = []
+    search(trials=4, on_progress=told.append, timeout_seconds=0.001)
+    assert [progress.seconds_left for progress in told] == [0]
+
+
+def test_a_stop_between_two_trials_keeps_what_there_is(tmp_path, search, stand_ins):
+    outcome = search(trials=6, should_stop=lambda: stand_ins["trained"] >= 2)
+    assert isinstance(outcome.error, InterruptedCleanlyError)
+    assert [record.is_complete for record in records(tmp_path)] == [True, True]
+    again = search(trials=4, resume=True)
+    assert again.error is None
+    assert stand_ins["trained"] == 4
+    assert environment(tmp_path)["elapsed_seconds"] >= sum(record.spent.seconds for record in records(tmp_path)[:2])
+
+
+def test_a_search_in_which_nothing_was_trained_says_why(tmp_path, search, stand_ins, monkeypatch):
+    def broken(model, *parts, **options):
+        raise ValueError("shapes do not fit")
+
+    monkeypatch.setattr(short, "fit_by_rungs", broken)
+    with pytest.raises(
+        MvitNasError, match=r"no candidate was trained to the end in 1 trials; the last one failed: ValueError"
+    ):
+        search(trials=1)
+    assert [str(record.state) for record in records(tmp_path)] == ["failed"]
+    assert (tmp_path / "reports/s/report.html").exists()
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_study_goes_on_with_the_text_of_the_shipped_space_that_it_was_begun_with(
+    tmp_path, settings, search, stand_ins, monkeypatch, is_old
+):
+    changes = {"space": None, "budgets": (parse_budget("500K"),), "objectives": ("accuracy", "params")}
+    search(trials=1, **changes)
+    file = tmp_path / "experiments/s/experiment.yaml"
+    begun = file.read_text()
+    if is_old:  # as it was written before it said the space's name, which the report knows
+        prepared = job.prepare(replace(settings, **changes), reporter=Silent())
+        file.write_text(yaml.safe_dump(described(prepared.settings, prepared.found)))
+    other = "base: mobilevit_xxs\nfactors: {heads: {paths: [stages.*.mobilevit.heads], values: [1, 2]}}\n"
+    monkeypatch.setattr(setup, "load_space", lambda name: parse_space(other, name=name, where=name))
+    heard = Heard()
+    search(trials=2, resume=True, reporter=heard, **changes)
+    (line,) = [line for line in heard.said if line.startswith("space: mobilevit_small, ")]
+    assert ", 2 networks" not in line
+    assert file.read_text() == begun.replace("trials: 1\n", "trials: 2\n")
+    assert {*records(tmp_path)[-1].candidate.labels} > {"heads"}
+    # Another study begins with what is shipped now.
+    search(trials=1, name="t", reporter=heard, **changes | {"budgets": ()})
+    assert any(line.startswith("space: mobilevit_small, 2 networks") for line in heard.said)
+
+
+def test_a_file_of_the_same_name_is_another_space(tmp_path, search, stand_ins):
+    search(trials=1)
+    (tmp_path / "space.yaml").write_text(SPACE.replace("values: [1, 2]", "values: [1, 3]"))
+    with pytest.raises(InputError, match=r"the study 's' has other settings: space \("):
+        search(trials=2, resume=True)
+
+
+# The dry run
+
+
+def test_the_dry_run_counts_every_epoch_of_every_trial(search, settings, stand_ins, monkeypatch):
+    monkeypatch.setattr(job, "try_step", lambda training, arch: StepCost(step_seconds=0.5, peak_gib=1.5))
+    plan = job.plan(replace(settings, trials=10, epochs=3, objectives=("accuracy", "params")), reporter=Silent())
+    # 512 images an epoch in batches of 32 are 16 steps; scoring 225 images costs a third of 225 / 32 steps.
+    assert plan.steps == 3 * 16
+    assert plan.hours * 3600 == pytest.approx(10 * (3 * 16 * 0.5 + 225 / 32 * 0.5 / 3))
+    assert plan.memory_gib == 1.5
+    timed = job.plan(replace(settings, trials=10, epochs=3), reporter=Silent())
+    assert timed.hours * 3600 == pytest.approx(plan.hours * 3600 + 10 * job.MEASURING_SECONDS)
+    assert (plan.smallest.latency_ms, timed.smallest.latency_ms is None) == (None, False)
+
+
+# The front on further runtimes
+
+
+def test_the_front_and_what_is_near_it_is_timed_on_the_further_runtime(tmp_path, search, stand_ins):
+    outcome = search(measure_front=("torch",), early_stopping=True, sampler="cost-aware")
+    assert outcome.error is None
+    assert outcome.further == ("torch",)
+    timed = [record for record in records(tmp_path) if record.has(TORCH)]
+    assert {record.candidate.arch_id for record in timed} >= {record.candidate.arch_id for record in outcome.front}
+    for record in timed:
+        assert record.value(TORCH) == pytest.approx(3 * record.value(LATENCY))
+        assert record.measured(TORCH).low == pytest.approx(2.7 * record.value(LATENCY))
+    told = environment(tmp_path)
+    assert told["front_latency"]["torch"]["runtime"] == "PyTorch"
+    # Candidates coarsely, the front, of which neighbours shall be told apart, finely.
+    assert (told["latency"]["precision"], told["front_latency"]["torch"]["precision"]) == (0.02, 0.01)
+    assert "The front as PyTorch runs it" in outcome.report.read_text()
+    found = find_choices("s:front", tmp_path, where="CHOICE")
+    assert [arch_id(choice.arch) for choice in found] == [record.candidate.arch_id for record in outcome.front]
+    assert {choice.classes for choice in found} == {10}
+
+
+def test_a_network_that_the_further_runtime_refuses_is_noted_and_the_others_go_on(tmp_path, search, stand_ins):
+    refused = search().front[0].candidate.arch_id
+    stand_ins["refuse"].add(refused)
+    outcome = search(name="t", measure_front=("torch",))
+    assert outcome.error is None
+    by_id = {record.candidate.arch_id: record for record in records(tmp_path, "t")}
+    assert by_id[refused].further["torch"].note == "PyTorch cannot export this network"
+    assert not by_id[refused].has(TORCH)
+    assert any(record.has(TORCH) for record in by_id.values())
+
+
+def test_a_device_that_is_gone_keeps_the_search_and_the_rest_is_measured_on_resume(tmp_path, search, stand_ins):
+    stand_ins["gone"] = True
+    outcome = search(measure_front=("torch",))
+    assert isinstance(outcome.error, DeviceError)
+    assert outcome.front
+    stand_ins["gone"] = False
+    stand_ins["measured"].clear()
+    outcome = search(resume=True, measure_front=("torch",))
+    assert outcome.error is None
+    assert any(record.has(TORCH) for record in records(tmp_path))
+    # But for the dearest network, which bounds the hypervolume, nothing is measured again.
+    assert [runtime for runtime, _ in stand_ins["measured"]].count("onnxruntime") == 1
+
+
+def test_the_runtime_of_all_candidates_is_no_further_one(search, stand_ins):
+    with pytest.raises(
+        InputError, match="--measure-front onnxruntime: every candidate is timed on onnxruntime already"
+    ):
+        search(measure_front=("onnxruntime",))
+
+
+def test_near_the_front_is_what_5_percent_less_cost_would_bring_onto_it():
+    # accuracy up, cost down
+    values = np.array([[0.9, 100.0], [0.8, 50.0], [0.8, 52.0], [0.8, 53.0], [0.7, 51.0], [np.nan, 1.0], [0.9, 106.0]])
+    assert front(values, [True, False]).tolist() == [True, True, False, False, False, False, False]
+    assert near_front(values, [True, False], 0.05).tolist() == [True, True, True, False, True, False, False]
+    assert near_front(values, [True, False], 0.0).tolist() == front(values, [True, False]).tolist()
