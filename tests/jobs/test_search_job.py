@@ -1,5 +1,6 @@
 """A search from its flags to its files. Training and measuring are stood in for."""
 
+import functools
 import json
 from dataclasses import replace
 
@@ -24,6 +25,7 @@ from mvit_nas.jobs.estimate import StepCost
 from mvit_nas.jobs.named_networks import find_choices
 from mvit_nas.maths.pareto import front, near_front
 from mvit_nas.metrics import ACCURACY, LATENCY
+from mvit_nas.optimize.within_budget import sample_feasible
 from mvit_nas.reporter import Silent
 from mvit_nas.results.settled import SETTLED_LEAST
 from mvit_nas.results.table import read_table
@@ -60,6 +62,7 @@ def stand_ins(monkeypatch):
             latency=found, artefact=Artefact(digest=name, size_bytes=1, delegated=None, quantised=None, difference=0.0)
         )
 
+    monkeypatch.setattr(job, "sample_feasible", functools.partial(sample_feasible, samples=100))
     monkeypatch.setattr(short, "fit_by_rungs", fit)
     monkeypatch.setattr(short, "check_static_cost", lambda arch, classes: None)
     monkeypatch.setattr(meter.Meter, "latency", latency)

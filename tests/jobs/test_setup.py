@@ -1,0 +1,78 @@
+"""What a job begins with."""
+
+from dataclasses import replace
+
+import pytest
+from commands import SPACE, photos
+from searches import Heard
+
+from mvit_nas.arch.space import load_space
+from mvit_nas.data.images import find_data
+from mvit_nas.errors import InputError
+from mvit_nas.jobs.setup import find_images, find_space, runtime_for, schedule_for
+from mvit_nas.reporter import Silent
+from mvit_nas.settings.commands import SearchSettings
+from mvit_nas.training.schedule import find_schedule
+
+
+def found(asked=None, *, side=8, image_size=None, known=None):
+    images = replace(find_data(None), median_side=side)
+    heard = Heard()
+    return find_space(asked, images, image_size=image_size, known=known, reporter=heard), heard.said[-1]
+
+
+@pytest.mark.parametrize(("side", "name", "size"), [(8, "mobilevit_small", 32), (47, "mobilevit_small", 32), (48, "mobilevit_small", 64), (96, "mobilevit_small", 64), (97, "mobilevit", 256)])  # fmt: skip
+def test_the_space_goes_with_the_size_of_the_images(side, name, size):
+    space, said = found(side=side)
+    assert (space.name, space.base.image_size) == (name, size)
+    assert said.endswith(f"networks at {size} px, since the images are about {side} px")
+
+
+def test_a_space_that_is_asked_for_needs_no_reason():
+    space, said = found("mobilevit", side=8, image_size=64)
+    assert (space.name, space.base.image_size) == ("mobilevit", 64)
+    assert said.endswith("networks at 64 px")
+
+
+def test_the_text_that_a_study_was_begun_with_is_for_the_shipped_space_of_its_name_alone(tmp_path):
+    (tmp_path / "mine.yaml").write_text(SPACE)
+    path, shipped = str(tmp_path / "mine.yaml"), load_space("mobilevit_small")
+    assert found(known=("mobilevit_small", SPACE))[0].text == SPACE
+    assert found("mobilevit_small", known=("mobilevit_small", SPACE))[0].text == SPACE
+    assert found(known=("mobilevit", SPACE))[0].text == shipped.text
+    assert found(known=(None, SPACE))[0].text == shipped.text
+    assert found(path, known=("mine", "base: mobilevit_s"))[0].text == SPACE
+    assert found(shipped, known=("mobilevit_small", SPACE))[0].text == shipped.text
+
+
+def test_a_space_may_stand_in_the_settings_as_it_is():
+    assert found(SPACE)[0].networks() == 32
+    with pytest.raises(InputError, match="the space of --config"):
+        found("base: mobilevit_xxs\nfactors: 1\n")
+
+
+def test_images_are_said_with_what_was_not_asked_for(tmp_path):
+    heard = Heard()
+    find_images(None, reporter=heard)
+    assert heard.said[0].endswith(", since no --data was given")
+    find_images(str(photos(tmp_path / "photos")), reporter=heard)
+    assert not any("no --data" in line for line in heard.said[4:])
+    assert any("3 classes, " in line and line.endswith("images; the test part is not read") for line in heard.said)
+
+
+def test_each_override_changes_one_field_and_the_name_says_so(tmp_path):
+    mirrored = find_data(str(photos(tmp_path / "photos")))
+    short = find_schedule("short")
+    assert schedule_for(SearchSettings(), mirrored) == short
+    for name, value in (("epochs", 9), ("batch_size", 64), ("learning_rate", 0.5)):
+        words = f"short ({name.replace('_', ' ')} {value})"
+        assert schedule_for(SearchSettings(**{name: value}), mirrored) == replace(short, name=words, **{name: value})
+
+
+def test_digits_are_not_mirrored():
+    assert schedule_for(SearchSettings(), find_images(None, reporter=Silent())).augmentation == "crop"
+
+
+def test_a_phone_runs_litert_where_nothing_else_is_said():
+    assert runtime_for(SearchSettings(target="adb:1"), "").name == "litert"
+    assert runtime_for(SearchSettings(target="adb:1"), "torch").name == "torch"
