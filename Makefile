@@ -28,9 +28,9 @@ search-benchmark:  ## what each sampler finds for its compute; TABLE is NAS-Benc
 	python benchmarks/search_efficiency.py $(TABLE) --keep benchmarks/runs
 
 report:  ## the pages of a made-up study, of ablations and of a comparison, to look at while working on them
-	python tests/results/test_report.py reports/example
-	python tests/results/test_ablation_page.py reports
-	python tests/results/test_compare.py reports/example-comparison
+	python tests/support/reports.py reports/example
+	python tests/support/ablations.py reports
+	python tests/support/comparisons.py reports/example-comparison
 
 page:  ## the pages' script from page/src, and the libraries that they embed, into the package (needs Node 20)
 	npm --prefix page ci
