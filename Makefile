@@ -1,12 +1,13 @@
 TABLE ?= ../shared/reference/bench/nas-bench-macro_cifar10.json
 
-.PHONY: check format test slow bench search-benchmark report page page-test
+.PHONY: check format test slow kernels bench search-benchmark reference report page page-test
 
 check:  ## format, lint, types, layers
 	ruff format --check .
 	ruff check .
 	mypy
 	pytest -q tests/test_layers.py
+	python docs/make_reference.py --check
 
 format:
 	ruff format .
@@ -15,8 +16,13 @@ format:
 test:
 	pytest -n auto --dist worksteal
 
-slow:  ## minutes to an hour: what CI leaves out
+slow: kernels  ## minutes to an hour: what CI leaves out
 	pytest -m slow
+
+# What a number hangs on that should not: the fast tests as processors with AVX2 alone, and with none of that, compute.
+kernels:
+	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell pytest -n auto --dist worksteal
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Nehalem pytest -n auto --dist worksteal
 
 bench:  ## speed of the model against others, as ratios in one run, and of counting; whether intervals keep their word
 	python benchmarks/model_speed.py
@@ -26,6 +32,9 @@ bench:  ## speed of the model against others, as ratios in one run, and of count
 
 search-benchmark:  ## what each sampler finds for its compute; TABLE is NAS-Bench-Macro's (3 hours of a core, nearly all GPSampler's; goes on)
 	python benchmarks/search_efficiency.py $(TABLE) --keep benchmarks/runs
+
+reference:  ## docs/reference.md and the layout in docs/architecture.md, of the code
+	python docs/make_reference.py
 
 report:  ## the pages of a made-up study, of ablations and of a comparison, to look at while working on them
 	python tests/results/test_report.py reports/example

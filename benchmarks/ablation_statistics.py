@@ -34,8 +34,10 @@ import numpy as np
 
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import Difference, holm, paired_difference
-from mvit_nas.results.ablation.summary import MATCHED, Summary, summarise, verdict
-from mvit_nas.results.table import PARAM, make_table
+from mvit_nas.results.ablation.summary import Summary, Verdict, summarise, verdict
+from mvit_nas.results.table import table_of
+from mvit_nas.study.origin import Ablated, PlannedVariant
+from mvit_nas.study.table import MATCHED, PARAM
 
 IMAGES = 360
 ACCURACY = 0.4  # of the base: far enough from 1 for the difference that 3 seeds can show
@@ -70,7 +72,7 @@ class Judged:
 
     difference: Difference
     p_holm: float | None
-    verdict: str
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +151,12 @@ def summary_of(accuracies: Floats) -> Summary:
         for label, values in zip(labels, accuracies, strict=True)
         for seed, accuracy in enumerate(values)
     ]
-    variants = [
-        {"labels": {"depth": label}, "matched": "", "is_base": label == "0", "arch_id": label, "notes": []}
+    variants = tuple(
+        PlannedVariant(labels={"depth": label}, matched="", is_base=label == "0", arch_id=label, notes=())
         for label in labels
-    ]
-    return summarise(make_table(rows), {"ablation": {"factors": ["depth"], "variants": variants}})
+    )
+    plan = Ablated(factors=("depth",), base="0", variants=variants, left_out=(), seeds=(), precision=None, stopped="")
+    return summarise(table_of(rows).records, plan)
 
 
 def by_summary(accuracies: Floats) -> list[Judged]:
@@ -182,7 +185,7 @@ def promises(generator: np.random.Generator, scenario: Scenario, repetitions: in
     for repetition in range(repetitions):
         pilot = simulate(generator, scenario, [0.0] * scenario.variants)
         judged = judge(pilot)
-        errors += any(one.verdict in ("better", "worse") for one in judged)
+        errors += any(one.verdict in (Verdict.BETTER, Verdict.WORSE) for one in judged)
         varied = repetition % scenario.variants
         effect = judged[varied].difference.detectable
         if effect is None:
@@ -190,7 +193,7 @@ def promises(generator: np.random.Generator, scenario: Scenario, repetitions: in
         reported += 1
         runs = simulate(generator, scenario, [effect * (index == varied) for index in range(scenario.variants)])
         again = judge(runs)
-        shown += again[varied].verdict == "better"
+        shown += again[varied].verdict is Verdict.BETTER
         intervals += again[varied].difference.low is not None
         held += holds(again[varied].difference, effect)
         if repetition < CHECKED and not (by_summary(pilot) == by_functions(pilot) and by_summary(runs) == again):

@@ -20,9 +20,8 @@ import numpy as np
 import torch
 from scipy.stats import kendalltau
 
-from mvit_nas.arch.blocks import features
 from mvit_nas.arch.config import ArchConfig, arch_id
-from mvit_nas.arch.count import count
+from mvit_nas.arch.count import count, features
 from mvit_nas.arch.space import fix_image_size, load_space
 from mvit_nas.cost.predict import LEAST, fit
 from mvit_nas.cost.runtimes.registry import find_runtime

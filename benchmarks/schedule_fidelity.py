@@ -26,22 +26,23 @@ import torch
 from scipy.stats import kendalltau
 from torch import Tensor, nn
 
-from mvit_nas.arch.blocks import features
+from mvit_nas.arch.count import features
 from mvit_nas.arch.space import Label, load_space
 from mvit_nas.budget import parse_budget
-from mvit_nas.data.images import Images, find_data
-from mvit_nas.errors import TrainingError
+from mvit_nas.data.find import find_data
+from mvit_nas.data.store import Images
 from mvit_nas.evaluate.cache import cache_folder
-from mvit_nas.evaluate.short import Evaluator, processor, training_threads
-from mvit_nas.jobs.setup import COARSE, choose_device, make_meter
+from mvit_nas.evaluate.estimator import Question
+from mvit_nas.evaluate.short import ShortTraining, processor, training_threads
+from mvit_nas.jobs.setup import choose_device
 from mvit_nas.nn.backbone import build
+from mvit_nas.optimize.designs import Designs
 from mvit_nas.optimize.within_budget import sample_feasible, spread
-from mvit_nas.settings import LatencySettings
-from mvit_nas.training.augment import centre_crops
-from mvit_nas.training.loop import Score
-from mvit_nas.training.schedule import SCHEDULES, Schedule
+from mvit_nas.study.record import Record, State
+from mvit_nas.tasks.crops import centre_crops
+from mvit_nas.training.schedule import Schedule, find_schedule
 
-_SHORT = SCHEDULES["short"]
+_SHORT = find_schedule("short")
 # `short` had this batch when the others were tried, and all of them are this with one thing changed.
 _BATCH_32 = replace(_SHORT, name="batch 32", batch_size=32)
 # Six times as many images.
@@ -119,43 +120,36 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     device = choose_device("auto")
     data = find_data(arguments.data)
-    meter = make_meter(LatencySettings(), precision=COARSE, say=print)
-    evaluator = Evaluator(data, _SHORT, device=device, meter=meter)
-    relatives = Evaluator(data, _SHORT, device=device, meter=meter, folder=cache_folder() / "inherited")
+    alone = ShortTraining(data, _SHORT, device=device)
+    relatives = ShortTraining(data, _SHORT, device=device, folder=cache_folder() / "inherited")
     space = load_space("mobilevit_small")
     budgets = tuple(parse_budget(budget) for budget in arguments.budget)
-    feasible = sample_feasible(space, budgets, evaluator.static_cost, seed=_SEED)
+    feasible = sample_feasible(Designs(space, classes=alone.classes), budgets, seed=_SEED)
     designs = spread(feasible.designs, arguments.networks)
+    archs = [design.arch for design in designs if design.arch is not None]
 
     def accuracies(schedule: Schedule) -> tuple[np.ndarray, list[float]]:
         inherits = schedule.name == "inherited"
-        judge = (relatives if inherits else evaluator).with_schedule(schedule)
+        judge = (relatives if inherits else alone).with_schedule(schedule)
         found, seconds = np.zeros(len(designs)), []
         order = random.Random(_SEED).sample(range(len(designs)), len(designs)) if inherits else range(len(designs))
         names: dict[int, str] = {}
         for place in order:
-            arch, labels = designs[place].arch, designs[place].labels
-            nearest = min(names, key=lambda other: _differences(labels, designs[other].labels), default=None)
+            design = designs[place]
+            apart = {other: _differences(design.labels, designs[other].labels) for other in names}
+            nearest = min(apart, key=apart.__getitem__, default=None)
             parent = "" if nearest is None else names[nearest]
-            try:
-                score, known = judge.score_by_rungs(
-                    arch,
-                    seed=_SEED,
-                    at_rung=lambda rungs: False,
-                    should_stop=lambda: False,
-                    parent=parent,
-                    keep_weights=inherits,
-                )
-            except TrainingError as error:
-                print(f"{schedule.name}: {designs[place].arch_id}: {error}", file=sys.stderr)
+            record = Record(trial=None, state=State.COMPLETE, candidate=design.candidate, seed=_SEED)
+            score = judge.estimate(Question(record=record), parent=parent, keep_weights=inherits)
+            if score.accuracy is None or score.seconds is None:
+                print(f"{schedule.name}: {design.arch_id}: {score.failure}", file=sys.stderr)
                 continue
-            assert isinstance(score, Score), "nothing stops it"
             if inherits:
-                names[place] = judge.training_name(arch, seed=_SEED, parent=parent)
-            found[place] = score.accuracy
+                names[place] = judge.training_name(archs[place], seed=_SEED, parent=parent)
+            found[place] = score.accuracy.value
             seconds.append(score.seconds)
-            if not known:
-                line = f"{schedule.name}: {designs[place].arch_id} {score.accuracy:.4f} in {score.seconds:.0f} s"
+            if not score.was_known:
+                line = f"{schedule.name}: {design.arch_id} {score.accuracy.value:.4f} in {score.seconds:.0f} s"
                 print(line, file=sys.stderr, flush=True)
         return found, seconds
 
@@ -182,14 +176,14 @@ def main() -> None:
         print(f"{name:<26}{tau:>7.2f}{f'{low:.2f} to {high:.2f}':>18}{spread_text:>20}{middle:>9.0f}")
     spread_text = f"{100 * long.min():.1f} to {100 * long.max():.1f} %"
     print(f"{'long':<26}{'':>25}{spread_text:>20}{statistics.median(long_seconds):>9.0f}")
-    images_BCHW = _some_images(evaluator.part("train", space.base.image_size), space.base.image_size)
-    sums = [features(design.arch, classes=evaluator.classes) for design in designs]
+    images_BCHW = _some_images(alone.part("train", space.base.image_size), space.base.image_size)
+    sums = [features(arch, classes=alone.classes) for arch in archs]
     untrained = {
         "parameters": [design.cost.params for design in designs],
         "multiply-adds": [design.cost.macs for design in designs],
         "activations": [each["activation.values"] / 2 for each in sums],
         "pointwise multiply-adds": [each["pointwise.macs"] for each in sums],
-        "NWOT": [nwot(build(design.arch, classes=evaluator.classes, seed=_SEED), images_BCHW) for design in designs],
+        "NWOT": [nwot(build(arch, classes=alone.classes, seed=_SEED), images_BCHW) for arch in archs],
     }
     for name, values in untrained.items():
         low, high = interval_of_tau(long, np.array(values))

@@ -10,11 +10,11 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "ArchConfig": "mvit_nas.arch.config",
-    "MobileViTConfig": "mvit_nas.arch.config",
+    "MobileViTConfig": "mvit_nas.arch.blocks.mobilevit",
     "StageConfig": "mvit_nas.arch.config",
     "StemConfig": "mvit_nas.arch.config",
     "arch_id": "mvit_nas.arch.config",
-    "with_values": "mvit_nas.arch.config",
+    "with_values": "mvit_nas.arch.paths",
     "PRESETS": "mvit_nas.arch.presets",
     "load_space": "mvit_nas.arch.space",
     "build": "mvit_nas.nn.backbone",
@@ -25,24 +25,12 @@ _PUBLIC = {
 __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
-    from mvit_nas.arch.config import (
-        ArchConfig as ArchConfig,
-    )
-    from mvit_nas.arch.config import (
-        MobileViTConfig as MobileViTConfig,
-    )
-    from mvit_nas.arch.config import (
-        StageConfig as StageConfig,
-    )
-    from mvit_nas.arch.config import (
-        StemConfig as StemConfig,
-    )
-    from mvit_nas.arch.config import (
-        arch_id as arch_id,
-    )
-    from mvit_nas.arch.config import (
-        with_values as with_values,
-    )
+    from mvit_nas.arch.blocks.mobilevit import MobileViTConfig as MobileViTConfig
+    from mvit_nas.arch.config import ArchConfig as ArchConfig
+    from mvit_nas.arch.config import StageConfig as StageConfig
+    from mvit_nas.arch.config import StemConfig as StemConfig
+    from mvit_nas.arch.config import arch_id as arch_id
+    from mvit_nas.arch.paths import with_values as with_values
     from mvit_nas.arch.presets import PRESETS as PRESETS
     from mvit_nas.arch.space import load_space as load_space
     from mvit_nas.nn.backbone import build as build

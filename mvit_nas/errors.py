@@ -1,4 +1,7 @@
-"""What a user can cause. Each error becomes one line and an exit code in ``cli.py``; anything else is a bug."""
+"""What a user can cause. Each error becomes one line and an exit code in ``cli/app.py``; anything else is a bug."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class MvitNasError(Exception):
@@ -63,3 +66,12 @@ class InterruptedCleanlyError(MvitNasError):
     """Stopped by Ctrl-C or SIGTERM after everything was saved."""
 
     exit_code = 130
+
+
+def unknown(key: object, known: Iterable[str]) -> str:
+    """Words for an unknown key: the nearest of ``known`` where one is near, else all of them."""
+    known = list(known)
+    near = difflib.get_close_matches(str(key), known, n=1)
+    if near:
+        return f"unknown {str(key)!r}, did you mean {near[0]!r}?"
+    return f"unknown {str(key)!r}, known are {', '.join(known)}"

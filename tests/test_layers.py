@@ -25,11 +25,12 @@ ALLOWED = {
     "nn": {"arch"},
     "cost": set(),
     "data": set(),
-    "training": {"study", "data", "nn", "arch"},
+    "tasks": set(),
+    "training": {"study", "tasks"},
     "artifacts": {"cost", "nn", "arch"},
-    "evaluate": {"study", "artifacts", "training", "data", "cost", "nn", "arch"},
+    "evaluate": {"study", "artifacts", "training", "tasks", "data", "cost", "nn", "arch"},
     "optimize": {"study", "evaluate", "training", "data", "cost", "nn", "arch"},
-    "ablation": {"study", "training", "arch"},
+    "ablation": {"study", "training", "tasks", "arch"},
     "results": {"study", "arch"},
     "settings": {"arch"},
     "jobs": {
@@ -41,6 +42,7 @@ ALLOWED = {
             "evaluate",
             "artifacts",
             "training",
+            "tasks",
             "data",
             "cost",
             "nn",
@@ -52,7 +54,7 @@ ALLOWED = {
 }
 OWNERS = {
     "optuna": {"study/optuna_store.py", "optimize/samplers.py"},
-    "sklearn": {"optimize/surrogate.py", "artifacts/checked.py", "data/images.py"},
+    "sklearn": {"optimize/surrogate.py", "artifacts/checked.py", "data/digits.py"},
     "fvcore": {"cost/static.py"},
     "typer": {"cli/app.py", "cli/flags.py"},
     "rich": {"cli/progress.py", "cli/tables.py"},
@@ -65,7 +67,7 @@ OWNERS = {
     "ai_edge_litert": {"cost/runtimes/litert.py", "cost/probe.py"},
     "executorch": {"cost/runtimes/executorch.py", "cost/probe.py"},
     "torchao": {"cost/runtimes/executorch.py"},
-    "filelock": {"files.py", "data/images.py"},
+    "filelock": {"files.py", "data/store.py"},
 }
 FOLDERS = {"pandas": "results/"}
 

@@ -12,31 +12,31 @@ import argparse
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mvit_nas.arch.count import count
 from mvit_nas.arch.space import Label, load_space
 from mvit_nas.budget import parse_budget
-from mvit_nas.maths.pareto import hypervolume
-from mvit_nas.optimize.candidates import SpacePool
-from mvit_nas.optimize.propose import Candidate, Trained, propose
+from mvit_nas.maths.hypervolume import Box, hypervolume
+from mvit_nas.metrics import ACCURACY, MACS, PARAMS
+from mvit_nas.optimize.candidates import Candidates, Goal
+from mvit_nas.optimize.designs import Design, Designs
+from mvit_nas.optimize.propose import Floats, Trained, propose
 from mvit_nas.optimize.within_budget import sample_feasible, spread
 from mvit_nas.results.table import read_table
 
 NETWORKS, FIRST, MARKS = 80, 10, (10, 12, 15, 20, 25)
-# Where a candidate has the logarithm of its activations: the last features are those of search/pool.py.
+# Where a design has the logarithm of its activations: the last features are sizes.
 ACTIVATIONS = -2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """A candidate with what training it gave."""
+    """A design with what training it gave."""
 
-    candidate: Candidate
+    design: Design
     accuracy: float
     params: float
     macs: float
@@ -45,60 +45,67 @@ class Network:
 class Replayed:
     """A pool of ``networks`` only."""
 
-    def __init__(self, whole: SpacePool, networks: Sequence[Network]) -> None:
+    def __init__(self, whole: Candidates, networks: Sequence[Network]) -> None:
         self.choices = whole.choices
-        self.drawn = [one.candidate for one in networks]
+        self.drawn = [one.design for one in networks]
         self._whole = whole
-        self._known = {one.identity for one in self.drawn}
+        self._known = {one.arch_id for one in self.drawn}
 
-    def candidate(self, labels: Mapping[str, Label]) -> Candidate | None:
+    def candidate(self, labels: Mapping[str, Label]) -> Design | None:
         """The candidate of ``labels`` where it is one of the networks."""
         found = self._whole.candidate(labels)
-        return found if found is not None and found.identity in self._known else None
+        return found if found is not None and found.arch_id in self._known else None
 
-    def savings(self, candidates: Sequence[Candidate]) -> Any:
+    def repaired(self, labels: Mapping[str, Label]) -> Design | None:
+        """Nothing: no proposal is over the budget."""
+        return None
+
+    def features(self, designs: Sequence[Design]) -> Floats:
         """As the whole pool says."""
-        return self._whole.savings(candidates)
+        return self._whole.features(designs)
+
+    def savings(self, designs: Sequence[Design]) -> Floats:
+        """As the whole pool says."""
+        return self._whole.savings(designs)
 
 
-def read(folder: Path) -> tuple[SpacePool, list[Network]]:
+def read(folder: Path) -> tuple[Candidates, list[Network]]:
     """The space, and the networks that the searches in ``folder`` trained."""
-    space = load_space("mobilevit_small")
-    budgets = [parse_budget("6M"), parse_budget("15MMACs")]
-    pool = SpacePool(
-        space,
-        sample_feasible(space, budgets, lambda arch: count(arch, classes=10), seed=0),
-        budgets=budgets,
-        objectives=("accuracy", "params", "macs"),
+    designs = Designs(load_space("mobilevit_small"), classes=10)
+    goal = Goal(
+        budgets=(parse_budget("6M"), parse_budget("15MMACs")),
+        objectives=(ACCURACY, PARAMS, MACS),
         reference={"accuracy": 0.0, "params": 6e6, "macs": 15e6},
-        classes=10,
     )
+    candidates = Candidates(designs, sample_feasible(designs, goal.budgets, seed=0), goal)
     found: dict[str, list[Network]] = {}
     for path in sorted(folder.glob("*/results.csv")):
-        table = read_table(path)
-        for row in table[table["state"] == "complete"].to_dict("records"):
+        for record in read_table(path).records:
+            accuracy = record.value(ACCURACY)
+            if not record.is_complete or accuracy is None:
+                continue
+            told = record.candidate.labels
             labels = {
-                p.name: next(label for label in p.choices if str(label) == str(row[f"param.{p.name}"]))
-                for p in space.parameters
+                name: next(label for label in known if str(label) == str(told[name]))
+                for name, known in candidates.choices.items()
             }
-            candidate = pool.candidate(labels)
-            assert candidate is not None
-            one = Network(candidate, row["accuracy"], row["params"], row["macs"])
-            found.setdefault(candidate.identity, []).append(one)
+            design = candidates.candidate(labels)
+            assert design is not None
+            found.setdefault(design.arch_id, []).append(
+                Network(design=design, accuracy=accuracy, params=design.cost.params, macs=design.cost.macs)
+            )
     means = [float(np.mean([one.accuracy for one in same])) for same in found.values()]
-    return pool, [
-        Network(same[0].candidate, mean, same[0].params, same[0].macs)
-        for same, mean in zip(found.values(), means, strict=True)
-    ]
+    return candidates, [replace(same[0], accuracy=mean) for same, mean in zip(found.values(), means, strict=True)]
 
 
 def volume(networks: Sequence[Network]) -> float:
     """Their hypervolume."""
     values = np.array([[one.accuracy, one.params, one.macs] for one in networks])
-    return hypervolume(values, [0.0, 6e6, 15e6], maximise=[True, False, False], ideal=[1.0, 0.0, 0.0])
+    box = Box(reference=(0.0, 6e6, 15e6), ideal=(1.0, 0.0, 0.0), maximise=(True, False, False))
+    return hypervolume(values, box)
 
 
-def first_designs(rule: str, networks: Sequence[Network], generator: random.Random) -> list[Network]:
+def first_designs(rule: str, pool: Candidates, networks: Sequence[Network], generator: random.Random) -> list[Network]:
     """Ten of ``networks``."""
     ordered = sorted(networks, key=lambda one: one.macs)
     if rule == "evenly over the costs":
@@ -107,28 +114,30 @@ def first_designs(rule: str, networks: Sequence[Network], generator: random.Rand
     if rule == "one of each slice":
         chosen = [generator.choice(part) for part in slices]
     else:
-        chosen = [max(part, key=lambda one: one.candidate.features[ACTIVATIONS]) for part in slices]
+        activations = pool.features([one.design for one in ordered])[:, ACTIVATIONS]
+        rank = {id(one): value for one, value in zip(ordered, activations, strict=True)}
+        chosen = [max(part, key=lambda one: rank[id(one)]) for part in slices]
     return [ordered[0], *chosen, ordered[-1]]
 
 
-def replay(pool: SpacePool, networks: Sequence[Network], rule: str, seed: int) -> list[float]:
+def replay(pool: Candidates, networks: Sequence[Network], rule: str, seed: int) -> list[float]:
     """The share of the hypervolume of all ``networks`` at each mark."""
     generator = random.Random(f"{rule} {seed}")
-    known = {one.candidate.identity: one for one in networks}
-    found = first_designs(rule, networks, generator)
+    known = {one.design.arch_id: one for one in networks}
+    found = first_designs(rule, pool, networks, generator)
     whole = volume(networks)
     shares = []
     for mark in MARKS:
         while len(found) < mark:
             proposal = propose(
-                Replayed(pool, networks),  # type: ignore[arg-type]
-                trained=[Trained(candidate=one.candidate, accuracy=one.accuracy) for one in found],
+                Replayed(pool, networks),
+                trained=[Trained(design=one.design, accuracy=one.accuracy) for one in found],
                 pending=[],
-                taken={one.candidate.identity for one in found},
+                taken={one.design.arch_id for one in found},
                 generator=generator,
             )
             assert proposal is not None
-            found.append(known[proposal.candidate.identity])
+            found.append(known[proposal.design.arch_id])
         shares.append(volume(found) / whole)
     return shares
 

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Collection
 
-from mvit_nas.arch.config import ArchConfig, arch_id, with_values
+from mvit_nas.arch.config import ArchConfig, arch_id
+from mvit_nas.arch.paths import with_values
 from mvit_nas.errors import InputError, NothingFeasibleError
 
 TOLERANCE = 0.02
@@ -51,23 +52,23 @@ def rescale(
     )
 
 
-def _widths(arch: ArchConfig) -> dict[str, int]:
-    widths = {"stem.channels": arch.stem.channels}
+def _widths(arch: ArchConfig) -> dict[str, tuple[int, int]]:
+    """Each width by its path, with what it must be a multiple of."""
+    widths = {"stem.channels": (arch.stem.channels, 1)}
     for index, stage in enumerate(arch.stages):
-        widths[f"stages.{index}.channels"] = stage.channels
+        widths[f"stages.{index}.channels"] = stage.channels, 1
         if stage.mobilevit is not None:
-            widths[f"stages.{index}.mobilevit.dim"] = stage.mobilevit.dim
+            for field, multiple in stage.mobilevit.widths().items():
+                widths[f"stages.{index}.mobilevit.{field}"] = getattr(stage.mobilevit, field), multiple
     return widths
 
 
-def _scaled(arch: ArchConfig, widths: dict[str, int], scale: float, *, multiple: int, together: bool) -> ArchConfig:
+def _scaled(
+    arch: ArchConfig, widths: dict[str, tuple[int, int]], scale: float, *, multiple: int, together: bool
+) -> ArchConfig:
     values = {}
-    for index, (path, width) in enumerate(widths.items()):
-        step = multiple
-        if path.endswith(".dim"):
-            block = arch.stages[int(path.split(".")[1])].mobilevit
-            assert block is not None
-            step = math.lcm(multiple, block.heads)
+    for index, (path, (width, divisor)) in enumerate(widths.items()):
+        step = math.lcm(multiple, divisor)
         # Widths that are alike would all grow at the same scale, and the cost with a jump: rounded each at its own
         # place between two steps, they grow one after the other.
         offset = 0.5 if together else (index + 0.5) / len(widths)

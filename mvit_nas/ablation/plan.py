@@ -10,10 +10,12 @@ from typing import Any
 
 import yaml
 
-from mvit_nas.arch.config import ArchConfig, arch_id, to_dict, unknown, with_values
+from mvit_nas.arch.config import ArchConfig, arch_id, to_dict
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.space import Label, Parameter, SearchSpace
-from mvit_nas.errors import ArchError, InputError, InvalidArchError
-from mvit_nas.training.schedule import Augmentation, Schedule
+from mvit_nas.errors import ArchError, InputError, InvalidArchError, unknown
+from mvit_nas.tasks.crops import Augmentation
+from mvit_nas.training.schedule import Schedule
 
 # Choices of the training, by the field of the schedule that they set.
 _TRAINING: dict[str, tuple[float | str, ...]] = {
@@ -299,13 +301,13 @@ def _notes(arch: ArchConfig, schedule: Schedule) -> tuple[str, ...]:
     notes = []
     for side in dict.fromkeys((schedule.side(arch.image_size), arch.image_size)):
         resized, covered = [], []
-        for number, (stage, map_side) in enumerate(zip(arch.stages, arch.map_sides(side), strict=True), start=1):
+        for number, (stage, map_side) in enumerate(arch.sides_before_blocks(side), start=1):
             if stage.mobilevit is None:
                 continue
-            patches = math.ceil(map_side / stage.mobilevit.patch_size)
-            if map_side % stage.mobilevit.patch_size:
-                resized.append(f"{map_side} to {patches * stage.mobilevit.patch_size} px in stage {number}")
-            if patches == 1:
+            tiled_side = stage.mobilevit.tiled_side(map_side)
+            if tiled_side != map_side:
+                resized.append(f"{map_side} to {tiled_side} px in stage {number}")
+            if stage.mobilevit.tokens(map_side) == 1:
                 covered.append(str(number))
         if resized:
             notes.append(f"at {side} px maps are resized: {', '.join(resized)}")

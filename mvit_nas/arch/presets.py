@@ -1,6 +1,7 @@
 """The paper's networks, as data (arXiv 2110.02178, table 4 of the appendix and the released configurations)."""
 
-from mvit_nas.arch.config import ArchConfig, MobileViTConfig, StageConfig, StemConfig
+from mvit_nas.arch.blocks.mobilevit import MobileViTConfig
+from mvit_nas.arch.config import ArchConfig, StageConfig, StemConfig
 
 
 def _mobilevit(

@@ -27,9 +27,10 @@ from typing import Any
 
 import yaml
 
-from mvit_nas.arch.config import ArchConfig, expand_path, to_dict, unknown, with_values
+from mvit_nas.arch.config import ArchConfig, to_dict
+from mvit_nas.arch.paths import expand_path, flat, with_values
 from mvit_nas.arch.presets import PRESETS
-from mvit_nas.errors import ArchError, InvalidArchError, SpaceError
+from mvit_nas.errors import ArchError, InvalidArchError, SpaceError, unknown
 
 Label = str | int | float
 Suggest = Callable[[str, Sequence[Label]], Label]
@@ -281,14 +282,3 @@ def _product(parts: list[tuple[Label, ...]]) -> Iterator[tuple[Label, ...]]:
     for rest in _product(parts[:-1]):
         for label in parts[-1]:
             yield (*rest, label)
-
-
-def flat(plain: Any, prefix: str = "") -> dict[str, Any]:
-    """Every path of nested mappings and lists with its value, parts included."""
-    paths: dict[str, Any] = {}
-    items = enumerate(plain) if isinstance(plain, list | tuple) else plain.items()
-    for key, value in items:
-        paths[f"{prefix}{key}"] = value
-        if isinstance(value, dict | list | tuple):
-            paths.update(flat(value, f"{prefix}{key}."))
-    return paths

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mvit_nas.arch.config import ArchConfig, to_dict
-from mvit_nas.arch.space import flat
+from mvit_nas.arch.paths import flat
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Question
 from mvit_nas.evaluate.short import ShortTraining
 from mvit_nas.study.record import Record

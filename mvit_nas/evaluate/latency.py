@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from mvit_nas.arch.config import ArchConfig, arch_id, with_values
+from mvit_nas.arch.config import ArchConfig, arch_id
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.artifacts.checked import Artefact, export
 from mvit_nas.cost.latency import Latency, latency_of, measure

@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mvit_nas.arch.config import ArchConfig, arch_id
-from mvit_nas.data.images import ImageData, Images, load_part
+from mvit_nas.data.parts import ImageData
+from mvit_nas.data.store import Images, load_part
 from mvit_nas.errors import TrainingError
 from mvit_nas.evaluate.cache import Cache, cache_folder, digest
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Question, never
@@ -26,7 +27,9 @@ from mvit_nas.nn.backbone import build
 from mvit_nas.nn.weights.inherit import inherited
 from mvit_nas.reporter import Reporter, Silent, TrainingStep
 from mvit_nas.study.record import Measured, Rung
-from mvit_nas.training.loop import OnStep, Score, Stopped, fit_by_rungs
+from mvit_nas.tasks.classify import Classification
+from mvit_nas.training.loop import OnStep, fit_by_rungs
+from mvit_nas.training.outcome import Score, Stopped
 from mvit_nas.training.schedule import Schedule
 
 # What the numbers of a training run depend on beside its key; a change of the loop that changes them raises it.
@@ -61,9 +64,14 @@ class ShortTraining:
         self._parts: dict[tuple[str, int], Images] = {}
 
     @property
+    def task(self) -> Classification:
+        """What the networks learn from the data."""
+        return Classification(classes=len(self.data.classes))
+
+    @property
     def classes(self) -> int:
         """Number of classes of the data."""
-        return len(self.data.classes)
+        return self.task.classes
 
     @property
     def epochs(self) -> int:
@@ -144,6 +152,7 @@ class ShortTraining:
                 train,
                 validation,
                 self.schedule,
+                task=self.task,
                 side=side,
                 seed=seed,
                 device=self.device,

@@ -2,9 +2,8 @@
 
 import torch
 
-from mvit_nas.arch.blocks import peak_memory
 from mvit_nas.arch.config import ArchConfig, arch_id
-from mvit_nas.arch.count import StaticCost, count
+from mvit_nas.arch.count import StaticCost, count, peak_memory
 from mvit_nas.cost.static import count_macs, count_params
 from mvit_nas.errors import CostError
 from mvit_nas.metrics import MACS, PARAMS, PEAK_MEMORY, SIZE

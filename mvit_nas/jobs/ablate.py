@@ -10,8 +10,9 @@ from pathlib import Path
 from mvit_nas.ablation.match import TOLERANCE, rescale
 from mvit_nas.ablation.plan import LeftOut as NoVariant
 from mvit_nas.ablation.plan import Plan, Variant, make_plan
-from mvit_nas.arch.config import ArchConfig, arch_id, to_dict, with_values
+from mvit_nas.arch.config import ArchConfig, arch_id, to_dict
 from mvit_nas.arch.count import count
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import SearchSpace, adapt_preset
 from mvit_nas.errors import (

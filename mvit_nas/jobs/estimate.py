@@ -51,6 +51,7 @@ def try_step(training: ShortTraining, arch: ArchConfig) -> StepCost:
             batch,
             _NoiseImages(pixels_NHWC=batch.pixels_NHWC[:1], aspects_N=batch.aspects_N[:1], labels_N=batch.labels_N[:1]),
             replace(schedule, epochs=epochs),
+            task=training.task,
             side=side,
             seed=0,
             device=training.device,

@@ -11,14 +11,15 @@ from torch import Tensor
 
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.artifacts.checked import export_model, outputs
-from mvit_nas.data.images import Images, find_data
+from mvit_nas.data.find import find_data
+from mvit_nas.data.store import Images
 from mvit_nas.evaluate.latency import Measured, Meter
 from mvit_nas.jobs.setup import make_training
 from mvit_nas.nn.backbone import build
 from mvit_nas.nn.inference import for_inference
 from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import LatencySettings
-from mvit_nas.training.augment import centre_crops
+from mvit_nas.tasks.classify import Classification
 from mvit_nas.training.loop import fit
 
 # Images that int8's ranges are taken from, and those that its accuracy is of, at most.
@@ -73,17 +74,18 @@ class Trainer:
         side = schedule.side(arch.image_size)
         model = build(arch, classes=len(self._data.classes))
         parts = training.part("train", side), training.part("validation", side)
-        fit(model, *parts, schedule, side=side, seed=0, device=training.device, should_stop=self._stop)
+        task, device = training.task, training.device
+        fit(model, *parts, schedule, task=task, side=side, seed=0, device=device, should_stop=self._stop)
         # Of the size that the artefact takes, whatever the schedule trained at.
-        calibration, _ = _sample(training.part("train", arch.image_size), _CALIBRATION, arch.image_size)
-        images, labels = _sample(training.part("validation", arch.image_size), _SCORED, arch.image_size)
+        side = arch.image_size
+        calibration, _ = _sample(training.part("train", side), _CALIBRATION, task=task, side=side)
+        images, labels = _sample(training.part("validation", side), _SCORED, task=task, side=side)
         weights = {key: value.cpu() for key, value in model.state_dict().items()}
         return Trained(arch=arch, weights=weights, calibration=calibration, images=images, labels=labels)
 
 
-def _sample(part: Images, number: int, side: int) -> tuple[Tensor, np.ndarray]:
+def _sample(part: Images, number: int, *, task: Classification, side: int) -> tuple[Tensor, np.ndarray]:
     """At most ``number`` images of ``part``, evenly over it, as [N, 3, side, side] in [0, 1], with their labels."""
     index_N = np.linspace(0, len(part.labels_N) - 1, min(number, len(part.labels_N))).astype(int)
-    pixels = torch.from_numpy(np.ascontiguousarray(part.pixels_NHWC[index_N]))
-    aspects = torch.from_numpy(part.aspects_N[index_N].astype(np.float32))
-    return centre_crops(pixels, aspects, side=side), np.asarray(part.labels_N[index_N])
+    batch = task.take(part, index_N, device=torch.device("cpu"))
+    return task.seen(batch, side=side), batch.targets_B.numpy()

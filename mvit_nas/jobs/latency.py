@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvit_nas.arch.config import ArchConfig, with_values
+from mvit_nas.arch.config import ArchConfig
+from mvit_nas.arch.paths import with_values
 from mvit_nas.artifacts.checked import artefact_of
 from mvit_nas.cost.latency import ratio_interval
 from mvit_nas.cost.probe import STAGES

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from mvit_nas.arch.config import ArchConfig, from_dict, unknown
+from mvit_nas.arch.config import ArchConfig, from_dict
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import SearchSpace, parse_space
-from mvit_nas.errors import ArchError, InputError
+from mvit_nas.errors import ArchError, InputError, unknown
 from mvit_nas.results.table import read_table
 from mvit_nas.results.view import StudyView
 from mvit_nas.study.origin import Images, Origin, SearchOrigin, read_origin

@@ -8,7 +8,8 @@ from mvit_nas.arch.space import SearchSpace, fix_image_size, load_space, parse_s
 from mvit_nas.cost.runtimes.registry import default_runtime, find_runtime
 from mvit_nas.cost.runtimes.runtime import Runtime
 from mvit_nas.cost.targets.registry import find_target
-from mvit_nas.data.images import ImageData, find_data
+from mvit_nas.data.find import find_data
+from mvit_nas.data.parts import ImageData
 from mvit_nas.errors import DeviceError, InputError
 from mvit_nas.evaluate.latency import Meter
 from mvit_nas.evaluate.short import ShortTraining, training_threads

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from mvit_nas.nn.backbone import MLP, ConvNormAct, MobileViT
+from mvit_nas.nn.backbone import MobileViT
+from mvit_nas.nn.layers import MLP, ConvNormAct
 
 
 def for_inference(model: MobileViT, *, packed_for: tuple[int, int, int, int] | None = None) -> nn.Module:

@@ -5,9 +5,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mvit_nas.arch.blocks import features
-from mvit_nas.arch.config import ArchConfig, arch_id, with_values
-from mvit_nas.arch.count import StaticCost, count
+from mvit_nas.arch.config import ArchConfig, arch_id
+from mvit_nas.arch.count import StaticCost, count, features
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import Label, Parameter, SearchSpace, adapt_preset
 from mvit_nas.cost.predict import Features

@@ -246,7 +246,7 @@ class Search:
         """Who proposes next: at random as soon as that has had less than its share of what was proposed."""
         proposed = [r.proposed_by for r in self._records if r.state.is_training and r.proposed_by in SAMPLERS]
         behind = proposed.count(BASELINE) < self._limits.baseline * (len(proposed) + 1)
-        return BASELINE if behind and self._limits.baseline else self._limits.sampler
+        return BASELINE if behind else self._limits.sampler
 
     def _evaluated(self) -> float:
         """Whole trainings so far."""

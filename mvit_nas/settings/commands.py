@@ -527,3 +527,14 @@ class CompareSettings(Printed):
         "Folder of the page in reports/. Without it: the names, joined.", Group.STUDY, default=None, parse=check_name
     )
     out: Path = flag("Where reports/ lies.", Group.STUDY, default=Path(), metavar="FOLDER")
+
+
+# By name, in the order of the help.
+COMMANDS: dict[str, type] = {
+    "search": SearchSettings,
+    "ablate": AblateSettings,
+    "latency": LatencySettings,
+    "devices": DevicesSettings,
+    "report": ReportSettings,
+    "compare": CompareSettings,
+}

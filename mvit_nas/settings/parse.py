@@ -4,9 +4,8 @@ import math
 import re
 from collections.abc import Sequence
 
-from mvit_nas.arch.config import unknown
 from mvit_nas.budget import Budget, parse_budget
-from mvit_nas.errors import InputError
+from mvit_nas.errors import InputError, unknown
 from mvit_nas.metrics import COSTS, METRICS, OBJECTIVES, PARAMS, Form
 from mvit_nas.units import format_count
 

@@ -7,9 +7,8 @@ from typing import Any, cast
 
 import yaml
 
-from mvit_nas.arch.config import unknown
 from mvit_nas.budget import Budget
-from mvit_nas.errors import InputError
+from mvit_nas.errors import InputError, unknown
 from mvit_nas.settings.commands import AblateSettings, SearchSettings
 from mvit_nas.settings.flag import Decides, Plain, flags_of, made, plain
 

@@ -54,6 +54,7 @@ class OptunaStore:
         self._choices = choices
         self._samplers = samplers
         self._running: dict[int, Trial] = {}
+        self._parsed: dict[int, Record] = {}
         self.study = optuna.create_study(
             study_name="search",
             storage=None if folder is None else _storage(folder / "study.db"),
@@ -63,7 +64,10 @@ class OptunaStore:
 
     def records(self) -> list[Record]:
         """Every finished trial, in order."""
-        return [_record(trial) for trial in self._trials() if _RECORD in trial.user_attrs]
+        for trial in self._trials():
+            if trial.number not in self._parsed and _RECORD in trial.user_attrs:
+                self._parsed[trial.number] = _record(trial)
+        return [self._parsed[number] for number in sorted(self._parsed)]
 
     def is_new(self) -> bool:
         """Whether nothing was asked or queued yet."""

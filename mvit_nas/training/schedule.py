@@ -1,12 +1,16 @@
-"""How long and how a candidate is trained: a frozen schedule, and the named ones."""
+"""How long and how a candidate is trained: a frozen schedule, read from a YAML file; some are shipped."""
 
+import functools
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
 
-from mvit_nas.errors import InputError
+import yaml
 
-Augmentation = Literal["none", "crop", "crop+flip"]
+from mvit_nas.errors import InputError, unknown
+from mvit_nas.tasks.crops import Augmentation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,23 @@ class Schedule:
     min_crop: float
     ema: float
     clip_norm: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in ("epochs", "images_per_epoch", "batch_size"):
+            self._require(field, getattr(self, field) >= 1, "be at least 1")
+        for field in ("resolution", "min_crop"):
+            self._require(field, 0 < getattr(self, field) <= 1, "lie above 0 and be at most 1")
+        self._require("learning_rate", 0 < self.learning_rate < math.inf, "be positive")
+        for field in ("warmup_learning_rate", "final_learning_rate", "weight_decay", "clip_norm"):
+            self._require(field, 0 <= getattr(self, field) < math.inf, "be at least 0")
+        for field in ("warmup", "label_smoothing", "ema"):
+            self._require(field, 0 <= getattr(self, field) < 1, "lie in [0, 1)")
+        known = get_args(Augmentation)
+        self._require("augmentation", self.augmentation in known, f"be one of {', '.join(known)}")
+
+    def _require(self, field: str, holds: bool, what: str) -> None:
+        if not holds:
+            raise InputError(f"{field} must {what}, got {getattr(self, field)!r}")
 
     def steps_per_epoch(self, images: int) -> int:
         """Optimiser steps of one epoch over a training part of ``images``, full batches only."""
@@ -71,49 +92,73 @@ class Schedule:
         return asdict(self)
 
 
-SCHEDULES: dict[str, Schedule] = {
-    # Seconds for a candidate: does everything run?
-    "smoke": Schedule(
-        name="smoke",
-        epochs=1,
-        images_per_epoch=512,
-        batch_size=32,
-        resolution=0.25,
-        learning_rate=0.002,
-        warmup=0.1,
-        min_crop=0.35,
-        ema=0.0,
-    ),
-    # Half a minute for a small network and small images on two CPU cores: which candidates learn fast?
-    "short": Schedule(
-        name="short",
-        epochs=4,
-        images_per_epoch=2000,
-        batch_size=16,
-        resolution=0.5,
-        learning_rate=0.001,
-        warmup=0.1,
-        min_crop=0.35,
-        ema=0.0,
-        clip_norm=1.0,
-    ),
-    # The paper's recipe (arXiv 2110.02178, section 4.1), for one process: 3,000 of 375,000 iterations of warm-up.
-    "paper": Schedule(
-        name="paper",
-        epochs=300,
-        images_per_epoch=10_000_000,
-        batch_size=1024,
-        resolution=1.0,
-        learning_rate=0.002,
-        warmup=0.008,
-        min_crop=0.08,
-        ema=0.0005,
-    ),
-}
+# From the shortest to the longest; a file each in ``schedules``.
+NAMES = ("smoke", "short", "paper")
 
 
 def find_schedule(name: str) -> Schedule:
-    """The schedule called ``name``; InputError lists the known ones."""
-    if name not in SCHEDULES:
-        raise InputError(f"no schedule {name!r}: known are {', '.join(SCHEDULES)}")
-    return SCHEDULES[name]
+    """The shipped schedule called ``name``, or that of a ``.yaml`` file.
+
+    Raises InputError, which lists the known names, or names the file and what is wrong in it.
+    """
+    if name in NAMES:
+        return _shipped(name)
+    path = Path(name)
+    if path.suffix != ".yaml":
+        raise InputError(f"no schedule {name!r}: known are {', '.join(NAMES)}, or give a .yaml file")
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise InputError(f"cannot read the schedule {name}: {reason}") from None
+    return parse_schedule(text, name=path.stem, where=name)
+
+
+def parse_schedule(text: str, *, name: str, where: str) -> Schedule:
+    """The schedule that ``text`` describes: the fields but the name. ``where`` names it in errors."""
+    try:
+        plain = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where} is no YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(plain, dict):
+        raise InputError(f"{where} must be a mapping, got {plain!r}")
+    known = {field.name: field for field in fields(Schedule) if field.name != "name"}
+    for key in plain:
+        if key not in known:
+            raise InputError(f"{where}: {unknown(key, known)}")
+    for key, field in known.items():
+        if key not in plain and field.default is MISSING:
+            raise InputError(f"{where} lacks {key!r}")
+    values = {key: _typed(value, known[key].type, f"{where}: {key}") for key, value in plain.items()}
+    try:
+        return Schedule(name=name, **values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def with_fields(
+    schedule: Schedule,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+) -> Schedule:
+    """``schedule`` with the fields that are given in place of its own. Raises InputError where one is out of range."""
+    given: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    return replace(schedule, **{name: value for name, value in given.items() if value is not None})
+
+
+@functools.cache
+def _shipped(name: str) -> Schedule:
+    text = (resources.files("mvit_nas") / "schedules" / f"{name}.yaml").read_text()
+    return parse_schedule(text, name=name, where=name)
+
+
+def _typed(value: Any, kind: Any, where: str) -> Any:
+    if kind is Augmentation:
+        return value
+    if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+        # YAML 1.1 takes 1e-3 for text.
+        hint = ": write 1.0e-3 for 1e-3" if isinstance(value, str) else ""
+        raise InputError(f"{where} must be {'a whole number' if kind is int else 'a number'}, got {value!r}{hint}")
+    return kind(value)

@@ -40,38 +40,37 @@ function drawForest(data) {
 
 function drawAccuracy(data) {
   if (!data.accuracy) return;
-  const { axes, y: title, points, kinds } = data.accuracy;
-  const x = byId("x").value;
-  const all = points.label.map((_, i) => i).filter(i => points[x][i] !== null);
-  const distance = (end, column, i) => points[end][i] === null ? 0 : Math.abs(points[end][i] - points[column][i]);
-  const bar = (indices, column, low, high, tone) => ({ type: "data", symmetric: false, thickness: 1.5, width: 0, color: tone,
-    arrayminus: indices.map(i => distance(low, column, i)), array: indices.map(i => distance(high, column, i)) });
+  const { axes, y: title, accuracy: score, label: labels, kind: kindOf, hover, kinds } = data.accuracy;
+  const cost = axes[byId("x").value];
+  const all = labels.map((_, i) => i).filter(i => cost.values[i] !== null);
+  const distance = (axis, ends, i) => ends[i] === null ? 0 : Math.abs(ends[i] - axis.values[i]);
+  const bar = (indices, axis, tone) => axis.low.every(end => end === null) ? undefined : { type: "data", symmetric: false, thickness: 1.5, width: 0, color: tone,
+    arrayminus: indices.map(i => distance(axis, axis.low, i)), array: indices.map(i => distance(axis, axis.high, i)) };
   const traces = sides => Object.keys(kinds).map(kind => {
-    const of = all.filter(i => points.kind[i] === kind);
+    const of = all.filter(i => kindOf[i] === kind);
     const tone = colour(tones[kind]);
-    return { name: kinds[kind], type: "scatter", mode: "markers+text", x: of.map(i => points[x][i]), y: of.map(i => points.accuracy[i]),
-      hovertext: of.map(i => points.hover[i]), hoverinfo: "text", cliponaxis: false, showlegend: true,
-      text: of.map(i => sides[all.indexOf(i)] ? points.label[i] : ""), textposition: of.map(i => sides[all.indexOf(i)] || "middle right"),
+    return { name: kinds[kind], type: "scatter", mode: "markers+text", x: of.map(i => cost.values[i]), y: of.map(i => score.values[i]),
+      hovertext: of.map(i => hover[i]), hoverinfo: "text", cliponaxis: false, showlegend: true,
+      text: of.map(i => sides[all.indexOf(i)] ? labels[i] : ""), textposition: of.map(i => sides[all.indexOf(i)] || "middle right"),
       textfont: { color: tone, size: 13 }, marker: { size: kind === "base" ? 13 : 10, symbol: symbols[kind], color: tone },
-      error_y: bar(of, "accuracy", "accuracy_low", "accuracy_high", tone),
-      error_x: x === "latency_ms" ? bar(of, x, "latency_low_ms", "latency_high_ms", tone) : undefined };
+      error_y: bar(of, score, tone), error_x: bar(of, cost, tone) };
   });
-  const view = layout(axes[x], title);
-  if (x !== "latency_ms") view.xaxis.tickformat = "~s";
+  const view = layout(cost.title, title);
+  if (cost.counts) view.xaxis.tickformat = "~s";
   show("accuracy", traces(all.map(() => "")), view);
   // Where there is room is known once the axes are.
   const { xaxis, yaxis } = byId("accuracy")._fullLayout;
   const sides = placed(all.map(i => ({
-    x: xaxis.d2p(points[x][i]), y: yaxis.d2p(points.accuracy[i]), low: yaxis.d2p(points.accuracy_low[i] ?? points.accuracy[i]),
-    high: yaxis.d2p(points.accuracy_high[i] ?? points.accuracy[i]), width: 7.5 * points.label[i].length,
+    x: xaxis.d2p(cost.values[i]), y: yaxis.d2p(score.values[i]), low: yaxis.d2p(score.low[i] ?? score.values[i]),
+    high: yaxis.d2p(score.high[i] ?? score.values[i]), width: 7.5 * labels[i].length,
   })), [0, -16, xaxis._length + 16, yaxis._length]);
   show("accuracy", traces(sides), view);
 }
 
 export function ablationPage(data) {
   if (data.accuracy) {
-    for (const [name, label] of Object.entries(data.accuracy.axes)) {
-      const text = new DOMParser().parseFromString(label, "text/html").body.textContent;
+    for (const [name, { title }] of Object.entries(data.accuracy.axes)) {
+      const text = new DOMParser().parseFromString(title, "text/html").body.textContent;
       byId("x").add(new Option(text, name, false, name === data.accuracy.x));
     }
     byId("x").addEventListener("change", () => drawAccuracy(data));

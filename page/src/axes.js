@@ -1,6 +1,6 @@
-// The axes of the parallel coordinates: factors first, then costs, accuracy last.
+// The axes of the parallel coordinates: factors first, then costs, the score last.
 import { factorName } from "./study.js";
-import { formatCell, isKnown, kindOf } from "./words.js";
+import { formatCell, isKnown } from "./words.js";
 
 const MOST_FACTORS = 8;
 const MOST_CATEGORIES = 12; // numbers with more values than this have a scale
@@ -16,11 +16,11 @@ export function parallelAxes(study, order = study.factors) {
     return [numeric && values.length > MOST_CATEGORIES ? scale(name, factorName(name), column, values, String)
       : categories(name, factorName(name), column, values)];
   });
-  const metrics = [...study.metrics.values()].filter(metric => !metric.aside && !metric.name.includes(".")).flatMap(metric => {
+  const metrics = [...study.metrics.values()].filter(metric => !metric.aside && !metric.short).flatMap(metric => {
     const column = study.column(metric.name);
     const values = study.trained.map(row => column[row]).filter(isKnown).sort((a, b) => a - b);
-    return values.length ? [scale(metric.name, metric.title, column, values, value => formatCell(metric.name, value))] : [];
-  }).sort((a, b) => (kindOf(a.name) === "accuracy") - (kindOf(b.name) === "accuracy"));
+    return values.length ? [scale(metric.name, metric.title, column, values, value => formatCell(metric, value))] : [];
+  }).sort((a, b) => (a.name === study.score) - (b.name === study.score));
   return { axes: [...factors.slice(0, MOST_FACTORS), ...metrics], hidden: Math.max(0, factors.length - MOST_FACTORS) };
 }
 

@@ -4,7 +4,7 @@ import { byId, copy, element, svg } from "./dom.js";
 import { commands } from "./files.js";
 import { difference } from "./headline.js";
 import { factorName } from "./study.js";
-import { formatCount, formatMetric, intervalWords, isKnown, kindOf, plural } from "./words.js";
+import { afterWords, formatCount, formatMetric, intervalWords, isKnown, plural } from "./words.js";
 
 const DRAWN = { width: 560, height: 178, gap: 8 };
 
@@ -25,10 +25,10 @@ export function architectureCards(study, { pick }) {
         element("p.kicker", {}, `${["First", "Second"][i]} network${trial === null ? "" : `, trial ${trial}`}, ${study.states[study.column("state")[row]]}`),
         isPinned ? release : null),
       element("h3.subject", {}, study.label(row)),
-      element("ul.facts", {}, metrics.map(({ name, low, high, short }) => {
-        const interval = low ? intervalWords(name, study.column(low)[row], study.column(high)[row]) : "";
-        const noun = { accuracy: " accuracy", latency_ms: ` latency${short ? ` by ${short}` : ""}`, size_mib: " of weights", peak_memory_mib: " of activations" }[kindOf(name)] ?? "";
-        return element("li", {}, element("strong", {}, formatMetric(name, study.column(name)[row])), noun, interval ? element("small", {}, interval) : null);
+      element("ul.facts", {}, metrics.map(metric => {
+        const { name, low, high } = metric;
+        const interval = low ? intervalWords(metric, study.column(low)[row], study.column(high)[row]) : "";
+        return element("li", {}, element("strong", {}, formatMetric(metric, study.column(name)[row])), afterWords(metric), interval ? element("small", {}, interval) : null);
       })),
       ...(parts ? [picture(parts, study.imageSizes[row], study.label(row)), costTable(parts)]
         : [element("p.note", {}, study.column("arch")[row] ? "Of so many networks, only the best are drawn; its configuration is in results.csv." : "The table does not hold its architecture.")]),

@@ -6,13 +6,13 @@ import { fixed, isKnown } from "./words.js";
 const MOST = 400; // trainings behind, evenly chosen
 
 export function learningCurves(study) {
-  const [rungs, epochs, accuracy] = ["rungs", "epochs", "accuracy"].map(study.column);
+  const [rungs, epochs, score] = ["rungs", "epochs", study.score].map(study.column);
   const read = row => {
     try {
       const found = JSON.parse(rungs[row] || "[]").filter(rung => isKnown(rung.epoch) && rung.images > 0).map(rung => [rung.epoch, 100 * rung.correct / rung.images]);
-      if (!isKnown(accuracy[row]) || !isKnown(epochs[row])) return found.sort((a, b) => a[0] - b[0]);
+      if (!isKnown(score[row]) || !isKnown(epochs[row])) return found.sort((a, b) => a[0] - b[0]);
       // At the end all validation images count, not the part that was looked at on the way.
-      return [...found.filter(([epoch]) => epoch < epochs[row]), [epochs[row], 100 * accuracy[row]]].sort((a, b) => a[0] - b[0]);
+      return [...found.filter(([epoch]) => epoch < epochs[row]), [epochs[row], 100 * score[row]]].sort((a, b) => a[0] - b[0]);
     } catch {
       return []; // a table that people edited
     }
@@ -35,7 +35,7 @@ export function learningCurves(study) {
           line: { color: tones[i], width: 2.5, dash: i ? "dash" : "solid" }, marker: { size: 7 }, hoverinfo: "text",
           text: curve.map(([epoch, percent]) => `${escaped(study.label(row))}<br>after epoch ${epoch}: ${fixed(percent, 1)} %`), visible: curve.length > 0 };
       })];
-    const view = layout("Epoch", "Accuracy (%)");
+    const view = layout("Epoch", `${study.metric(study.score).title} (%)`);
     view.showlegend = true;
     show("curves", traces, view, { displayModeBar: false });
   }

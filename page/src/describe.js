@@ -1,6 +1,6 @@
 // A candidate in lines of words, as a hover says it.
 import { factorName } from "./study.js";
-import { formatMetric, intervalWords, isKnown, kindOf } from "./words.js";
+import { afterWords, formatMetric, intervalWords, isKnown } from "./words.js";
 
 const FEW_FACTORS = 12;
 
@@ -10,9 +10,8 @@ export function describe(study, row) {
   for (const [name, metric] of study.metrics) {
     const value = study.column(name)[row];
     if (!isKnown(value) || metric.aside) continue;
-    const noun = { accuracy: ` ${study.accuracy}`, latency_ms: ` latency${metric.short ? ` by ${metric.short}` : ""}` }[kindOf(name)] ?? "";
-    lines.push(formatMetric(name, value) + noun);
-    const interval = metric.low ? intervalWords(name, study.column(metric.low)[row], study.column(metric.high)[row]) : "";
+    lines.push(formatMetric(metric, value) + (metric.words ? ` ${metric.words}` : afterWords(metric)));
+    const interval = metric.low ? intervalWords(metric, study.column(metric.low)[row], study.column(metric.high)[row]) : "";
     if (interval) lines.push(`95 % interval ${interval}`);
   }
   const factors = study.factors.filter(name => isKnown(study.column(name)[row]));

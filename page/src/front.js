@@ -3,20 +3,20 @@
 import { describe } from "./describe.js";
 import { byId, element, tooltip } from "./dom.js";
 import { colour, escaped, isNarrow, isPrinting, layout, placed, show } from "./plot.js";
-import { formatCount, formatMetric, isKnown, kindOf, significant } from "./words.js";
+import { afterWords, formatCount, formatMetric, isKnown, significant } from "./words.js";
 
 const REACH = 14; // pixels between pointer and mark
 const SPARE = 0.06; // of the axis, beyond the outermost trained candidate
 const BEYOND = 0.35; // of the axis, given to candidates that were not trained
 
-// Accuracies and the ends of their intervals are shown in percent.
-const scaled = (name, value) => !isKnown(value) ? null : name.startsWith("accuracy") ? 100 * value : value;
+// Shares and the ends of their intervals are shown in percent.
+const scaled = ({ form }, value) => !isKnown(value) ? null : form === "share" ? 100 * value : value;
 
 // 1, 2 and 5 of each power of ten: Plotly's own leave out which power it is.
-function logarithmicTicks(name, [low, high]) {
+function logarithmicTicks({ form }, [low, high]) {
   const powers = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => Math.floor(low) + i);
   const tickvals = powers.flatMap(power => [1, 2, 5].map(digit => Number(`${digit}e${power}`)));
-  return { tickmode: "array", tickvals, ticktext: tickvals.map(number => ["params", "macs"].includes(kindOf(name)) ? formatCount(number) : significant(number)) };
+  return { tickmode: "array", tickvals, ticktext: tickvals.map(number => form === "count" ? formatCount(number) : significant(number)) };
 }
 
 // ``id`` is the plot's element, in a frame with a canvas; ``pick`` is called with the row that was clicked on.
@@ -26,16 +26,16 @@ export function frontPlot(id, study, pick) {
   frame.prepend(canvas);
   const tip = tooltip(frame);
   const values = new Map();
-  const value = (name, row) => {
-    if (!values.has(name)) values.set(name, study.column(name).map(each => scaled(name, each)));
-    return values.get(name)[row];
+  const value = (name, row, column = name) => {
+    if (!values.has(column)) values.set(column, study.column(column).map(each => scaled(study.metric(name), each)));
+    return values.get(column)[row];
   };
   let seen = null; // what is shown, and where
   let sides = {};
 
   function end(name, row, which) {
     const column = study.metrics.get(name)[which];
-    return column ? value(column, row) : null;
+    return column ? value(name, row, column) : null;
   }
   function bars(name, rows, tone, without) {
     if (!study.metrics.get(name).low) return undefined;
@@ -59,7 +59,7 @@ export function frontPlot(id, study, pick) {
     // Of thousands the intervals are not drawn.
     const ends = shown.length < 300 ? shown.flatMap(row => [end(name, row, "low"), end(name, row, "high")]).filter(isKnown) : [];
     const over = move(known(study.overBudget).map(at));
-    let inner = move([...shown.map(at), ...ends, ...published.map(one => scaled(name, one[name]))].filter(isKnown));
+    let inner = move([...shown.map(at), ...ends, ...published.map(one => scaled(study.metric(name), one.values[name]))].filter(isKnown));
     if (!inner.length) inner = over;
     if (!inner.length) return undefined;
     const [low, top] = [inner.reduce((a, b) => Math.min(a, b)), inner.reduce((a, b) => Math.max(a, b))];
@@ -71,7 +71,7 @@ export function frontPlot(id, study, pick) {
   // Published models that cost no more than what is drawn here: others would press the study into a corner.
   function comparable(x, y) {
     const costly = [[x, y], [y, x]].filter(([name]) => study.metrics.get(name).cost).map(([name, other]) => [name, range(name, other, [], false)]);
-    return study.published.filter(one => isKnown(one[x]) && isKnown(one[y]) && costly.every(([name, ends]) => ends && one[name] <= ends[1]));
+    return study.published.filter(one => isKnown(one.values[x]) && isKnown(one.values[y]) && costly.every(([name, ends]) => ends && one.values[name] <= ends[1]));
   }
 
   function groups({ x, y, within, highlighted, rows }) {
@@ -117,7 +117,7 @@ export function frontPlot(id, study, pick) {
       trace("front of these axes", found.line, { size: found.line.map(row => study.isPreset(row) ? 0 : 10), color: tones.front, opacity: opacity(found.line) }, {
         mode: "lines+markers", line: { shape: metric.x.cost ? "hv" : "vh", width: 2, color: tones.front }, ...bothBars(found.line, tones.front, study.isPreset) }),
       trace("published on ImageNet", [], { size: 8, symbol: "diamond-open", color: tones.published, line: { width: 1.2 } }, {
-        x: others.map(one => scaled(x, one[x])), y: others.map(one => scaled(y, one[y])), visible: others.length > 0, mode: "markers+text",
+        x: others.map(one => scaled(metric.x, one.values[x])), y: others.map(one => scaled(metric.y, one.values[y])), visible: others.length > 0, mode: "markers+text",
         text: others.map((one, i) => sides[`published ${i}`] ? escaped(one.name) : ""),
         textposition: others.map((one, i) => sides[`published ${i}`] || "top left"), textfont: { color: tones.published, size: 11 } }),
       trace("preset", found.presets, { size: 13, symbol: "diamond", color: tones.preset, line: { width: 1.5, color: tones.page }, opacity: opacity(found.presets) },
@@ -134,9 +134,9 @@ export function frontPlot(id, study, pick) {
     view.uirevision = [x, y, log, others.length].join();
     for (const [axis, name, other] of [[view.xaxis, x, y], [view.yaxis, y, x]]) {
       axis.type = log && study.metrics.get(name).cost ? "log" : "linear";
-      if (["params", "macs"].includes(kindOf(name))) axis.tickformat = "~s";
+      if (study.metric(name).form === "count") axis.tickformat = "~s";
       axis.range = range(name, other, others, axis.type === "log");
-      if (axis.type === "log" && axis.range) Object.assign(axis, logarithmicTicks(name, axis.range));
+      if (axis.type === "log" && axis.range) Object.assign(axis, logarithmicTicks(study.metric(name), axis.range));
     }
     view.shapes = lines({ x, y, limits, tones });
     const put = () => show(id, traces(), view, { modeBarButtons: [["zoom2d", "pan2d", "resetScale2d"]] });
@@ -156,14 +156,14 @@ export function frontPlot(id, study, pick) {
     const line = (name, number, text, dash, tone) => {
       const shape = { type: "line", layer: "below", line: { color: tone, width: 1.5, dash },
         label: { text: escaped(text), font: { size: 12, color: tone }, textposition: "middle" } };
-      const at = scaled(name, number);
+      const at = scaled(study.metric(name), number);
       if (name === x) return [{ ...shape, x0: at, x1: at, yref: "paper", y0: 0, y1: 1 }];
       return name === y ? [{ ...shape, y0: at, y1: at, xref: "paper", x0: 0, x1: 1 }] : [];
     };
     const budgets = study.budgets.flatMap(({ metric, low, high, words }) =>
       [low, high].filter(Boolean).flatMap(number => line(metric, number, `budget: ${words}`, "dash", tones.budget)));
     return [...budgets, ...Object.entries(limits).flatMap(([name, limit]) =>
-      line(name, limit, `limit: ${formatMetric(name, limit)}`, "solid", tones.text))];
+      line(name, limit, `limit: ${formatMetric(study.metric(name), limit)}`, "solid", tones.text))];
   }
 
   const axes = () => byId(id)._fullLayout;
@@ -183,8 +183,8 @@ export function frontPlot(id, study, pick) {
     const names = placed(boxes, inside, { must: true });
     const result = Object.fromEntries(boxes.map((box, i) => [box.key, names[i]]).filter(([, side]) => side));
     const strangers = (isNarrow() ? [] : others).map(one => {
-      const height = pixel(yaxis, scaled(y, one[y]));
-      return { x: pixel(xaxis, scaled(x, one[x])), y: height, low: height, high: height, width: 6.2 * one.name.length };
+      const height = pixel(yaxis, scaled(study.metric(y), one.values[y]));
+      return { x: pixel(xaxis, scaled(study.metric(x), one.values[x])), y: height, low: height, high: height, width: 6.2 * one.name.length };
     });
     placed([...strangers, ...boxes.map(box => ({ ...box, width: 0 }))], inside).slice(0, strangers.length).forEach((side, i) => {
       if (side) result[`published ${i}`] = side;
@@ -260,10 +260,15 @@ export function frontPlot(id, study, pick) {
     });
     const other = seen.others.findIndex(one => {
       const { xaxis, yaxis } = axes();
-      return Math.hypot(xaxis._offset + pixel(xaxis, scaled(seen.x, one[seen.x])) - x, yaxis._offset + pixel(yaxis, scaled(seen.y, one[seen.y])) - y) < 8;
+      return Math.hypot(xaxis._offset + pixel(xaxis, scaled(study.metric(seen.x), one.values[seen.x])) - x, yaxis._offset + pixel(yaxis, scaled(study.metric(seen.y), one.values[seen.y])) - y) < 8;
     });
     return { row: best === null ? null : seen.marks[best], place: best === null ? [x, y] : seen.places[best], other: seen.others[other] };
   }
+
+  const stated = ({ values }) => Object.keys(values).filter(name => isKnown(values[name])).map(name => {
+    const metric = study.metric(name);
+    return formatMetric(metric, values[name]) + (metric.words ? " top-1 on ImageNet, as its source states it" : afterWords(metric));
+  });
 
   function listen() {
     frame.dataset.listens = "yes";
@@ -276,8 +281,7 @@ export function frontPlot(id, study, pick) {
       const { row, place, other } = nearest(event);
       plot.style.cursor = row === null ? "" : "pointer";
       if (row !== null) tip.show(describe(study, row), ...place);
-      else if (other) tip.show([other.name, formatMetric("accuracy", other.accuracy) + " top-1 on ImageNet, as its source states it",
-        ...["params", "macs"].filter(name => isKnown(other[name])).map(name => formatMetric(name, other[name])), other.source], ...place);
+      else if (other) tip.show([other.name, ...stated(other), other.source], ...place);
       else tip.hide();
     });
     frame.addEventListener("pointerleave", () => tip.hide());

@@ -1,4 +1,4 @@
-// The limits as sliders: costs at most, accuracy at least. At its end a slider limits nothing.
+// The limits as sliders: costs at most, scores at least. At its end a slider limits nothing.
 import { byId, element } from "./dom.js";
 import { stepOf } from "./headline.js";
 import { formatMetric, isKnown } from "./words.js";
@@ -26,7 +26,7 @@ export function limitSliders(study, change) {
       const limit = limits[metric.name];
       const at = limit === undefined ? free : Math.round(limit / step);
       if (Number(input.value) !== at) input.value = at;
-      const words = limit === undefined ? "any" : `at ${metric.maximise ? "least" : "most"} ${formatMetric(metric.name, limit)}`;
+      const words = limit === undefined ? "any" : `at ${metric.maximise ? "least" : "most"} ${formatMetric(metric, limit)}`;
       output.textContent = words;
       input.setAttribute("aria-valuetext", words);
       input.closest(".slider").classList.toggle("active", limit !== undefined);

@@ -9,7 +9,7 @@ const EFFECTS = 6; // of which the effects are drawn
 export function whatMatters(study) {
   const { objectives } = study.importance;
   const choice = byId("matter");
-  for (const { objective } of objectives) choice.add(new Option(study.metrics.get(objective)?.title ?? objective, objective));
+  for (const { objective } of objectives) choice.add(new Option(study.metric(objective)?.title ?? objective, objective));
   choice.addEventListener("change", draw);
   byId("matter-note").textContent = study.importance.note;
 
@@ -57,7 +57,8 @@ export function whatMatters(study) {
       svg("line", { x1: at(low), x2: at(high), y1: 7, y2: 7, "vector-effect": "non-scaling-stroke" }));
   }
 
-  function effectPlot({ name, effects }, objective) {
+  function effectPlot({ name, effects }, objective_) {
+    const objective = study.metric(objective_);
     const [wide, step, label, side] = [340, 24, 92, 12];
     const low = Math.min(...effects.map(({ mean }) => mean.low));
     const high = Math.max(...effects.map(({ mean }) => mean.high));

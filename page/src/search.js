@@ -63,7 +63,7 @@ export function searchPage(document_) {
 
   const sliders = limitSliders(study, limit);
   const plot = study.metrics.size > 1 ? frontPlot("front", study, pick) : null;
-  const further = study.further.map(({ runtime, rows, marked, mark }) => ({ rows, marked, mark, x: `latency_ms.${runtime}`, y: "accuracy", plot: frontPlot(`further-${runtime}`, study, pick) }));
+  const further = study.further.map(({ runtime, x, rows, marked, mark }) => ({ rows, marked, mark, x, y: study.score, plot: frontPlot(`further-${runtime}`, study, pick) }));
   const cards = byId("cards") ? architectureCards(study, { pick }) : null;
   const lazily = [];
 

@@ -15,6 +15,8 @@ export function openStudy(document) {
   const nothing = new Array(size).fill(null);
   const column = name => columns.get(name)?.values ?? nothing;
   const metrics = new Map(document.metrics.map(metric => [metric.name, metric]));
+  // Also of what was not measured of any, such as a budget's or what others published.
+  const metric = name => metrics.get(name) ?? document.known[name.split(".")[0]];
   const [state, name, archId, trial] = ["state", "name", "arch_id", "trial"].map(column);
   const rows = [...Array(size).keys()];
   const trained = rows.filter(row => state[row] === "complete");
@@ -27,7 +29,8 @@ export function openStudy(document) {
     return frontAmong(prepared.get(key), keep);
   };
   return {
-    ...document, size, rows, column, metrics, trained, front, initialFront: document.front,
+    ...document, size, rows, column, metrics, metric, trained, front, initialFront: document.front,
+    costs: Object.values(document.known).filter(each => each.cost && !each.aside).map(each => each.name),
     kind: name => columns.get(name).kind,
     overBudget: rows.filter(row => state[row] === "over_budget"),
     label: row => name[row] || archId[row] || "unnamed",
@@ -61,10 +64,10 @@ export function brushed(study, brush, axes) {
 // The candidates that are kept and that no other of them beats in every objective, each architecture once (findings.py, front_rows).
 export function frontOfAll(study, keep) {
   const found = study.front(study.objectives, keep);
-  const accuracy = study.column("accuracy");
-  const first = study.trained.some(row => isKnown(accuracy[row])) ? "accuracy" : study.objectives[0];
+  const score = study.column(study.score);
+  const first = study.trained.some(row => isKnown(score[row])) ? study.score : study.objectives[0];
   const values = study.column(first);
-  const sign = first === "accuracy" ? -1 : 1;
+  const sign = study.metric(first).maximise ? -1 : 1;
   found.sort((a, b) => sign * (values[a] - values[b]) || a - b);
   const ids = study.column("arch_id");
   const seen = new Set();

@@ -4,7 +4,7 @@ import { byId, copy, element } from "./dom.js";
 import { commands } from "./files.js";
 import { isPrinting } from "./plot.js";
 import { factorName } from "./study.js";
-import { formatCell, fixed, intervalWords, isKnown, kindOf } from "./words.js";
+import { formatCell, fixed, intervalWords, isKnown } from "./words.js";
 
 const SHOWN_FACTORS = 8;
 const LISTED = 60; // columns to choose from at once; more are found by their name
@@ -150,23 +150,26 @@ export function candidateTable(study, { order, pick, change }) {
   return { draw, controls };
 }
 
-// Those on the front first, then the others that were trained, the most accurate first, then the rest.
+// Those on the front first, then the others that were trained, the best first, then the rest.
 function startOrder(study, front = new Set(study.initialFront)) {
-  const accuracy = study.column("accuracy");
+  const score = study.column(study.score);
   const rank = row => front.has(row) ? 0 : study.column("state")[row] === "complete" ? 1 : 2;
   const ranks = study.rows.map(rank);
-  return [...study.rows].sort((a, b) => ranks[a] - ranks[b] || (accuracy[b] ?? -1) - (accuracy[a] ?? -1) || a - b);
+  return [...study.rows].sort((a, b) => ranks[a] - ranks[b] || (score[b] ?? -1) - (score[a] ?? -1) || a - b);
 }
 
 function columnDefinitions(study) {
   const value = (name, row) => study.column(name)[row];
   const plain = text => text === "" || text === null || text === undefined ? element("span.missing", {}, "–") : document.createTextNode(text);
   const withDetail = (text, detail) => element("div.cell", {}, text, detail ? element("small", { title: detail }, detail) : null);
-  const metric = ({ name, label, title, low, high }) => ({
-    name, title: title + ({ accuracy: " (%)", latency_ms: " (ms)", size_mib: " (MiB)", peak_memory_mib: " (MiB)" }[kindOf(name)] ?? ""), hint: label, numeric: true,
-    cell: row => isKnown(value(name, row)) ? withDetail(formatCell(name, value(name, row)), low ? intervalWords(name, value(low, row), value(high, row)) : "") : plain(null),
-    compare: row => value(name, row), text: row => isKnown(value(name, row)) ? formatCell(name, value(name, row)) : "",
-  });
+  const metric = each => {
+    const { name, label, title, form, unit, low, high } = each;
+    return {
+      name, title: title + (form === "count" ? "" : ` (${unit})`), hint: label, numeric: true,
+      cell: row => isKnown(value(name, row)) ? withDetail(formatCell(each, value(name, row)), low ? intervalWords(each, value(low, row), value(high, row)) : "") : plain(null),
+      compare: row => value(name, row), text: row => isKnown(value(name, row)) ? formatCell(each, value(name, row)) : "",
+    };
+  };
   const simple = (name, title, format, numeric) => ({
     name, title, numeric, cell: row => plain(isKnown(value(name, row)) ? format(value(name, row)) : null),
     compare: row => value(name, row), text: row => isKnown(value(name, row)) ? format(value(name, row)) : "",

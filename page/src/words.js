@@ -1,4 +1,4 @@
-// Numbers and findings in the words of Python (units.py, findings.py): the same number reads the same wherever it is said.
+// Numbers and findings in the words of Python (units.py, metrics.py, findings.py): the same number reads the same wherever it is said.
 
 export const isKnown = value => value !== null && value !== undefined && !Number.isNaN(value);
 
@@ -32,23 +32,18 @@ export function formatCount(value) {
   return significant(value);
 }
 
-// The kind of a metric: further runtimes' latencies are "latency_ms.R".
-export const kindOf = metric => metric.split(".")[0];
-
-export function formatMetric(metric, value) {
-  const kind = kindOf(metric);
-  if (kind === "latency_ms") return `${significant(value)} ms`;
-  if (kind === "accuracy") return `${fixed(100 * value, 1)} %`;
-  if (kind.endsWith("_mib")) return `${significant(value)} MiB`;
-  return `${formatCount(value)} ${kind === "params" ? "parameters" : "MACs"}`;
+// A metric is an entry of the document's: nothing here knows one by name. ``form`` says how its numbers are written.
+export function formatMetric({ form, unit }, value) {
+  return `${form === "share" ? fixed(100 * value, 1) : form === "count" ? formatCount(value) : significant(value)} ${unit}`;
 }
 
 // A number for a cell or an axis, whose heading has the unit.
-export function formatCell(metric, value) {
-  const kind = kindOf(metric);
-  if (kind === "latency_ms" || kind.endsWith("_mib")) return significant(value, { zeros: true });
-  return kind === "accuracy" ? fixed(100 * value, 1) : formatCount(value);
+export function formatCell({ form }, value) {
+  return form === "share" ? fixed(100 * value, 1) : form === "count" ? formatCount(value) : significant(value, { zeros: true });
 }
+
+// What follows a value with its unit where that does not say what it is: " latency by ExecuTorch".
+export const afterWords = ({ after, short }) => (after ? ` ${after}` : "") + (short ? ` by ${short}` : "");
 
 export function formatSeconds(seconds) {
   const whole = Number(fixed(seconds, 0));
@@ -58,14 +53,10 @@ export function formatSeconds(seconds) {
 }
 
 export function intervalWords(metric, low, high) {
-  if (!isKnown(low) || !isKnown(high)) return "";
-  return kindOf(metric) === "accuracy" ? `${fixed(100 * low, 1)} to ${fixed(100 * high, 1)} %`
-    : `${significant(low, { zeros: true })} to ${significant(high, { zeros: true })} ms`;
+  return isKnown(low) && isKnown(high) ? `${formatCell(metric, low)} to ${formatCell(metric, high)} ${metric.unit}` : "";
 }
 
-export function changeWords(metric, ratio) {
-  const { noun, more, fewer } = { params: { noun: "parameters", more: "more", fewer: "fewer" }, macs: { noun: "MACs", more: "more", fewer: "fewer" },
-    latency_ms: { noun: "latency", more: "higher", fewer: "lower" } }[kindOf(metric)];
+export function changeWords({ noun, more, fewer }, ratio) {
   const percent = 100 * (ratio - 1);
   return Math.abs(percent) < 0.5 ? `the same ${noun}` : `${fixed(Math.abs(percent), 0)} % ${percent > 0 ? more : fewer} ${noun}`;
 }

@@ -36,12 +36,32 @@ test("what is given up is the best that a step more or less of the cost buys", (
     { name: "arch_id", values: ["aa", "bb", "cc", "dd"] }, { name: "accuracy", values: [0.5, 0.7, 0.75, null] },
     { name: "latency_ms", values: [2, 6, 12, 1] }, { name: "trial", values: [0, 1, 2, 3] },
   ];
-  const metrics = [{ name: "accuracy", maximise: true }, { name: "latency_ms", maximise: false }];
-  const three = openStudy({ columns, metrics, cost: "latency_ms" });
+  const { known, score } = python.document;
+  const metrics = [known.accuracy, known.latency_ms];
+  const three = openStudy({ columns, metrics, known, score, cost: "latency_ms" });
   assert.deepEqual(giveUp(three, {}, 1), ["With 2 ms less: -20.0 points (aa, 2 ms)", "With 2 ms more: nothing better was found"]);
   assert.deepEqual(giveUp(three, {}, 2), ["With 2 ms less: -5.0 points (bb, 6 ms)", "With 2 ms more: nothing better was found"]);
   assert.deepEqual(giveUp(three, {}, 0), ["With 2 ms less: nothing that was trained", "With 2 ms more: nothing better was found"]);
   assert.deepEqual([stepOf([2, 12]), stepOf([0, 0.1]), stepOf([3, 3]), stepOf([])], [2, 0.02, 0, 0]);
+});
+
+test("a metric that nobody has heard of is said, limited by and drawn like any other", () => {
+  const energy = { name: "energy_mj", source: "timed", form: "quantity", unit: "mJ", title: "Energy", label: "Energy (mJ)", short: "", maximise: false, cost: true, aside: false,
+    noun: "energy", more: "more", fewer: "less", after: "of energy", words: "", extreme: "Least energy", low: "energy_low_mj", high: "energy_high_mj" };
+  const f1 = { ...energy, name: "f1", source: "trained", form: "share", unit: "%", title: "F1", maximise: true, cost: false, noun: "F1", words: "validation F1, short schedule", low: null, high: null };
+  const columns = [
+    { name: "state", values: ["complete", "complete", "complete"] }, { name: "name", values: ["mobilevit_xxs", "", ""] }, { name: "arch_id", values: ["aa", "bb", "cc"] },
+    { name: "f1", values: [0.5, 0.7, 0.72] }, { name: "energy_mj", values: [2, 4, 12] }, { name: "energy_low_mj", values: [1.9, 3.9, 11] }, { name: "energy_high_mj", values: [2.1, 4.1, 13] },
+  ];
+  const own = openStudy({ columns, metrics: [f1, energy], known: { f1, energy_mj: energy }, score: "f1", cost: "energy_mj", objectives: ["f1", "energy_mj"],
+    budgets: [{ metric: "energy_mj", low: 0, high: 20, words: "at most 20 mJ" }], presets: ["mobilevit_xxs"], trial: [] });
+  const [best, knee] = findings(own, {}, withinLimits(own, {}));
+  assert.deepEqual(best.facts, ["72.0 % validation F1, short schedule", "12 mJ of energy"]);
+  assert.deepEqual(best.comparisons, ["Against mobilevit_xxs: +22.0 F1 points, 500 % more energy"]);
+  assert.equal(knee.title, "Knee of the front (F1 against energy)");
+  assert.equal(findings(own, { energy_mj: 5 }, withinLimits(own, { energy_mj: 5 }))[0].title, "Best within the limits (at most 5 mJ)");
+  assert.deepEqual(frontOfAll(own, () => true), [2, 1, 0]);
+  assert.deepEqual(parallelAxes(own, []).axes.map(axis => axis.name), ["energy_mj", "f1"]);
 });
 
 test("a link holds the whole state, and only what was changed", () => {

@@ -5,15 +5,16 @@ import { changeWords, fixed, formatCount, formatMetric, formatSeconds, intervalW
 import { floatText, shellWord } from "../src/files.js";
 
 const python = JSON.parse(readFileSync(new URL("python.json", import.meta.url)));
+const { known } = python.document;
 
 for (const [name, say] of Object.entries({
   fixed: ([value, digits]) => fixed(value, digits),
   significant: ([value, zeros]) => significant(value, { zeros }),
   count: ([value]) => formatCount(value),
-  metric: ([metric, value]) => formatMetric(metric, value),
+  metric: ([name, value]) => formatMetric(known[name], value),
   seconds: ([value]) => formatSeconds(value),
-  interval: arguments_ => intervalWords(...arguments_),
-  change: arguments_ => changeWords(...arguments_),
+  interval: ([name, low, high]) => intervalWords(known[name], low, high),
+  change: ([name, ratio]) => changeWords(known[name], ratio),
   float: ([value]) => floatText(value),
   shell: ([text]) => shellWord(text),
 })) {

@@ -6,16 +6,17 @@ import pytest
 
 from mvit_nas.ablation.match import rescale
 from mvit_nas.ablation.plan import known_factors, make_plan
-from mvit_nas.arch.config import arch_id, with_values
+from mvit_nas.arch.config import arch_id
 from mvit_nas.arch.count import count
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import adapt_preset, load_space, parse_space
 from mvit_nas.errors import InputError, NothingFeasibleError
-from mvit_nas.training.schedule import SCHEDULES
+from mvit_nas.training.schedule import find_schedule
 
 LARGE, SMALL = load_space("mobilevit"), load_space("mobilevit_small")
 XXS = adapt_preset(PRESETS["mobilevit_xxs"], SMALL)
-SHORT = SCHEDULES["short"]
+SHORT = find_schedule("short")
 
 
 def plan(*factors, values=(), space=SMALL, base=XXS, schedule=SHORT, **options):

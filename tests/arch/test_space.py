@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mvit_nas.arch.config import arch_id, expand_path, to_dict, with_values
+from mvit_nas.arch.config import arch_id, to_dict
+from mvit_nas.arch.paths import expand_path, with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import adapt_preset, fix_image_size, load_space, parse_space
 from mvit_nas.errors import InvalidArchError, SpaceError

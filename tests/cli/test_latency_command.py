@@ -8,7 +8,8 @@ import pytest
 import yaml
 from commands import answer
 
-from mvit_nas.arch.config import to_dict, with_values
+from mvit_nas.arch.config import to_dict
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.artifacts.checked import export
 from mvit_nas.cost.runtimes.registry import RUNTIMES

@@ -9,8 +9,8 @@ import torch
 from scipy.stats import kendalltau
 from torch import nn
 
-from mvit_nas.arch.blocks import blocks, features
-from mvit_nas.arch.config import with_values
+from mvit_nas.arch.count import features, operators
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import load_space
 from mvit_nas.cost.predict import LEAST, fit
@@ -38,7 +38,7 @@ def true_ms(arch):
     return sum(
         block.times
         * (3000 + nanoseconds.get(block.kind, 0.0) * block.padded_macs + 0.3 * block.values + 100 * block.products)
-        for block in blocks(arch)
+        for block in operators(arch)
     ) / 1e6  # fmt: skip
 
 
@@ -180,7 +180,7 @@ def test_blocks_are_the_modules_of_the_built_model_with_the_values_that_pass_the
                 module.register_forward_hook(note)
         with torch.no_grad():
             model(torch.zeros(1, 3, arch.image_size, arch.image_size))
-        counted = [block for block in blocks(arch, classes=13) for _ in range(block.times)]
+        counted = [block for block in operators(arch, classes=13) for _ in range(block.times)]
         for module, names in kinds.items():
             of_kind = [block.values for block in counted if block.kind in names]
             assert len(of_kind) == len(passed[module])
@@ -191,7 +191,7 @@ def test_blocks_are_the_modules_of_the_built_model_with_the_values_that_pass_the
 
 def test_blocks_follow_the_architecture():
     def of(kind, arch=XS):
-        return [block for block in blocks(arch) if block.kind == kind]
+        return [block for block in operators(arch) if block.kind == kind]
 
     assert sum(b.times for b in of("linear")) == 4 * (2 + 4 + 3)
     assert len(of("depthwise")) == sum(stage.blocks for stage in XS.stages)
@@ -212,6 +212,6 @@ def test_blocks_follow_the_architecture():
 def test_a_block_that_fills_the_lanes_pays_for_no_more_than_it_needs():
     # 96 divides by 16, 88 does not: both pay for 96.
     sizes = [with_values(XS, {"stages.*.mobilevit.dim": dim, "stages.*.mobilevit.depth": 1}) for dim in (96, 88)]
-    linear = [next(block for block in blocks(arch) if block.kind == "linear") for arch in sizes]
+    linear = [next(block for block in operators(arch) if block.kind == "linear") for arch in sizes]
     assert linear[0].padded_macs == linear[0].macs
     assert linear[1].padded_macs > linear[1].macs

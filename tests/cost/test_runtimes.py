@@ -9,7 +9,8 @@ import torch
 from sklearn.datasets import load_sample_images
 from torch import nn
 
-from mvit_nas.arch.config import ArchConfig, arch_id, with_values
+from mvit_nas.arch.config import ArchConfig, arch_id
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import load_space
 from mvit_nas.cost.probe import LOADERS

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from mvit_nas.arch.blocks import peak_memory
-from mvit_nas.arch.config import with_values
-from mvit_nas.arch.count import StaticCost, count
+from mvit_nas.arch.count import StaticCost, count, peak_memory
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import load_space
 from mvit_nas.cost.static import count_macs, count_params

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mvit_nas.arch.config import with_values
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.artifacts.checked import export
 from mvit_nas.cost.probe import LEAST_ROUNDS

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mvit_nas.arch.config import with_values
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.artifacts.checked import Artefact
 from mvit_nas.cost.runtimes.registry import RUNTIMES

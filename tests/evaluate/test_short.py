@@ -6,9 +6,10 @@ import pytest
 import torch
 from searches import Heard
 
-from mvit_nas.arch.config import arch_id, with_values
+from mvit_nas.arch.config import arch_id
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
-from mvit_nas.data.images import find_data
+from mvit_nas.data.find import find_data
 from mvit_nas.errors import CostError, TrainingError
 from mvit_nas.evaluate import short as evaluate
 from mvit_nas.evaluate.cache import Cache
@@ -16,7 +17,7 @@ from mvit_nas.evaluate.estimator import Estimate, Question
 from mvit_nas.evaluate.short import ShortTraining
 from mvit_nas.study.record import Candidate, Measured, Record, Rung, State
 from mvit_nas.training.loop import Score, Stopped
-from mvit_nas.training.schedule import SCHEDULES, Schedule
+from mvit_nas.training.schedule import Schedule, find_schedule
 
 ARCH = with_values(PRESETS["mobilevit_xxs"], {"image_size": 32, "stages.*.mobilevit.dim": 16, "stages.*.channels": 8})
 OTHER = with_values(ARCH, {"stages.4.mobilevit.depth": 1})
@@ -40,7 +41,7 @@ def trained(monkeypatch):
     return runs
 
 
-def make(digits, *, schedule=SCHEDULES["smoke"], reporter=None):
+def make(digits, *, schedule=find_schedule("smoke"), reporter=None):
     return ShortTraining(digits, schedule, device=torch.device("cpu"), reporter=reporter)
 
 
@@ -60,15 +61,15 @@ def test_a_score_is_trained_once_and_known_ever_after(digits, trained):
 def test_a_score_is_known_for_its_own_question_only(digits, trained):
     make(digits).score(ARCH, seed=0)
     for schedule, arch, seed in (
-        (SCHEDULES["smoke"], ARCH, 1),
-        (SCHEDULES["smoke"], OTHER, 0),
-        (replace(SCHEDULES["smoke"], label_smoothing=0.0), ARCH, 0),
+        (find_schedule("smoke"), ARCH, 1),
+        (find_schedule("smoke"), OTHER, 0),
+        (replace(find_schedule("smoke"), label_smoothing=0.0), ARCH, 0),
     ):
         assert make(digits, schedule=schedule).is_known(arch, seed=seed) is False
     other_data = replace(digits, fingerprint="other")
     assert make(other_data).is_known(ARCH, seed=0) is False
     # The schedule's name is a label: what it holds is the question.
-    assert make(digits, schedule=replace(SCHEDULES["smoke"], name="mine")).is_known(ARCH, seed=0)
+    assert make(digits, schedule=replace(find_schedule("smoke"), name="mine")).is_known(ARCH, seed=0)
 
 
 def test_a_seed_is_shared_by_all_architectures(digits, trained):
@@ -100,7 +101,7 @@ def test_a_training_that_diverged_is_not_tried_again(digits, monkeypatch):
 def test_another_schedule_is_another_question_on_the_same_images(digits, trained):
     evaluator = make(digits)
     evaluator.score(ARCH, seed=0)
-    other = evaluator.with_schedule(replace(SCHEDULES["smoke"], ema=0.1))
+    other = evaluator.with_schedule(replace(find_schedule("smoke"), ema=0.1))
     assert not other.is_known(ARCH, seed=0)
     other.score(ARCH, seed=0)
     assert other.is_known(ARCH, seed=0)
@@ -151,7 +152,7 @@ def test_a_training_that_is_stopped_is_no_accuracy_and_is_not_kept(digits, monke
         )
 
     monkeypatch.setattr(evaluate, "fit_by_rungs", fit)
-    training = make(digits, schedule=SCHEDULES["short"])
+    training = make(digits, schedule=find_schedule("short"))
     found = training.estimate(question(ARCH), at_rung=lambda rungs: rungs == (rung,))
     assert found == Estimate(rungs=(rung,), epochs=1, seconds=1.0)
     assert not training.is_known(ARCH, seed=0)
@@ -185,7 +186,7 @@ def test_every_field_of_the_schedule_but_its_name_is_part_of_the_question(digits
 
 def test_a_running_training_is_told_step_by_step(digits):
     heard = Heard()
-    training = make(digits, schedule=replace(SCHEDULES["smoke"], epochs=2, images_per_epoch=64), reporter=heard)
+    training = make(digits, schedule=replace(find_schedule("smoke"), epochs=2, images_per_epoch=64), reporter=heard)
     training.score(ARCH, seed=0)
     last = heard.steps[-1]
     steps = training.schedule.steps(digits.count("train"))

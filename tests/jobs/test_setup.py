@@ -7,7 +7,7 @@ from commands import SPACE, photos
 from searches import Heard
 
 from mvit_nas.arch.space import load_space
-from mvit_nas.data.images import find_data
+from mvit_nas.data.find import find_data
 from mvit_nas.errors import InputError
 from mvit_nas.jobs.setup import find_images, find_space, runtime_for, schedule_for
 from mvit_nas.reporter import Silent

@@ -1,5 +1,6 @@
 """What may be proposed, what it costs, and what is foreseen of it."""
 
+import itertools
 import math
 import random
 from dataclasses import replace
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 from searches import CLASSES, SPACE, Formula, candidates_of, searching
 
-from mvit_nas.arch.config import arch_id, with_values
+from mvit_nas.arch.config import arch_id
 from mvit_nas.arch.count import count
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.space import parse_space
 from mvit_nas.evaluate.static import static_values
 from mvit_nas.metrics import ACCURACY, LATENCY, MACS, PARAMS
@@ -128,13 +130,9 @@ def test_what_is_over_the_budget_is_no_candidate_and_is_moved_within_it():
 
 def test_untried_designs_are_near_first_within_the_budget_and_none_comes_that_was_tried():
     candidates = candidates_of("1M", objectives=COUNTED, samples=50)
-    here = candidates.feasible.designs[0]
+    here = max(candidates.feasible.designs, key=lambda one: one.cost.params)  # beside the limit
     tried = {one.arch_id for one in candidates.feasible.designs[:40]}
-    found = []
-    for design in candidates.untried(tried, here.labels, random.Random(0)):
-        found.append(design)
-        if len(found) == 5:
-            break
+    found = list(itertools.islice(candidates.untried(tried, here.labels, random.Random(0)), 12))
     assert not {one.arch_id for one in found} & tried
     assert all(one.cost.params <= 1e6 for one in found)
     apart = [sum(one.labels[name] != label for name, label in here.labels.items()) for one in found]

@@ -11,6 +11,7 @@ from searches import candidates_of
 
 from mvit_nas.arch.count import StaticCost
 from mvit_nas.metrics import ACCURACY, MACS, PARAMS
+from mvit_nas.optimize import samplers as samplers_module
 from mvit_nas.optimize.designs import Design
 from mvit_nas.optimize.propose import Trained, propose
 from mvit_nas.optimize.samplers import SAMPLERS, RepairingSampler, derive_seed, open_store
@@ -102,15 +103,24 @@ def test_the_same_seed_and_trials_give_the_same_proposal_whoever_asks():
     assert settings(run(Grid(), 25, seed=4)) != settings(one)
 
 
-def test_workers_that_ask_at_once_get_different_candidates():
+def test_workers_that_ask_at_once_get_different_candidates(monkeypatch):
+    pending = []
+
+    def watched(pool, **options):
+        pending.append({one.arch_id for one in options["pending"]})
+        return propose(pool, **options)
+
     grid = Grid()
     study = run(grid, 15)
+    monkeypatch.setattr(samplers_module, "propose", watched)
     asked = set()
     for _ in range(5):
         trial = study.ask()
         asked.add(tuple(trial.suggest_categorical(name, choices) for name, choices in grid.choices.items()))
     assert len(asked) == 5
     assert not asked & set(settings(study)[:15])
+    # Each knows of those that others are training.
+    assert [len(one) for one in pending] == [0, 1, 2, 3, 4]
 
 
 def test_a_space_that_is_used_up_gives_what_the_search_then_refuses():

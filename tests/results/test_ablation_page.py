@@ -1,179 +1,60 @@
 import copy
 import json
-import random
 import re
-import zlib
 from pathlib import Path
 
 import pytest
-from test_report import data_of, without_libraries
-from test_report import environment as search_environment
+from ablations import (
+    all_equal,
+    all_failed,
+    base_missing,
+    by_hand,
+    environment,
+    example,
+    example_of_two,
+    failed,
+    hostile,
+    no_runs,
+    origin_of,
+    page_of,
+    records_of,
+    run,
+    summary_of,
+    two_seeds,
+    variant,
+    without_latency,
+)
+from reports import data_of, without_libraries, write_report
 
 from mvit_nas.errors import InputError
 from mvit_nas.maths.statistics import detectable_deviations, mean_interval
-from mvit_nas.results.ablation.page import page_data
+from mvit_nas.metrics import LATENCY, MACS, PARAMS
 from mvit_nas.results.ablation.plots import accuracy_plot, forest_plot
-from mvit_nas.results.ablation.summary import summarise
-from mvit_nas.results.report import remake_report, render, write_report
-from mvit_nas.results.table import make_table, read_table
-
-
-def variant(matched="", *, base=False, notes=(), **labels):
-    return {
-        "labels": labels,
-        "matched": matched,
-        "is_base": base,
-        "arch_id": f"{zlib.crc32(repr((labels, matched)).encode()):08x}",
-        "notes": list(notes),
-    }
-
-
-def environment(variants, *, seeds=range(5), left_out=(), precision=None, stopped="", **changes):
-    """The environment of an ablation over ``variants``; the first one's labels name the factors."""
-    document = search_environment()
-    del document["hypervolume_reference"], document["space"], document["presets"]
-    document |= {
-        "study": "patch size",
-        "command": "mvit-nas ablate patch_size=1,2,4 --data clothing",
-        "experiment": {
-            "schedule": {"name": "short", "epochs": 8},
-            "seeds": list(seeds),
-            "max_seeds": len(seeds),
-            "precision": precision,
-            "match": "macs",
-        },
-        "ablation": {
-            "factors": list(variants[0]["labels"]),
-            "base": "mobilevit_xxs",
-            "variants": variants,
-            "left_out": list(left_out),
-            "seeds": list(seeds),
-            "precision": precision,
-            "stopped": stopped,
-        },
-    }
-    return document | changes
-
-
-def run(one, seed, accuracy, **more):
-    return {
-        "arch_id": one["arch_id"],
-        "name": "",
-        "state": "complete",
-        "accuracy": accuracy,
-        "accuracy_low": accuracy - 0.05,
-        "accuracy_high": accuracy + 0.05,
-        "params": 1_000_000,
-        "macs": 200_000_000,
-        "latency_ms": 5.0,
-        "latency_low_ms": 4.9,
-        "latency_high_ms": 5.1,
-        "seconds": 40.0,
-        "cached": False,
-        "seed": seed,
-        "reason": "",
-        **{f"param.{name}": label for name, label in one["labels"].items()},
-        "param.matched": one["matched"],
-        **more,
-    }
-
-
-def failed(one, seed, reason, **more):
-    lost = dict.fromkeys(
-        ["accuracy", "accuracy_low", "accuracy_high", "latency_ms", "latency_low_ms", "latency_high_ms"]
-    )
-    return run(one, seed, 0.5) | lost | {"state": "failed", "reason": reason} | more
-
-
-def example():
-    """Patch sizes that could have been: one better, one worse, one that does not show, one with a failed run."""
-    luck = random.Random(3)
-    shift = [luck.gauss(0, 0.012) for _ in range(5)]
-    resized = ("stage 4: a 7 px map is resized to 8 px for patch size 2",)
-    effects = [
-        (variant(patch_size="2", base=True, notes=resized), 0.0, 951, 261, 7.4),
-        (variant(patch_size="1"), 0.021, 951, 334, 9.9),
-        (variant(patch_size="1", matched="macs"), 0.004, 742, 262, 7.9),
-        (
-            variant(patch_size="4", notes=["stage 4: a 7 px map is resized to 8 px for patch size 4"]),
-            -0.017,
-            951,
-            249,
-            7.2,
-        ),
-        (variant(patch_size="4", matched="macs"), -0.012, 1013, 260, 7.5),
-        (
-            variant(patch_size="8", notes=["stage 5: a 4 px map is resized to 8 px for patch size 8"]),
-            -0.03,
-            951,
-            262,
-            7.5,
-        ),
-    ]
-    rows = []
-    for one, effect, params, macs, latency in effects:
-        costs = {"params": params * 1000, "macs": macs * 1_000_000, "latency_ms": latency}
-        costs |= {"latency_low_ms": 0.985 * latency, "latency_high_ms": 1.02 * latency}
-        for seed in range(5):
-            accuracy = 0.631 + shift[seed] + effect + luck.gauss(0, 0.005)
-            more = {"seconds": 40 + 0.1 * macs + seed, "cached": one["is_base"] and seed == 0}
-            if (one["labels"]["patch_size"], seed) == ("8", 3):
-                rows.append(
-                    failed(one, seed, "the loss is not finite at step 112")
-                    | {"params": costs["params"], "macs": costs["macs"]}
-                )
-            else:
-                rows.append(run(one, seed, accuracy, **costs, **more))
-    left_out = [{"labels": {"patch_size": "3"}, "reason": "2 x 3 x 3 = 18 tokens do not tile a 7 px map"}]
-    stopped = "precision not reached: the widest interval is ± 1.1 points, asked were ± 0.5"
-    document = environment([one for one, *_ in effects], left_out=left_out, precision=0.005, stopped=stopped)
-    return make_table(rows), document
-
-
-def example_of_two():
-    """Two factors that get in each other's way."""
-    luck = random.Random(8)
-    shift = [luck.gauss(0, 0.01) for _ in range(5)]
-    variants = [
-        variant(patch_size=size, depth=depth, base=(size, depth) == ("2", "2 4 3"))
-        for size in ("1", "2", "4")
-        for depth in ("1 2 1", "2 4 3", "4 6 5")
-    ]
-    rows = []
-    for one in variants:
-        size, depth = one["labels"].values()
-        effect = {"1": 0.01, "2": 0.0, "4": -0.015}[size] + {"1": -0.02, "2": 0.0, "4": 0.012}[depth[0]]
-        effect -= 0.03 * (size == "4" and depth[0] == "4")
-        macs = int(261e6 * {"1": 1.3, "2": 1, "4": 0.94}[size] * (0.7 + 0.1 * int(depth[0])))
-        for seed in range(5):
-            accuracy = 0.63 + shift[seed] + effect + luck.gauss(0, 0.003)
-            rows.append(run(one, seed, accuracy, macs=macs, params=700_000 + 120_000 * int(depth[0])))
-    return make_table(rows), environment(variants)
-
-
-def by_hand(**changes):
-    """One value against the base over three seeds: 3, 2 and 4 points better, for 8 % more MACs."""
-    base, four = variant(patch_size="2", base=True), variant(patch_size="4", notes=["stage 4: resized"])
-    rows = [run(base, seed, accuracy, arch_id="aa") for seed, accuracy in enumerate([0.60, 0.62, 0.64])]
-    rows += [
-        run(four, seed, accuracy, arch_id="bb", macs=216_000_000) for seed, accuracy in enumerate([0.63, 0.64, 0.68])
-    ]
-    return make_table(rows), environment([base, four], seeds=range(3), **changes)
+from mvit_nas.results.report import remake_report, render_ablation
+from mvit_nas.results.table import read_table
 
 
 def texts(row):
-    return [(cell["text"], cell["detail"]) if cell["detail"] else cell["text"] for cell in row["cells"]]
+    return [(cell.text, cell.detail) if cell.detail else cell.text for cell in row.cells]
 
 
-def card_points(document, table):
-    return page_data(table, document)["cards"][2].points
+def card_points(rows, document):
+    return page_of(rows, document).cards[2].points
+
+
+def forest_of(rows, document):
+    return forest_plot(summary_of(rows, document), origin_of(document))
+
+
+def accuracy_of(rows, document):
+    return accuracy_plot(summary_of(rows, document), origin_of(document))
 
 
 # The numbers
 
 
 def test_a_row_of_the_verdicts_is_what_one_works_out_by_hand():
-    base, four = page_data(*by_hand())["variants"]
+    base, four = page_of(*by_hand()).variants
     assert texts(base) == [
         "2",
         "62.00 ± 2.00",
@@ -196,15 +77,15 @@ def test_a_row_of_the_verdicts_is_what_one_works_out_by_hand():
         ("216M", "+8 %"),
         ("5.00", "the same\n4.90 to 5.10 ms"),
     ]
-    assert base["front"]
-    assert not four["front"]
+    assert base.front
+    assert not four.front
 
 
 def test_the_answer_is_in_words_with_its_price():
-    page = page_data(*by_hand())
-    assert page["question"] == "What does patch_size do to mobilevit_xxs?"
-    assert page["summary"][:3] == ["6 of 6 runs trained", "data: clothing", "3 seeds"]
-    headline, reach = page["cards"]
+    page = page_of(*by_hand())
+    assert page.question == "What does patch_size do to mobilevit_xxs?"
+    assert page.summary[:3] == ("6 of 6 runs trained", "data: clothing", "3 seeds")
+    headline, reach = page.cards
     assert headline.title == "Against mobilevit_xxs with patch_size 2, 62.00 % accurate"
     assert headline.subject == "patch_size 4 is better"
     assert headline.sentences == (
@@ -218,8 +99,7 @@ def test_the_answer_is_in_words_with_its_price():
 
 
 def test_what_was_not_shown_is_not_called_equal():
-    table, document = example()
-    headline = page_data(table, document)["cards"][0]
+    headline = page_of(*example()).cards[0]
     assert headline.subject == "patch_size 1 is better, patch_size 4 and 4 at equal macs are worse"
     assert "No difference is shown for patch_size 1 at equal macs. That is no proof" in " ".join(headline.sentences)
     assert "No verdict on patch_size 8 (failed in 1 of 5 runs)." in headline.sentences
@@ -227,7 +107,7 @@ def test_what_was_not_shown_is_not_called_equal():
 
 
 def test_many_variants_are_counted_and_the_largest_differences_named():
-    headline = page_data(*example_of_two())["cards"][0]
+    headline = page_of(*example_of_two()).cards[0]
     assert headline.subject == "3 of 8 variants are better, 5 of 8 variants are worse"
     assert headline.sentences[0] == "The largest differences; the table has the others:"
     assert [text.split(":")[0] for text in headline.sentences[4:6]] == [
@@ -237,25 +117,25 @@ def test_many_variants_are_counted_and_the_largest_differences_named():
 
 
 def test_all_that_did_not_go_as_planned_is_said():
-    table, document = example()
+    rows, document = example()
     too_sure = "Stopping when an interval is narrow makes it a little too sure: in simulations it covers 92 to 94 % instead of 95 %."
-    assert card_points(document, table.iloc[:-1]) == (
+    assert card_points(rows[:-1], document) == (
         f"Precision not reached: the widest interval is ± 1.1 points, asked were ± 0.5. {too_sure}",
         "1 run not there yet",
         "Failed: patch_size 8, seed 3: the loss is not finite at step 112",
         "Left out: patch_size 3: 2 x 3 x 3 = 18 tokens do not tile a 7 px map",
     )
-    assert len(page_data(*by_hand())["cards"]) == 2
+    assert len(page_of(*by_hand()).cards) == 2
 
 
 def test_seeds_that_were_not_begun_count_as_missing_and_added_ones_as_planned():
-    table, document = by_hand()
+    rows, document = by_hand()
     document["experiment"]["seeds"] = [0, 1]
-    assert page_data(table, document)["summary"][0] == "6 of 6 runs trained"
+    assert page_of(rows, document).summary[0] == "6 of 6 runs trained"
     document["experiment"]["seeds"] = [0, 1, 2, 3, 4]
-    page = page_data(table, document)
-    assert [page["summary"][0], page["summary"][2]] == ["6 of 10 runs trained", "5 seeds"]
-    assert page["cards"][2].points == ("4 runs not there yet",)
+    page = page_of(rows, document)
+    assert [page.summary[0], page.summary[2]] == ["6 of 10 runs trained", "5 seeds"]
+    assert page.cards[2].points == ("4 runs not there yet",)
 
 
 def test_failures_for_the_same_reason_are_named_together():
@@ -267,25 +147,34 @@ def test_failures_for_the_same_reason_are_named_together():
         run(base, 0, 0.5),
     ]
     document = environment([base, eight], seeds=range(3))
-    assert card_points(document, make_table(rows)) == (
+    assert card_points(rows, document) == (
         "2 runs not there yet",
         "Failed: patch_size 8, seeds 0, 2: no memory",
         "Failed: patch_size 8, seed 1: not finite",
     )
 
 
+def test_a_failed_run_of_a_rescaled_variant_is_not_taken_for_the_free_one():
+    base, four = variant(patch_size="2", base=True), variant(patch_size="4")
+    matched = variant(patch_size="4", matched="macs")
+    rows = [run(base, 0, 0.5), run(four, 0, 0.5), failed(matched, 0, "no memory")]
+    assert card_points(rows, environment([base, four, matched], seeds=[0])) == (
+        "Failed: patch_size 4 at equal macs, seed 0: no memory",
+    )
+
+
 def test_a_run_is_never_dropped():
-    table, document = example()
-    page = page_data(table, document)
-    assert len(page["runs"]) == 30
-    assert texts(page["runs"][0])[:4] == ["0", "2", "-", f"{100 * table['accuracy'][0]:.2f}"]
-    assert texts(page["runs"][0])[4:7] == ["trained", "66.1", "yes"]
-    assert texts(page["runs"][28])[3:5] == ["-", ("failed", "the loss is not finite at step 112")]
-    assert [row["trained"] for row in page["runs"]].count(False) == 1
+    rows, document = example()
+    runs = page_of(rows, document).runs
+    assert len(runs) == 30
+    assert texts(runs[0])[:4] == ["0", "2", "-", f"{100 * rows[0]['accuracy']:.2f}"]
+    assert texts(runs[0])[4:7] == ["trained", "66.1", "yes"]
+    assert texts(runs[28])[3:5] == ["-", ("failed", "the loss is not finite at step 112")]
+    assert [row.measured for row in runs].count(False) == 1
 
 
 def test_the_plan_is_in_the_provenance_in_words():
-    plan = dict(dict(page_data(*example())["provenance"])["ablation"])
+    plan = dict(dict(page_of(*example()).provenance)["ablation"])
     assert plan == {
         "factors": "patch_size",
         "base": "mobilevit_xxs",
@@ -306,31 +195,29 @@ def test_the_interval_of_a_mean_is_students():
 
 def test_costs_come_from_a_run_that_measured_them():
     base, four = variant(patch_size="2", base=True), variant(patch_size="4")
-    table = make_table([failed(base, 0, "no memory"), run(base, 1, 0.5, latency_ms=6.0), run(four, 1, 0.5)])
-    summary = summarise(table, environment([base, four]))
-    assert summary.base.costs == {"params": 1_000_000, "macs": 200_000_000, "latency_ms": 6.0}
-    assert summary.base.accuracies == (None, 0.5)
+    rows = [failed(base, 0, "no memory"), run(base, 1, 0.5, latency_ms=6.0), run(four, 1, 0.5)]
+    found = summary_of(rows, environment([base, four])).base
+    assert [found.cost(metric) for metric in (PARAMS, MACS, LATENCY)] == [1_000_000, 200_000_000, 6.0]
+    assert found.accuracies == (None, 0.5)
 
 
 # The plots
 
 
 def test_the_forest_holds_each_seed_and_the_interval_in_points():
-    table, document = by_hand()
-    plot = forest_plot(summarise(table, document), document)
-    (row,) = plot["rows"]
-    assert row["dots"] == pytest.approx([3, 2, 4])
-    assert (row["mean"], row["low"], row["high"]) == pytest.approx((3, 0.51586, 5.48414), abs=1e-4)
-    assert (row["label"], row["kind"], plot["base"]) == ("4", "free", "mobilevit_xxs<br>patch_size 2")
-    assert plot["range"] == pytest.approx([-0.06 * 5.48414, 1.06 * 5.48414], abs=1e-4)
-    assert list(plot["kinds"]) == ["base", "free"]
+    plot = forest_of(*by_hand())
+    (row,) = plot.rows
+    assert row.dots == pytest.approx((3, 2, 4))
+    assert (row.mean, row.low, row.high) == pytest.approx((3, 0.51586, 5.48414), abs=1e-4)
+    assert (row.label, row.kind, plot.base) == ("4", "free", "mobilevit_xxs<br>patch_size 2")
+    assert plot.range == pytest.approx((-0.06 * 5.48414, 1.06 * 5.48414), abs=1e-4)
+    assert list(plot.kinds) == ["base", "free"]
 
 
 def test_the_forest_is_in_the_order_of_the_plan_and_keeps_those_without_interval():
-    table, document = example()
-    rows = forest_plot(summarise(table[table["seed"] < 2], document), document)["rows"]
-    assert [row["label"] for row in rows] == ["1", "1 at equal macs", "4", "4 at equal macs", "8"]
-    assert all(row["low"] is None and len(row["dots"]) == 2 for row in rows)
+    rows = forest_of(*two_seeds()).rows
+    assert [row.label for row in rows] == ["1", "1 at equal macs", "4", "4 at equal macs", "8"]
+    assert all(row.low is None and len(row.dots) == 2 for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -345,53 +232,18 @@ def test_the_forest_is_in_the_order_of_the_plan_and_keeps_those_without_interval
 )
 def test_the_first_cost_that_differs_is_the_axis(changes, x):
     base, four = variant(patch_size="2", base=True), variant(patch_size="4")
-    document = environment([base, four])
-    table = make_table([run(base, 0, 0.5), run(four, 0, 0.5, **changes)])
-    assert accuracy_plot(summarise(table, document), document)["x"] == x
+    assert accuracy_of([run(base, 0, 0.5), run(four, 0, 0.5, **changes)], environment([base, four])).x == x
 
 
 def test_accuracies_have_the_interval_of_the_mean():
-    table, document = by_hand()
-    points = accuracy_plot(summarise(table, document), document)["points"]
-    assert points["accuracy"] == pytest.approx([62, 65])
-    assert points["accuracy_low"][0] == pytest.approx(62 - 4.96828, abs=1e-4)
-    assert points["accuracy_high"][0] == pytest.approx(62 + 4.96828, abs=1e-4)
-    assert points["kind"] == ["base", "free"]
+    plot = accuracy_of(*by_hand())
+    assert plot.accuracy.values == pytest.approx((62, 65))
+    assert plot.accuracy.low[0] == pytest.approx(62 - 4.96828, abs=1e-4)
+    assert plot.accuracy.high[0] == pytest.approx(62 + 4.96828, abs=1e-4)
+    assert plot.kind == ("base", "free")
 
 
 # Odd tables
-
-
-def two_seeds():
-    table, document = example()
-    return table[table["seed"] < 2].reset_index(drop=True), document
-
-
-def all_equal():
-    base, four = variant(patch_size="2", base=True), variant(patch_size="4")
-    rows = [run(one, seed, 0.5) for one in (base, four) for seed in range(5)]
-    return make_table(rows), environment([base, four])
-
-
-def all_failed():
-    base, four = variant(patch_size="2", base=True), variant(patch_size="4")
-    rows = [failed(one, seed, "no memory") for one in (base, four) for seed in range(5)]
-    return make_table(rows), environment([base, four])
-
-
-def base_missing():
-    table, document = example()
-    return table[table["param.patch_size"] != "2"].reset_index(drop=True), document
-
-
-def no_runs():
-    return make_table([]), example()[1]
-
-
-def without_latency():
-    table, document = by_hand(latency=None)
-    table[["latency_ms", "latency_low_ms", "latency_high_ms"]] = None
-    return make_table(table.to_dict("records")), document
 
 
 ODD = [example, example_of_two, two_seeds, all_equal, all_failed, base_missing, no_runs, without_latency]
@@ -399,9 +251,9 @@ ODD = [example, example_of_two, two_seeds, all_equal, all_failed, base_missing, 
 
 @pytest.mark.parametrize("made", ODD, ids=lambda made: made.__name__)
 def test_a_report_of_any_table_is_made_again_from_its_files(tmp_path, made):
-    table, document = made()
-    first = write_report(table, document, tmp_path).read_text()
-    assert len(read_table(tmp_path / "results.csv")) == len(table)
+    rows, document = made()
+    first = write_report(rows, document, tmp_path).read_text()
+    assert len(read_table(tmp_path / "results.csv")) == len(rows)
     assert remake_report(tmp_path).read_text() == first
     assert not re.search(r"\b(NaN|Infinity)\b", data_of(first))
 
@@ -417,12 +269,12 @@ def test_a_report_of_any_table_is_made_again_from_its_files(tmp_path, made):
     ],
 )
 def test_the_headline_claims_nothing_without_a_verdict(made, subject):
-    assert page_data(*made())["cards"][0].subject == subject
+    assert page_of(*made()).cards[0].subject == subject
 
 
 def test_interactions_are_shown_for_two_factors_only():
-    assert page_data(*example())["interactions"] == []
-    rows = page_data(*example_of_two())["interactions"]
+    assert page_of(*example()).interactions == ()
+    rows = page_of(*example_of_two()).interactions
     assert [texts(row)[0] for row in rows] == [
         f"patch_size {size}, depth {depth}" for size in (1, 4) for depth in ("1 2 1", "4 6 5")
     ]
@@ -482,8 +334,8 @@ def first_variant(document):
     ],
 )
 def test_a_broken_ablation_is_an_error_in_one_line(tmp_path, change, message):
-    table, document = example()
-    write_report(table, document, tmp_path)
+    rows, document = example()
+    write_report(rows, document, tmp_path)
     broken = copy.deepcopy(document)
     change(broken)
     (tmp_path / "environment.json").write_text(json.dumps(broken))
@@ -500,21 +352,9 @@ def test_a_table_whose_labels_became_numbers_is_an_error(tmp_path):
         remake_report(tmp_path)
 
 
-HOSTILE = "<img src=x onerror=alert(3)></script><script>alert(2)</script>"
-
-
-def hostile():
-    base, other = variant(**{HOSTILE: "2"}, base=True, notes=[HOSTILE]), variant(**{HOSTILE: HOSTILE}, notes=[HOSTILE])
-    rows = [run(one, seed, 0.5 + 0.01 * seed * seed) for one in (base, other) for seed in range(3)]
-    rows += [failed(other, 3, HOSTILE), run(base, 3, 0.52)]
-    left_out = [{"labels": {HOSTILE: HOSTILE}, "reason": HOSTILE}]
-    document = environment([base, other], seeds=range(4), left_out=left_out, stopped=HOSTILE, study=HOSTILE)
-    document["ablation"]["base"] = HOSTILE
-    return make_table(rows), document
-
-
 def test_text_from_outside_stays_text():
-    page = render(*hostile())
+    rows, document = hostile()
+    page = render_ablation(records_of(rows), origin_of(document))
     own = without_libraries(page)
     assert "<script>alert" not in own
     assert "<img" not in own
@@ -554,17 +394,20 @@ def test_kinds_without_intervals_are_in_the_legend_too(opened):
 
 
 def test_the_forest_grows_with_its_rows(opened):
-    height = "document.getElementById('forest').getBoundingClientRect().height"
-    five, eight = (opened(*made()).evaluate(height) for made in (example, example_of_two))
-    assert eight - five == 3 * 52
+    page = opened(*example_of_two())
+    axis = "document.getElementById('forest')._fullLayout.yaxis"
+    assert page.evaluate(f"{axis}.d2p(7) - {axis}.d2p(0)") >= 7 * 52  # pixels; with the height of five rows 39 each
 
 
 def test_the_cost_can_be_chosen(opened):
-    page = opened(*by_hand())
+    page = opened(*example())
     assert page.input_value("#x") == "macs"
+    assert page.evaluate(trace("accuracy", 0, "error_x")) is None
     page.select_option("#x", "latency_ms")
-    assert page.evaluate(trace("accuracy", 0, "x")) == [5.0]
-    assert page.evaluate(trace("accuracy", 0, "error_x.array")) == pytest.approx([0.1])
+    assert page.evaluate(trace("accuracy", 0, "x")) == [7.4]
+    # The interval of the example's latencies is from 0.985 to 1.02 of them.
+    assert page.evaluate(trace("accuracy", 0, "error_x.arrayminus")) == pytest.approx([0.015 * 7.4])
+    assert page.evaluate(trace("accuracy", 0, "error_x.array")) == pytest.approx([0.02 * 7.4])
     page.select_option("#x", "params")
     assert page.evaluate("document.getElementById('accuracy').layout.xaxis.title.text") == "Parameters"
 
@@ -606,7 +449,9 @@ def test_the_tables_are_there_without_scripts(opened):
     assert page.get_by_text("The plots need scripts").is_visible()
 
 
-if __name__ == "__main__":  # example pages, to look at: python tests/test_ablation_page.py FOLDER
+if (
+    __name__ == "__main__"
+):  # example pages, to look at: PYTHONPATH=tests/support python tests/results/test_ablation_page.py FOLDER
     import sys
 
     print(write_report(*example(), Path(sys.argv[1]) / "example-ablation"))

@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from mvit_nas.arch.config import with_values
 from mvit_nas.arch.count import count
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import load_space
 from mvit_nas.errors import InvalidArchError

@@ -1,95 +1,27 @@
 import json
 import math
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from comparisons import by_hand, environment, example, flat, row, study, with_latency, write_data
 
 from mvit_nas.cli.app import main
 from mvit_nas.errors import InputError
 from mvit_nas.maths.statistics import paired_difference, welch_interval
-from mvit_nas.results.comparison.comparison import Curve, Study, compare_studies, document, spent_to_reach
+from mvit_nas.metrics import LATENCY, PARAMS
+from mvit_nas.results.comparison.comparison import Curve, compare_studies, document, spent_to_reach
 from mvit_nas.results.comparison.page import cards, gain_words, page_data, title
 from mvit_nas.results.page import Card
-from mvit_nas.results.report import read_study, write_comparison, write_report
-from mvit_nas.results.table import make_table
+from mvit_nas.results.report import read_study, write_comparison
 
 CONDITIONS = {
     "command": "mvit-nas compare a b",
     "created": "2026-11-21T20:00:00+00:00",
     "mvit_nas": "0.1.0",
 }
-
-
-def environment(study, seed, sampler, *, early_stopping=False, reference=10.0, **changes):
-    document = {
-        "study": study,
-        "command": f"mvit-nas search --budget 6M --sampler {sampler} --seed {seed} --name {study}",
-        "created": "2026-11-20T09:21:48+00:00",
-        "mvit_nas": "0.1.0",
-        "packages": {"torch": "2.12.0+cpu", "optuna": "5.0.1"},
-        "commit": None,
-        "hardware": {"processor": "AMD EPYC 7B13", "cores": 2, "gpu": None},
-        "data": {
-            "name": "digits",
-            "fingerprint": "sha256:4b0c9d31",
-            "images": {"train": 1077, "validation": 360, "test": 360},
-        },
-        "space": {"name": "mobilevit_small", "text": "base: mobilevit_xs\n"},
-        "experiment": {
-            "budgets": [{"metric": "params", "low": 0.0, "high": 6e6}],
-            "objectives": ["accuracy", "params"],
-            "schedule": {"name": "short", "epochs": 8},
-            "seed": seed,
-            "sampler": sampler,
-            "baseline": 0.0,
-            "early_stopping": early_stopping,
-            "image_size": 64,
-        },
-        "latency": None,
-        "hypervolume_reference": {"accuracy": 0.0, "params": reference},
-        "presets": [],
-        "elapsed_seconds": 100.0,
-    }
-    return {**document, **changes}
-
-
-def with_experiment(document, **changes):
-    return {**document, "experiment": document["experiment"] | changes}
-
-
-def row(accuracy, params, *, share=1.0, state="complete", **more):
-    trained = {"accuracy": accuracy} if state == "complete" else {}
-    known = {"state": state, "params": params, "macs": 100 * params, "training_seconds": 20.0 * share, "seconds": 25.0}
-    return known | trained | ({"trainings": share} if state in ("complete", "stopped") else {}) | more
-
-
-def study(name, seed, sampler, rows, **options):
-    table = make_table({"trial": i, "arch_id": f"{name}{i}"} | one for i, one in enumerate(rows))
-    return Study(name=name, table=table, environment=environment(name, seed, sampler, **options))
-
-
-def by_hand():
-    """Two ways of searching with two seeds. In the box of 0 to 1 and 10 to 0, (0.5, 5) alone dominates 0.25."""
-    return [
-        study("a0", 0, "cost-aware", [
-            row(0.5, 5),  # 0.25
-            row(None, 7, state="over_budget"),
-            row(None, 4, state="stopped", share=0.5),
-            row(0.8, 5),  # 0.4, after 2.5 trainings
-            row(0.9, 1),  # 0.81, after 3.5
-        ]),
-        study("a1", 1, "cost-aware", [
-            row(0.6, 5),  # 0.3
-            row(None, 5, state="failed", training_seconds=None),
-            row(0.6, 0, arch_id="z"),  # 0.6, after 3
-        ]),
-        study("b0", 0, "tpe", [row(0.5, 5), row(0.2, 8), row(0.5, 4)], reference=8.0),  # 0.25, 0.25, 0.3
-        study("b1", 1, "tpe", [row(0.4, 5), row(0.4, 6), row(0.6, 7)]),  # 0.2, 0.2, 0.2 + 0.2 * 0.3
-    ]  # fmt: skip
 
 
 # Numbers
@@ -112,6 +44,14 @@ def test_hypervolume_against_compute_is_a_mean_of_steps_with_its_extent():
     # Seconds of training; the failed one counts what its trial took: 20, 30, 50, 70 and 20, 45, 65.
     assert first.by_seconds.x == (0.0, 20.0, 30.0, 45.0, 50.0, 65.0)
     assert first.by_seconds.mean == pytest.approx((0.0, 0.275, 0.275, 0.275, 0.35, 0.5))
+
+
+def test_the_box_reaches_to_the_worst_of_all_corners():
+    corners = [{"accuracy": 0.2, "params": 8.0}, {"accuracy": 0.1, "params": 10.0}, {"accuracy": 0.3, "params": 9.0}]
+    studies = [flat(f"s{i}", i, "tpe", 0.5, hypervolume_reference=corner) for i, corner in enumerate(corners)]
+    comparison = compare_studies(studies)
+    assert comparison.reference == {"accuracy": 0.1, "params": 10.0}
+    assert comparison.methods[0].hypervolumes == pytest.approx([(0.5 - 0.1) / (1 - 0.1)] * 3)
 
 
 def test_the_median_attainment_is_what_half_of_the_seeds_reach_at_equal_compute():
@@ -141,11 +81,6 @@ def test_two_shared_seeds_are_too_few_for_an_interval():
     assert gain_words(gain) == "-0.220 (2 seeds: too few for an interval)"
 
 
-def flat(name, seed, sampler, volume, **options):
-    """A search that ends at ``volume``, after one training."""
-    return study(name, seed, sampler, [row(volume, 0)], **options)
-
-
 def test_shared_seeds_are_paired_and_others_compared_by_welch():
     values, base = [0.45, 0.53, 0.61, 0.72], [0.4, 0.5, 0.6, 0.7]
     first = [flat(f"a{seed}", seed, "tpe", volume) for seed, volume in enumerate(base)]
@@ -164,6 +99,13 @@ def test_shared_seeds_are_paired_and_others_compared_by_welch():
     gain = compare_studies(first + some).methods[1].gain
     assert (gain.paired, gain.seeds) == (True, 3)
     assert gain.mean == pytest.approx((0.45 + 0.53 + 0.61 - 0.5 - 0.6 - 0.7) / 3)
+
+
+def test_the_fewer_seeds_of_the_two_are_said_where_they_are_not_shared():
+    first = [flat(f"a{seed}", seed, "tpe", 0.4 + seed / 10) for seed in range(4)]
+    second = [flat(f"b{seed}", seed, "gp", 0.3 + seed / 10) for seed in (4, 5)]
+    gain = compare_studies(first + second).methods[1].gain
+    assert (gain.paired, gain.seeds, gain.why) == (False, 2, "2 seeds: too few for an interval")
 
 
 def test_welchs_interval_is_the_textbooks():
@@ -193,8 +135,7 @@ def test_old_tables_count_each_training_as_whole():
 
 
 def test_seconds_of_different_machines_are_not_compared():
-    other = by_hand()[2]
-    other.environment["hardware"]["gpu"] = "NVIDIA H100"
+    other = flat("b0", 0, "tpe", 0.5, hardware={"processor": "AMD EPYC 7B13", "cores": 2, "gpu": "NVIDIA H100"})
     comparison = compare_studies([by_hand()[0], other])
     assert comparison.notes == (
         "There is no plot over seconds: a0 and b0 were trained on different machines (AMD EPYC 7B13, 2 cores; NVIDIA H100).",
@@ -224,50 +165,47 @@ def test_what_was_reached_when_is_read_from_the_mean():
     ],
 )  # fmt: skip
 def test_a_label_says_what_differs(options, labels):
-    studies = []
-    for index, changes in enumerate(options):
-        one = flat(f"s{index}", 0, "tpe", 0.5)
-        studies.append(Study(name=one.name, table=one.table, environment=with_experiment(one.environment, **changes)))
+    studies = [flat(f"s{index}", 0, "tpe", 0.5, experiment=changes) for index, changes in enumerate(options)]
     assert [method.label for method in compare_studies(studies).methods] == labels
 
 
 def test_spaces_of_one_name_are_told_apart():
-    texts = ["base: mobilevit_xs\n", "base: mobilevit_s\n"]
+    texts = [f"base: mobilevit_{size}\n" for size in ("xs", "s", "xxs")]
     studies = [
         flat(f"s{index}", 0, "tpe", 0.5, space={"name": "mine", "text": text}) for index, text in enumerate(texts)
     ]
-    assert [method.label for method in compare_studies(studies).methods] == ["mine", "mine (2)"]
+    assert [method.label for method in compare_studies(studies).methods] == ["mine", "mine (2)", "mine (3)"]
 
 
 def test_how_many_trainings_were_allowed_makes_no_other_method():
-    studies = [flat("a", 0, "tpe", 0.5), flat("b", 1, "tpe", 0.5)]
-    for number, one in enumerate(studies):
-        one.environment["experiment"]["trials"] = number
+    studies = [flat(name, seed, "tpe", 0.5, experiment={"trials": seed}) for seed, name in enumerate("ab")]
     assert len(compare_studies(studies).methods) == 1
-
-
-LATENCY = {
-    "runtime": "ONNX Runtime 1.31.1",
-    "target": "this host",
-    "machine": "bench; AMD EPYC 7B13",
-    "threads": 1,
-    "reference": "mobilevit_xxs at 64 px",
-    "reference_ms": 4.2,
-}
-
-
-def with_latency(name, seed, objectives=("accuracy", "params", "latency_ms"), **changes):
-    one = study(name, seed, "tpe", [row(0.5, 5, latency_ms=5.0)], latency=LATENCY | changes)
-    reference = {"accuracy": 0.0, "params": 10.0, "latency_ms": 10.0}
-    document = with_experiment(one.environment, objectives=list(objectives)) | {"hypervolume_reference": reference}
-    return Study(name=name, table=one.table, environment=document)
 
 
 def test_latencies_under_the_same_conditions_count():
     comparison = compare_studies([with_latency("a", 0), with_latency("b", 1)])
-    assert comparison.objectives == ("accuracy", "params", "latency_ms")
+    assert [metric.name for metric in comparison.objectives] == ["accuracy", "params", "latency_ms"]
     assert comparison.methods[0].mean == pytest.approx(0.5**3)
     assert comparison.notes == ()
+
+
+def test_a_search_from_before_machines_were_kept_measured_on_its_own_processor():
+    hardware = [{"processor": name, "gpu": None} for name in ("AMD EPYC 7B13", "Apple M4", "Apple M4")]
+    first, second, third = (
+        with_latency(name, seed, machine=None, hardware=one)
+        for seed, (name, one) in enumerate(zip("abc", hardware, strict=True))
+    )
+    assert compare_studies([second, third]).notes == ()
+    (note, _) = compare_studies([first, second]).notes
+    assert note.endswith("a and b measured it under different conditions (machine: AMD EPYC 7B13 and Apple M4).")
+
+
+def test_a_latency_that_cannot_be_compared_is_no_axis_either():
+    budgets = [{"metric": "latency_ms", "low": 0.0, "high": 9.0}, {"metric": "params", "low": 0.0, "high": 6e6}]
+    same, other = with_latency("b", 1, budgets=budgets), with_latency("b", 1, budgets=budgets, reference_ms=4.4)
+    first = with_latency("a", 0, budgets=budgets)
+    assert compare_studies([first, same]).cost is LATENCY
+    assert compare_studies([first, other]).cost is PARAMS
 
 
 @pytest.mark.parametrize(
@@ -279,7 +217,7 @@ def test_latencies_under_the_same_conditions_count():
 )
 def test_latencies_under_other_conditions_are_left_out(changes, words):
     comparison = compare_studies([with_latency("a", 0), with_latency("b", 1, **changes)])
-    assert comparison.objectives == ("accuracy", "params")
+    assert [metric.name for metric in comparison.objectives] == ["accuracy", "params"]
     assert comparison.methods[0].mean == pytest.approx(0.5**2)
     reason = f"a and b measured it under different conditions ({words})"
     assert comparison.notes == (f"Latency is left out of the hypervolume: {reason}.",)
@@ -292,29 +230,19 @@ def test_latencies_under_other_conditions_are_left_out(changes, words):
 # Errors
 
 
-def changed(**changes):
-    one = flat("b", 0, "gp", 0.5)
-    return Study(name="b", table=one.table, environment={**one.environment, **changes})
-
-
-def changed_experiment(**changes):
-    one = flat("b", 0, "gp", 0.5)
-    return Study(name="b", table=one.table, environment=with_experiment(one.environment, **changes))
-
-
 @pytest.mark.parametrize(
     ("other", "message"),
     [
         (
-            lambda: changed(data={"name": "x", "fingerprint": "sha256:77", "images": {"train": 1077, "validation": 360, "test": 360}}),
+            lambda: flat("b", 0, "gp", 0.5, data={"name": "x", "fingerprint": "sha256:77", "images": {"train": 1077, "validation": 360, "test": 360}}),
             "a and b cannot be compared, they differ in data (sha256:4b0c9d31 and sha256:77)",
         ),
         (
-            lambda: changed_experiment(schedule={"name": "smoke", "epochs": 1}),
+            lambda: flat("b", 0, "gp", 0.5, experiment={"schedule": {"name": "smoke", "epochs": 1}}),
             "a and b cannot be compared, they differ in schedule.name (short and smoke), schedule.epochs (8 and 1)",
         ),
         (
-            lambda: changed_experiment(objectives=["accuracy", "macs"]),
+            lambda: flat("b", 0, "gp", 0.5, experiment={"objectives": ["accuracy", "macs"]}),
             "a and b cannot be compared, they differ in objectives (accuracy, params and accuracy, macs)",
         ),
         (
@@ -327,7 +255,7 @@ def changed_experiment(**changes):
             "a and b are the same search with the same seed, 0: leave one out",
         ),
         (
-            lambda: changed(hypervolume_reference={"accuracy": 0.0}),
+            lambda: flat("b", 0, "gp", 0.5, hypervolume_reference={"accuracy": 0.0}),
             "b: environment.json lacks 'hypervolume_reference.params'",
         ),
     ],
@@ -352,27 +280,6 @@ def test_a_box_without_room_is_an_error():
 
 
 # The page
-
-
-def example():
-    """Three ways of searching with three seeds each, as they could have been."""
-    studies = []
-    for sampler, early_stopping, skill in (("cost-aware", True, 1.0), ("tpe", False, 0.6), ("random", False, 0.0)):
-        for seed in range(3):
-            luck = random.Random(f"{sampler} {seed}")
-            rows, spent = [], 0.0
-            while spent < 24:
-                known = min(1.0, len(rows) / 20)
-                params = int(400_000 + 5_400_000 * luck.random() ** 1.3)
-                shortfall = luck.random() * 0.16 * (1 - skill * known)
-                share = luck.choice([0.125, 0.25]) if early_stopping and len(rows) > 8 and luck.random() < 0.4 else 1.0
-                accuracy = 0.95 - 0.11 / (params / 1e6 + 0.25) - shortfall + luck.gauss(0, 0.008)
-                spent += share
-                rows.append(row(accuracy, params, share=share, state="complete" if share == 1.0 else "stopped"))
-            name = f"digits-{sampler}-{seed}"
-            one = study(name, seed, sampler, rows, early_stopping=early_stopping, reference=6e6)
-            studies.append(one)
-    return compare_studies(studies)
 
 
 def test_the_cards_say_it_in_sentences():
@@ -412,14 +319,14 @@ def test_the_title_is_the_question():
 
 
 def test_the_page_has_a_line_a_method_and_a_row_a_study():
-    data = page_data(compare_studies(by_hand()), CONDITIONS)
-    assert [line["label"] for line in data["document"]["history"]["lines"]] == ["cost-aware", "tpe"]
-    assert data["document"]["attained"]["lines"][0]["x"] == [0.0, 5.0, 7.0]  # drawn on to where the longest ends
-    assert data["document"]["attained"]["lines"][0]["y"] == [60.0, 80.0, 80.0]
-    assert [cell["text"] for cell in data["rows"][0]["cells"]] == [
+    page = page_data(compare_studies(by_hand()), CONDITIONS)
+    assert [line["label"] for line in page.document["history"]["lines"]] == ["cost-aware", "tpe"]
+    assert page.document["attained"]["lines"][0]["x"] == [0.0, 5.0, 7.0]  # drawn on to where the longest ends
+    assert page.document["attained"]["lines"][0]["y"] == [60.0, 80.0, 80.0]
+    assert [cell.text for cell in page.rows[0].cells] == [
         "cost-aware", "a0", "0", "0.400", "3.5", "5", "2 min 5 s",
     ]  # fmt: skip
-    sections = dict(data["provenance"])
+    sections = dict(page.provenance)
     assert ("command", "mvit-nas compare a b") in sections["Run"]
     assert ("fingerprint", "sha256:4b0c9d31") in sections["data"]
     assert ("epochs", "8") in sections["schedule"]
@@ -511,15 +418,11 @@ def test_hostile_names_stay_text(opened_comparison):
 # The command line
 
 
-def write(one, folder):
-    write_report(one.table, one.environment, folder / "reports" / one.name)
-
-
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """Run the command in a folder that has the example's reports; exit code, stdout and stderr."""
+    """Run the command in a folder that has the examples' tables; exit code, stdout and stderr."""
     for one in (*by_hand(), *example().studies):
-        write(one, tmp_path)
+        write_data(one, tmp_path / "reports" / one.name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
 
@@ -588,8 +491,8 @@ def test_an_ablation_is_refused(tmp_path):
         "factors": ["depth"], "base": "x", "left_out": [], "seeds": [0], "precision": None, "stopped": "",
         "variants": [{"labels": {"depth": "1"}, "matched": "", "is_base": True, "arch_id": "aa", "notes": []}],
     }  # fmt: skip
-    write_report(one.table, one.environment, tmp_path)
-    document = with_experiment(one.environment, seeds=[0]) | {"ablation": plan}
+    write_data(one, tmp_path)
+    document = environment("s", 0, "tpe", experiment={"seeds": [0]}) | {"ablation": plan}
     (tmp_path / "environment.json").write_text(json.dumps(document))
     with pytest.raises(InputError, match=r"^s is an ablation: compare takes searches$"):
         read_study(tmp_path, "s")
@@ -597,7 +500,7 @@ def test_an_ablation_is_refused(tmp_path):
 
 def test_an_environment_without_a_seed_is_an_error(tmp_path):
     one = by_hand()[0]
-    write_report(one.table, one.environment, tmp_path)
+    write_data(one, tmp_path)
     document = json.loads((tmp_path / "environment.json").read_text())
     del document["experiment"]["seed"]
     (tmp_path / "environment.json").write_text(json.dumps(document))
@@ -605,5 +508,7 @@ def test_an_environment_without_a_seed_is_an_error(tmp_path):
         read_study(tmp_path, "s")
 
 
-if __name__ == "__main__":  # the example page, to look at: python tests/test_compare.py FOLDER
+if (
+    __name__ == "__main__"
+):  # the example page, to look at: PYTHONPATH=tests/support python tests/results/test_compare.py FOLDER
     print(write_comparison(example(), CONDITIONS, Path(sys.argv[1])))

@@ -13,7 +13,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from mvit_nas.arch.config import to_dict, with_values
+from mvit_nas.arch.config import to_dict
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.cli.app import main
 

@@ -7,9 +7,8 @@ import random
 from reports import PRESETS as PRESET_ROWS
 from reports import environment
 
-from mvit_nas.arch.blocks import peak_memory
 from mvit_nas.arch.config import arch_id, to_dict
-from mvit_nas.arch.count import count
+from mvit_nas.arch.count import count, peak_memory
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import adapt_preset, load_space
 from mvit_nas.results.table import table_of

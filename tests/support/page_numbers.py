@@ -11,17 +11,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from test_report import environment, example_table, trained
+from reports import environment, example_table, rows_of, trained, view
 
-from mvit_nas.arch.config import to_dict, with_values
+from mvit_nas.arch.config import to_dict
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.maths import pareto
-from mvit_nas.metrics import format_metric
+from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, PARAMS
 from mvit_nas.results.page import finite
 from mvit_nas.results.search.architecture import differences
-from mvit_nas.results.search.document import document
-from mvit_nas.results.search.findings import change_words, findings, front_rows, interval_words, lasting_findings
-from mvit_nas.results.table import make_table, write_table
+from mvit_nas.results.search.document import document, history
+from mvit_nas.results.search.findings import findings, lasting_findings
+from mvit_nas.results.table import make_table, table_of, write_table
 from mvit_nas.units import format_count, format_seconds
 
 FILE = Path(__file__).parents[2] / "page/test/python.json"
@@ -36,6 +37,7 @@ LIMITS = (
 def numbers(folder):
     """All of it; ``folder`` is for the table as a file."""
     table = drawn_table()
+    seen = view(table)
     write_table(table, folder / "results.csv")
     xxs, s = PRESETS["mobilevit_xxs"], PRESETS["mobilevit_s"]
     fewer = {"stages": to_dict(xxs)["stages"][:-1]}
@@ -49,8 +51,8 @@ def numbers(folder):
         "words": words(),
         "fronts": list(fronts()),
         "knees": list(knees()),
-        "document": document(table, environment(), lasting_findings(table, environment(), None)),
-        "findings": finite([asdict(finding) for finding in findings(table, environment())]),
+        "document": document(seen, lasting_findings(seen), {}, history(seen)),
+        "findings": finite([asdict(finding) for finding in findings(seen)]),
         "limited": [limited(table, limits) for limits in LIMITS],
         "csv": (folder / "results.csv").read_text(),
         "commands": [
@@ -66,30 +68,28 @@ def numbers(folder):
 
 def drawn_table():
     """The example's rows, some with an architecture and with text that a file must keep."""
-    rows = [
-        {name: value for name, value in row.items() if value == value and value is not None}
-        for row in example_table().astype(object).where(example_table().notna(), None).to_dict("records")
-    ]
+    rows = rows_of(example_table())
     rows[1]["arch"] = json.dumps(to_dict(PRESETS["mobilevit_xs"]), sort_keys=True)
     rows[2]["arch"] = json.dumps(to_dict(PRESETS["mobilevit_s"]), sort_keys=True)
     rows[4]["reason"] = 'a "quoted" word,\na line and an <em>ü</em>'
     rows[5]["arch"] = "{}"
     rows.append(trained(36, 0.5, 10, 2**60, 1e-5, arch_id="tiny", seconds=1e16))
-    return make_table(rows)
+    return table_of(rows)
 
 
 def limited(table, limits):
-    """Best and knee, and the front, of the trained rows within ``limits``."""
-    kept = table[table["state"] == "complete"]
+    """Best and knee, and the front, of the trained records within ``limits``."""
+    kept = [index for index, record in enumerate(table.records) if record.is_complete]
     for name, limit in limits.items():
-        kept = kept[kept[name] >= limit] if name == "accuracy" else kept[kept[name] <= limit]
-    found = [
-        {"subject": one.subject, "facts": one.facts} for one in findings(kept, environment(presets=[])) if one.subject
-    ]
-    scored = int((table["state"] == "complete").sum())
+        metric, values = METRICS[name], [record.value(METRICS[name]) for record in table.records]
+        kept = [
+            i for i in kept if values[i] is not None and (values[i] >= limit if metric.maximise else values[i] <= limit)
+        ]
+    seen = view(make_table(table.records[index] for index in kept), environment(presets=[]))
+    found = [{"subject": one.subject, "facts": one.facts} for one in findings(seen) if one.subject]
+    scored = sum(record.is_complete for record in table.records)
     found = found or [{"subject": "", "facts": [f"none of the {scored} trained ones does"]}]
-    front = front_rows(kept, environment()["experiment"]["objectives"])
-    return {"limits": limits, "found": found, "front": front.index.tolist()}
+    return {"limits": limits, "found": found, "front": [kept[position] for position in seen.front]}
 
 
 def words():
@@ -105,28 +105,20 @@ def words():
             for zeros in (False, True)
         ],
         "count": [[[value], format_count(value)] for value in values],
-        "metric": [[["accuracy", value], format_metric("accuracy", value)] for value in shares]
-        + [
-            [[name, value], format_metric(name, value)] for name in ("params", "macs", "latency_ms") for value in values
+        "metric": [
+            [[metric.name, value], metric.format(value)]
+            for metric in METRICS.values()
+            for value in (shares if metric is ACCURACY else values)
         ],
         "seconds": [[[value], format_seconds(value)] for value in (0.4, 0.5, 1.5, 59.5, 61, 3599.5, 3600, 86399.0)],
         "interval": [
-            [
-                [metric, low, high],
-                interval_words(
-                    {
-                        f"{metric.removesuffix('_ms')}_low" + "_ms" * (metric != "accuracy"): low,
-                        f"{metric.removesuffix('_ms')}_high" + "_ms" * (metric != "accuracy"): high,
-                    },
-                    metric,
-                ),
-            ]
-            for metric in ("accuracy", "latency_ms")
+            [[metric.name, low, high], "" if low is None else metric.interval(low, high)]
+            for metric in (ACCURACY, LATENCY)
             for low, high in ((0.1, 0.2), (0.7225, 0.7635), (0.689, 0.736), (None, 0.5))
         ],
         "change": [
-            [[cost, ratio], change_words(cost, ratio)]
-            for cost in ("params", "macs", "latency_ms")
+            [[cost.name, ratio], cost.change(ratio)]
+            for cost in (PARAMS, MACS, LATENCY)
             for ratio in (0.5, 0.996, 1.0, 1.004, 1.005, 1.125, 3.14159)
         ],
         "float": [[[value], str(value)] for value in [*values, -2.0, 1e16, 123456789012345680.0, 1e-4, 0.00009999]],

@@ -6,10 +6,10 @@ import random
 import re
 
 from mvit_nas.metrics import ACCURACY
-from mvit_nas.results.report import write_search
+from mvit_nas.results.report import write_ablation, write_search
 from mvit_nas.results.table import Table, table_of
 from mvit_nas.results.view import StudyView
-from mvit_nas.study.origin import parse_origin
+from mvit_nas.study.origin import AblationOrigin, parse_origin
 
 PRESETS = [
     ("mobilevit_xxs", 0.631, 951_000, 261_000_000, 7.4),
@@ -198,7 +198,8 @@ def view(table, document=None):
     least = {name: value for name, value in environment().items() if name not in ("presets", "experiment")}
     least |= {"latency": None, "space": {}, "hypervolume_reference": {}, "presets": []}
     experiment = {"objectives": ["accuracy", "params"], "budgets": [], "schedule": {"name": "short"}}
-    document = {**document, "experiment": experiment | document.get("experiment", {})}
+    given = document.get("experiment", {})
+    document = {**document, "experiment": given | {name: it for name, it in experiment.items() if name not in given}}
     document |= {name: value for name, value in least.items() if name not in document}
     origin = parse_origin(document, where="environment.json")
     return StudyView(table if isinstance(table, Table) else table_of(table), origin)
@@ -212,8 +213,11 @@ def rows_of(table):
 
 
 def write_report(table, document, folder):
-    """The report of a search in ``folder``; the path of the page."""
-    return write_search(table.records, parse_origin(document, where="environment.json"), folder)
+    """The report of a search, or of an ablation, in ``folder``; the path of the page. ``table`` may be rows."""
+    records = (table if isinstance(table, Table) else table_of(table)).records
+    origin = parse_origin(document, where="environment.json")
+    write = write_ablation if isinstance(origin, AblationOrigin) else write_search
+    return write(records, origin, folder)
 
 
 def data_of(page):

@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from mvit_nas.errors import InputError
-from mvit_nas.maths.hypervolume import hypervolume_history
+from mvit_nas.maths.hypervolume import Box, hypervolume_history
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import MIN_PAIRS, paired_difference, welch_interval
-from mvit_nas.metrics import ACCURACY, LATENCY, METRICS, Metric
+from mvit_nas.metrics import METRICS, Metric, Source
 from mvit_nas.results.comparison.methods import (
     Study,
     check_comparable,
@@ -19,14 +19,13 @@ from mvit_nas.results.comparison.methods import (
     machine_words,
     method_key,
 )
-from mvit_nas.results.search.findings import said
 from mvit_nas.results.view import StudyView, box_of, numbers, values_where_complete
 from mvit_nas.study.record import Record, State
 
 # Epochs as shares of trainings add up to whole ones but for rounding.
 _DIGITS = 9
 
-Document = dict[str, object]
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +79,16 @@ class Method:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Methods after ``trainings`` each, the most that all studies had; ``notes`` say what was left out and why."""
+    """Methods after ``trainings`` each, the most that all studies had; ``notes`` say what was left out and why.
 
-    objectives: tuple[str, ...]
-    reference: Mapping[str, float]
+    Hypervolume is in the ``box`` of the ``objectives``; ``attained`` is the best ``score`` for a ``cost``.
+    """
+
+    objectives: tuple[Metric, ...]
+    box: Box
     trainings: float
-    cost: str
+    score: Metric
+    cost: Metric
     methods: tuple[Method, ...]
     notes: tuple[str, ...]
 
@@ -93,6 +96,11 @@ class Comparison:
     def studies(self) -> list[Study]:
         """All studies, method by method."""
         return [study for method in self.methods for study in method.studies]
+
+    @property
+    def reference(self) -> dict[str, float]:
+        """The worst corner of the box, by objective."""
+        return {metric.name: worst for metric, worst in zip(self.objectives, self.box.reference, strict=True)}
 
 
 def compare_studies(studies: Sequence[Study]) -> Comparison:
@@ -103,21 +111,23 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
     """
     check_comparable(studies)
     notes = []
-    objectives = studies[0].view.objectives
-    apart = latency_apart(studies) if LATENCY in objectives else ""
+    all_of_them = objectives = studies[0].view.objectives
+    timed = [metric for metric in objectives if metric.source is Source.TIMED]
+    apart = latency_apart(studies) if timed else ""
     if apart:
-        objectives = tuple(metric for metric in objectives if metric is not LATENCY)
+        objectives = tuple(metric for metric in objectives if metric not in timed)
         if len(objectives) < 2:
-            raise InputError(f"{apart}, and accuracy and latency are all that they measured: measure both under one")
-        notes.append(f"Latency is left out of the hypervolume: {apart}.")
-    reference = _reference(studies, objectives)
-    paths = [_path(study, objectives, reference) for study in studies]
+            measured = " and ".join(metric.noun for metric in all_of_them)
+            raise InputError(f"{apart}, and {measured} are all that they measured: measure both under one")
+        notes.append(f"{timed[0].title} is left out of the hypervolume: {apart}.")
+    box = _box(studies, objectives)
+    paths = [_path(study, objectives, box) for study in studies]
     equal = min(float(path.trainings[-1]) for path in paths)
     no_seconds = _no_seconds(studies, paths)
     if no_seconds:
         notes.append(f"There is no plot over seconds: {no_seconds}.")
     cost = _cost(studies[0].view, objectives)
-    groups: dict[str, list[int]] = {}
+    groups: dict[tuple[tuple[str, str], ...], list[int]] = {}
     for index, study in enumerate(studies):
         groups.setdefault(method_key(study), []).append(index)
     labels = labels_of([studies[indices[0]] for indices in groups.values()])
@@ -127,10 +137,11 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
         first = methods[0] if methods else None
         methods.append(_method(label, own, own_paths, cost=cost, equal=equal, first=first, by_seconds=not no_seconds))
     return Comparison(
-        objectives=tuple(metric.name for metric in objectives),
-        reference=reference,
+        objectives=objectives,
+        box=box,
         trainings=equal,
-        cost=cost.name,
+        score=studies[0].view.score,
+        cost=cost,
         methods=tuple(methods),
         notes=tuple(notes),
     )
@@ -164,24 +175,26 @@ def _by_seed(studies: Sequence[Study], volumes: Sequence[float]) -> dict[int, fl
     return {study.seed: volume for study, volume in zip(studies, volumes, strict=True)}
 
 
-def document(comparison: Comparison) -> Document:
+def document(comparison: Comparison) -> dict[str, Json]:
     """The comparison as plain values: what ``compare --json`` prints, documented in docs/json.md."""
 
-    def curve(one: Curve | None) -> Document | None:
-        return None if one is None else {key: list(getattr(one, key)) for key in ("x", "mean", "low", "high")}
+    def curve(one: Curve | None) -> Json:
+        return None if one is None else {name: list(values) for name, values in asdict(one).items()}
 
-    def gain(one: Gain | None) -> Document:
+    def gain(one: Gain | None) -> dict[str, Json]:
         if one is None:
             return dict.fromkeys(("difference", "interval", "paired", "pairs", "note"))
-        interval = None if one.low is None else [one.low, one.high]
-        return {"difference": one.mean, "interval": interval, "paired": one.paired} | {
+        return {
+            "difference": one.mean,
+            "interval": None if one.low is None else [one.low, one.high],
+            "paired": one.paired,
             "pairs": one.seeds if one.paired else None,
             "note": one.why or None,
         }
 
     return {
-        "objectives": list(comparison.objectives),
-        "reference": dict(comparison.reference),
+        "objectives": [metric.name for metric in comparison.objectives],
+        "reference": comparison.reference,
         "trainings": comparison.trainings,
         "methods": [
             {
@@ -194,7 +207,9 @@ def document(comparison: Comparison) -> Document:
                 **gain(method.gain),
                 "by_trainings": curve(method.by_trainings),
                 "by_seconds": curve(method.by_seconds),
-                "attained": [{comparison.cost: cost, "accuracy": accuracy} for cost, accuracy in method.attained],
+                "attained": [
+                    {comparison.cost.name: cost, comparison.score.name: score} for cost, score in method.attained
+                ],
             }
             for method in comparison.methods
         ],
@@ -227,26 +242,22 @@ def _check_seeds(studies: Sequence[Study]) -> None:
         by_seed[study.seed] = study
 
 
-def _reference(studies: Sequence[Study], objectives: Sequence[Metric]) -> dict[str, float]:
-    reference = {}
+def _box(studies: Sequence[Study], objectives: Sequence[Metric]) -> Box:
+    corner = []
     for metric in objectives:
-        corners = []
         for study in studies:
-            known = study.view.origin.reference
-            if metric.name not in known:
+            if metric.name not in study.origin.reference:
                 raise InputError(f"{study.name}: environment.json lacks 'hypervolume_reference.{metric.name}'")
-            corners.append(float(known[metric.name]))
-        reference[metric.name] = min(corners) if metric.maximise else max(corners)
-        if not metric.is_below_ideal(reference[metric.name]):
-            raise InputError(
-                f"the hypervolume's reference for {metric.name}, {reference[metric.name]:g}, leaves no box"
-            )
-    return reference
+        corners = [float(study.origin.reference[metric.name]) for study in studies]
+        worst = min(corners) if metric.maximise else max(corners)
+        if not metric.is_below_ideal(worst):
+            raise InputError(f"the hypervolume's reference for {metric.name}, {worst:g}, leaves no box")
+        corner.append(worst)
+    return box_of(objectives, corner)
 
 
-def _path(study: Study, objectives: Sequence[Metric], reference: Mapping[str, float]) -> _Path:
+def _path(study: Study, objectives: Sequence[Metric], box: Box) -> _Path:
     records = [record for record in _ordered(study) if record.spent.trainings > 0]
-    box = box_of(objectives, [reference[metric.name] for metric in objectives])
     return _Path(
         trainings=_spent(records),
         seconds=np.cumsum([_training_seconds(record) for record in records]),
@@ -286,7 +297,8 @@ def _no_seconds(studies: Sequence[Study], paths: Sequence[_Path]) -> str:
 def _cost(view: StudyView, objectives: tuple[Metric, ...]) -> Metric:
     """The cost of the plot: the first study's main one, but for a latency that cannot be compared."""
     experiment = view.origin.experiment
-    budgets = tuple(one for one in experiment.budgets if LATENCY in objectives or one.metric != LATENCY.name)
+    limited = [(budget, METRICS[budget.metric]) for budget in experiment.budgets]
+    budgets = tuple(one for one, metric in limited if metric in objectives or metric.source is not Source.TIMED)
     changed = replace(view.origin, experiment=replace(experiment, objectives=objectives, budgets=budgets))
     return StudyView(view.table, changed).cost
 
@@ -316,8 +328,8 @@ def _attained(studies: Sequence[Study], cost: Metric, equal: float) -> tuple[tup
     for study in studies:
         records = _ordered(study)
         within = [record for record, spent in zip(records, _spent(records), strict=True) if spent <= equal]
-        values = numbers([record for record in within if record.is_scored], (cost, ACCURACY))
-        reached.append(values[np.argsort(values[:, 0], kind="stable")])
+        scored = [record for record in within if record.is_complete and record.has(study.view.score)]
+        reached.append(numbers(scored, (cost, study.view.score)))
     costs = np.unique(np.concatenate([rows[:, 0] for rows in reached]))
     costs = costs[~np.isnan(costs)]
     best = np.zeros((len(studies), len(costs)))
@@ -348,8 +360,3 @@ def _gain(values: Mapping[int, float], base: Mapping[int, float]) -> Gain:
         few = "one seed: no spread is known" if seeds == 1 else f"{seeds} seeds: too few for an interval"
         why = few if seeds < MIN_PAIRS else "all seeds differ by the same"
     return Gain(mean=mean, low=interval[0], high=interval[1], seeds=seeds, paired=paired, why=why)
-
-
-def reference_words(reference: Mapping[str, float]) -> str:
-    """The worst corner of the box in words."""
-    return ", ".join(said(METRICS[name], value) for name, value in reference.items())

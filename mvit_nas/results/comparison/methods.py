@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mvit_nas.errors import InputError
-from mvit_nas.metrics import LATENCY
+from mvit_nas.metrics import Source
 from mvit_nas.results.view import StudyView
+from mvit_nas.study.origin import Document, SearchOrigin
+from mvit_nas.study.table import Cell
 
 # Settings that make no other method, or are looked at apart from the rest. Any other, also a later one, does.
 _NO_METHOD = {"name", "seed", "trials", "timeout_seconds", "measure_front", "data", "objectives", "schedule"}
@@ -15,15 +17,22 @@ _APART = {"sampler", "early_stopping", "baseline", "space", "image_size", "budge
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """One search, by the name that the user gave it."""
+    """One search, by the name that the user gave it. Its origin holds its seed."""
 
     name: str
     view: StudyView
 
     @property
+    def origin(self) -> SearchOrigin:
+        """Where its numbers come from."""
+        return self.view.origin
+
+    @property
     def seed(self) -> int:
         """The seed of its proposals, weights and order of images."""
-        return self.view.origin.experiment.seed or 0
+        seed = self.origin.experiment.seed
+        assert seed is not None, "a search that does not tell it is not read to be compared"
+        return seed
 
 
 def check_comparable(studies: Sequence[Study]) -> None:
@@ -49,100 +58,100 @@ def check_comparable(studies: Sequence[Study]) -> None:
             raise InputError(f"{first.name} and {other.name} cannot be compared, they differ in {', '.join(differ)}")
 
 
-def _must_share(study: Study) -> dict[str, object]:
-    origin = study.view.origin
+def _must_share(study: Study) -> Document:
+    images, experiment = study.origin.images, study.origin.experiment
     return {
-        "data": origin.images.fingerprint,
-        "images": origin.images.counts,
-        "objectives": [metric.name for metric in study.view.objectives],
-        **{f"schedule.{key}": value for key, value in origin.experiment.schedule.items()},
+        "data": images.fingerprint,
+        "images": images.counts,
+        "objectives": [metric.name for metric in experiment.objectives],
+        **{f"schedule.{key}": value for key, value in experiment.schedule.items()},
     }
 
 
 def latency_apart(studies: Sequence[Study]) -> str:
     """Which two studies' milliseconds are not on one scale, and why; empty where all are."""
-    first = _latency_conditions(studies[0])
+    first = _latency_conditions(studies[0].origin)
     for other in studies[1:]:
-        for key, value in _latency_conditions(other).items():
-            if value != first[key]:
-                where = f"{key}: {first[key]} and {value}"
+        second = _latency_conditions(other.origin)
+        for key in {**first, **second}:
+            if first.get(key) != second.get(key):
+                where = f"{key}: {first.get(key)} and {second.get(key)}"
                 return f"{studies[0].name} and {other.name} measured it under different conditions ({where})"
     return ""
 
 
-def _latency_conditions(study: Study) -> dict[str, object]:
+def _latency_conditions(origin: SearchOrigin) -> dict[str, Cell]:
     """What milliseconds must share to be on one scale, by its words."""
-    latency = study.view.origin.latency
-    # A search from before the machine was kept measured on its own host, or names its target.
-    machine = (None if latency is None else latency.machine) or study.view.origin.hardware.processor
+    processor, latency = origin.hardware.processor, origin.latency
+    if latency is None:
+        return {"machine": processor}
     return {
-        "runtime": None if latency is None else latency.runtime,
-        "target": None if latency is None else latency.target,
-        "machine": machine,
-        "threads": None if latency is None else latency.threads,
-        "reference": None if latency is None else latency.reference,
-        "reference ms": None if latency is None else latency.reference_ms,
+        "runtime": latency.runtime,
+        "target": latency.target,
+        # A search from before the machine was kept measured on its own host, or names its target.
+        "machine": latency.machine or processor,
+        "threads": latency.threads,
+        "reference": latency.reference,
+        "reference ms": latency.reference_ms,
     }
 
 
 def machine_words(study: Study) -> str:
     """What the trainings of a study ran on."""
-    hardware = study.view.origin.hardware
+    hardware = study.origin.hardware
     cores = [] if hardware.cores is None else [f"{hardware.cores} cores"]
     return hardware.gpu or ", ".join([hardware.processor, *cores])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Trait:
-    """One choice of how to search: in words, and whether the words are of something that is not done."""
+    """One choice of how to search: as JSON, in words, and whether the words are of something that is not done."""
 
-    value: object
+    value: str
     words: str
     absent: bool = False
 
 
 def _traits(study: Study) -> dict[str, _Trait]:
     """All that a method is: the settings of a study but for the seed and when it ends."""
-    origin = study.view.origin
-    experiment, latency = origin.experiment, origin.latency
+    origin, experiment, latency = study.origin, study.origin.experiment, study.origin.latency
     sampler = experiment.sampler or "sampler not recorded"
     stopping, share, size = experiment.early_stopping, experiment.baseline, experiment.image_size
     budgets = " and ".join(origin.budget_words)
     found = {
-        "sampler": _Trait(value=sampler, words=sampler),
-        "stopping": _Trait(value=stopping, words="stopping" if stopping else "no stopping", absent=not stopping),
-        "baseline": _Trait(
-            value=share, words=f"{100 * share:g} % at random" if share else "no baseline", absent=not share
-        ),
-        "space": _Trait(value=origin.space.text, words=origin.space.name),
-        "image_size": _Trait(value=size, words=f"{size} px"),
-        "budgets": _Trait(value=budgets, words=budgets or "no budget", absent=not budgets),
+        "sampler": _trait(sampler, sampler),
+        "stopping": _trait(stopping, "stopping" if stopping else "no stopping", absent=not stopping),
+        "baseline": _trait(share, f"{100 * share:g} % at random" if share else "no baseline", absent=not share),
+        "space": _trait(origin.space.text, origin.space.name),
+        "image_size": _trait(size, f"{size} px"),
+        "budgets": _trait(budgets, budgets or "no budget", absent=not budgets),
     }
-    if LATENCY in study.view.objectives and latency is not None:
+    if latency is not None and any(metric.source is Source.TIMED for metric in experiment.objectives):
         words = f"{latency.runtime} on {latency.target}, {latency.threads} threads"
-        found["latency"] = _Trait(value=[latency.runtime, latency.target, latency.threads], words=words)
+        found["latency"] = _trait([latency.runtime, latency.target, latency.threads], words)
     for name, value in experiment.document.items():
         if value and name not in _NO_METHOD | _APART:
-            found[name] = _Trait(value=value, words=name if value is True else f"{name} {_short(value)}")
+            found[name] = _trait(value, name if value is True else f"{name} {_short(value)}")
     return found
 
 
-def method_key(study: Study) -> str:
+def _trait(value: object, words: str, *, absent: bool = False) -> _Trait:
+    return _Trait(value=json.dumps(value, sort_keys=True), words=words, absent=absent)
+
+
+def method_key(study: Study) -> tuple[tuple[str, str], ...]:
     """What studies of one method share."""
-    return json.dumps({name: trait.value for name, trait in _traits(study).items()}, sort_keys=True)
+    return tuple(sorted((name, trait.value) for name, trait in _traits(study).items()))
 
 
 def labels_of(studies: Sequence[Study]) -> list[str]:
     """A label for the method of each study: what tells the methods apart, of that what is done."""
     traits = [_traits(study) for study in studies]
     names = dict.fromkeys(name for one in traits for name in one)
-    differ = [name for name in names if len({json.dumps(one[name].value) if name in one else "" for one in traits}) > 1]
+    differ = [name for name in names if len({one[name].value if name in one else "" for one in traits}) > 1]
     labels: list[str] = []
     for one in traits:
-        shown = [
-            one.get(name, _Trait(value=None, words=f"no {name}", absent=True))
-            for name in differ or ["sampler", "stopping"]
-        ]
+        shown = [one.get(name) or _trait(None, f"no {name}", absent=True) for name in differ or ["sampler", "stopping"]]
         words = [trait.words for trait in shown if not trait.absent] or [trait.words for trait in shown]
         label = " + ".join(words)
         taken = sum(other == label or other.startswith(f"{label} (") for other in labels)

@@ -4,17 +4,17 @@ import html
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from mvit_nas.metrics import ACCURACY, METRICS, Form
+from mvit_nas.metrics import Form
 from mvit_nas.results.comparison.comparison import (
     Comparison,
     Curve,
     Gain,
     Method,
-    reference_words,
     spent_to_reach,
 )
 from mvit_nas.results.comparison.methods import Study, machine_words
 from mvit_nas.results.page import Card, Cell, Column, Section, axis_label, cell, entries_of, finite, number
+from mvit_nas.results.search.findings import said
 from mvit_nas.study.origin import comparison_document, study_document
 from mvit_nas.units import format_seconds
 
@@ -100,7 +100,7 @@ def page_data(comparison: Comparison, conditions: Mapping[str, str]) -> Page:
     """All that the page shows. ``conditions`` are of making it: command, created, versions."""
     by_seconds = all(method.by_seconds is not None for method in comparison.methods)
     axes = {"trainings": "Whole trainings"} | ({"seconds": "Seconds of training"} if by_seconds else {})
-    first = comparison.studies[0].view.origin
+    first = comparison.studies[0].origin
     return Page(
         study=title(comparison),
         summary=tuple(_summary(comparison)),
@@ -108,7 +108,9 @@ def page_data(comparison: Comparison, conditions: Mapping[str, str]) -> Page:
         notes=comparison.notes,
         equal=trainings_words(comparison.trainings),
         schedule=first.schedule,
-        reference=reference_words(comparison.reference),
+        reference=", ".join(
+            said(metric, worst) for metric, worst in zip(comparison.objectives, comparison.box.reference, strict=True)
+        ),
         several=any(len(method.studies) > 1 for method in comparison.methods),
         columns=tuple(Column(label=label, numeric=numeric) for label, numeric in _COLUMNS),
         rows=tuple(_row(method, index) for method in comparison.methods for index in range(len(method.studies))),
@@ -128,7 +130,7 @@ def page_data(comparison: Comparison, conditions: Mapping[str, str]) -> Page:
 
 
 def _study_section(study: Study) -> Section:
-    document = study_document(study.view.origin, machine=machine_words(study), seed=study.seed)
+    document = study_document(study.origin, machine=machine_words(study), seed=study.seed)
     return Section(title=f"study {study.name}", entries=entries_of(document)[0].entries)
 
 
@@ -211,7 +213,7 @@ def _saving(method: Method, first: Method, equal: float) -> Iterator[str]:
 
 
 def _summary(comparison: Comparison) -> Iterator[str]:
-    origin, count = comparison.studies[0].view.origin, len(comparison.methods)
+    origin, count = comparison.studies[0].origin, len(comparison.methods)
     machines = dict.fromkeys(machine_words(study) for study in comparison.studies)
     yield f"{len(comparison.studies)} searches, {count} way{'s' * (count > 1)} of searching"
     yield f"data: {origin.images.name}"
@@ -259,19 +261,19 @@ def _steps(method: Method, curve: Curve, words: Callable[[float], str]) -> Steps
 
 
 def _attained(comparison: Comparison) -> Attained:
-    origin, cost = comparison.studies[0].view.origin, METRICS[comparison.cost]
+    origin, score, cost = comparison.studies[0].origin, comparison.score, comparison.cost
     end = max(x for method in comparison.methods for x, _ in method.attained)
     lines = []
     for method in comparison.methods:
         # To the right of its last step a line goes on: who may spend more has no less.
         points = [*method.attained, (end, method.attained[-1][1])]
         label = html.escape(method.label)
-        hover = tuple(f"<b>{label}</b><br>{ACCURACY.format(y)} at {cost.format(x)}" for x, y in points)
+        hover = tuple(f"<b>{label}</b><br>{score.format(y)} at {cost.format(x)}" for x, y in points)
         x_all, y_all = tuple(x for x, _ in points), tuple(100 * y for _, y in points)
         lines.append(AttainedLine(label=label, x=x_all, y=y_all, hover=hover))
     return Attained(
         x=html.escape(axis_label(cost, origin)),
-        y=html.escape(axis_label(ACCURACY, origin)),
+        y=html.escape(axis_label(score, origin)),
         counts=cost.form is Form.COUNT,
         lines=tuple(lines),
     )

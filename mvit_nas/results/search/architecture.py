@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mvit_nas.arch.blocks import Block, parts
-from mvit_nas.arch.config import ArchConfig, Fusion, StageConfig, to_dict
-from mvit_nas.arch.space import flat
+from mvit_nas.arch.config import ArchConfig, StageConfig, to_dict
+from mvit_nas.arch.count import parts, total
+from mvit_nas.arch.paths import flat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class Transformer:
     depth: int
     heads: int
     mlp_width: int
-    fusion: Fusion
+    fusion: str
     tiles: bool
 
 
@@ -63,8 +63,7 @@ class Change:
 
 def drawing(arch: ArchConfig, classes: int) -> Drawing:
     """``arch`` with ``classes`` outputs, part by part; the costs add up to those of the whole network."""
-    costs = [_cost(list(blocks)) for blocks in parts(arch, classes=classes)]
-    (stem_params, stem_macs), *stage_costs, (head_params, head_macs) = costs
+    of_stem, *of_stages, of_head = (total(operators) for operators in parts(arch, classes=classes))
     sides = arch.map_sides(arch.image_size)
     stem = Part(
         name="stem",
@@ -75,8 +74,8 @@ def drawing(arch: ArchConfig, classes: int) -> Drawing:
         residuals=0,
         expand_ratio=None,
         transformer=None,
-        params=stem_params,
-        macs=stem_macs,
+        params=of_stem.params,
+        macs=of_stem.macs,
     )
     stages = [
         Part(
@@ -87,12 +86,12 @@ def drawing(arch: ArchConfig, classes: int) -> Drawing:
             kernel_size=stage.kernel_size,
             residuals=stage.blocks,
             expand_ratio=stage.expand_ratio,
-            transformer=_transformer(stage, side),
-            params=params,
-            macs=macs,
+            transformer=_transformer(stage, side_before),
+            params=cost.params,
+            macs=cost.macs,
         )
-        for number, (stage, side, (params, macs)) in enumerate(
-            zip(arch.stages, sides, stage_costs, strict=True), start=1
+        for number, ((stage, side_before), side, cost) in enumerate(
+            zip(arch.sides_before_blocks(arch.image_size), sides, of_stages, strict=True), start=1
         )
     ]
     head = Part(
@@ -104,8 +103,8 @@ def drawing(arch: ArchConfig, classes: int) -> Drawing:
         residuals=0,
         expand_ratio=None,
         transformer=None,
-        params=head_params,
-        macs=head_macs,
+        params=of_head.params,
+        macs=of_head.macs,
     )
     return Drawing(image_size=arch.image_size, classes=classes, parts=(stem, *stages, head))
 
@@ -129,11 +128,6 @@ def _is_part(value: Any) -> bool:
     return isinstance(value, Mapping | tuple)
 
 
-def _cost(blocks: list[Block]) -> tuple[int, int]:
-    params = sum(block.times * block.params for block in blocks)
-    return params, sum(block.times * block.macs for block in blocks)
-
-
 def _transformer(stage: StageConfig, side: int) -> Transformer | None:
     block = stage.mobilevit
     if block is None:
@@ -145,5 +139,5 @@ def _transformer(stage: StageConfig, side: int) -> Transformer | None:
         heads=block.heads,
         mlp_width=block.mlp_width,
         fusion=block.fusion,
-        tiles=side % block.patch_size == 0,
+        tiles=block.tiled_side(side) == side,
     )

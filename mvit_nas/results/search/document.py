@@ -7,7 +7,7 @@ import numpy as np
 
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.maths.hypervolume import Box, hypervolume_history
-from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, OBJECTIVES, PARAMS, Metric
+from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, OBJECTIVES, PARAMS, Metric, Source
 from mvit_nas.results.page import axis_label, finite
 from mvit_nas.results.published import published_models
 from mvit_nas.results.search.architecture import Part, drawing
@@ -43,6 +43,7 @@ class Plot:
     """The plot of a further runtime: the rows with both numbers, and the search's own front among them."""
 
     runtime: str
+    x: str
     rows: tuple[int, ...]
     marked: tuple[int, ...]
     mark: str
@@ -66,7 +67,6 @@ def document(
         "view": view.origin.through is not None,
         "states": {str(state): words for state, words in STATE_WORDS.items()},
         "score": view.score.name,
-        "accuracy": view.origin.score_words(view.score),
         "metrics": [
             {**entry(metric, view), "label": axis_label(metric, view.origin), "title": _title(metric, view)}
             for metric in metrics
@@ -107,6 +107,7 @@ def entry(metric: Metric, view: StudyView) -> Document:
         "more": metric.more,
         "fewer": metric.fewer,
         "after": metric.after,
+        "words": view.origin.score_words(metric) if metric.source is Source.TRAINED else "",
         "extreme": metric.extreme,
         "low": metric.low or None,
         "high": metric.high or None,
@@ -183,7 +184,7 @@ def plots(view: StudyView, comparisons: Mapping[str, Comparison]) -> Iterator[Pl
             on_front = set(comparisons[runtime].own_front)
             marked = tuple(row for row in rows if row in on_front)
             by = "" if own is None else f" by {own.title}"
-            yield Plot(runtime=runtime, rows=rows, marked=marked, mark=f"on the front{by}")
+            yield Plot(runtime=runtime, x=metric.name, rows=rows, marked=marked, mark=f"on the front{by}")
 
 
 def _line(name: str, records: Sequence[Record], objectives: Sequence[Metric], box: Box) -> Line:

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from mvit_nas.arch.config import ArchConfig, with_values
+from mvit_nas.arch.config import ArchConfig
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.space import Parameter
 from mvit_nas.errors import ArchError
 from mvit_nas.maths.exchange import AgainstRandom

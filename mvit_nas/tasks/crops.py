@@ -6,10 +6,13 @@ are one operation for the batch.
 """
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+
+Augmentation = Literal["none", "crop", "crop+flip"]
 
 
 def random_crops(

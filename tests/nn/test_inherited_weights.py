@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mvit_nas.arch.config import with_values
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.nn.backbone import build
 from mvit_nas.nn.weights.inherit import inherited

@@ -7,10 +7,12 @@ import torch
 from transformers import MobileViTConfig as TheirConfig
 from transformers import MobileViTForImageClassification
 
-from mvit_nas.arch.config import ArchConfig, with_values
+from mvit_nas.arch.config import ArchConfig
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.errors import ArchError
-from mvit_nas.nn.backbone import build, fold, unfold
+from mvit_nas.nn.backbone import build
+from mvit_nas.nn.blocks.mobilevit import fold, unfold
 from mvit_nas.nn.inference import for_inference
 from mvit_nas.nn.weights.hugging_face import from_huggingface, to_huggingface
 
@@ -219,3 +221,64 @@ def test_layers_of_one_network_start_from_different_weights():
     weights = build(PRESETS["mobilevit_xxs"], seed=0).state_dict()
     layers = [weights[f"stages.2.1.layers.{i}.attention.qkv.weight"] for i in range(2)]
     assert not torch.equal(*layers)
+
+
+@pytest.mark.parametrize(("patch_size", "side"), [(1, 64), (2, 200), (3, 160), (8, 256)])
+def test_attention_sees_as_many_tokens_as_the_description_says(patch_size, side):
+    arch = with_values(PRESETS["mobilevit_xxs"], {"stages.*.mobilevit.patch_size": patch_size})
+    model, seen = build(arch).eval(), []
+    for stage in model.stages[2:]:
+        stage[-1].layers[0].register_forward_hook(lambda *args: seen.append(args[2].shape[1]))
+    with torch.no_grad():
+        model(torch.rand(1, 3, side, side))
+    assert tuple(seen) == arch.tokens(side)
+
+
+def test_where_attention_sees_one_token_heads_have_no_effect():
+    images = torch.rand(2, 3, 64, 64)
+    logits = []
+    for heads in (1, 4):
+        values = {"stages.*.mobilevit.patch_size": 8, "stages.*.mobilevit.heads": heads}
+        arch = with_values(PRESETS["mobilevit_xxs"], values | {"dropout": 0.0, "head_dropout": 0.0})
+        assert arch.tokens(64) == (1, 1, 1)
+        with torch.no_grad():
+            logits.append(build(arch, seed=1)(images))
+    torch.testing.assert_close(*logits)
+
+
+def test_each_dropout_acts_where_the_description_says():
+    arch = with_values(PRESETS["mobilevit_xxs"], {"dropout": 0.25, "head_dropout": 0.5})
+    model = build(arch, classes=3)
+    rates = {name: module.p for name, module in model.named_modules() if isinstance(module, torch.nn.Dropout)}
+    assert rates.pop("head_dropout") == 0.5
+    assert len(rates) == 2 + 4 + 3
+    assert set(rates.values()) == {0.25}
+    # The classifier's input and both branches of a layer.
+    taken = []
+    model.classifier.register_forward_pre_hook(lambda module, inputs: taken.append(inputs[0]))
+    model(torch.rand(2, 3, 64, 64))
+    assert 0.3 < float((taken[0] == 0).float().mean()) < 0.7
+    layer = model.stages[2][1].layers[0]
+    for output, other in ((layer.attention.out, layer.mlp.project), (layer.mlp.project, layer.attention.out)):
+        torch.nn.init.ones_(output.bias)
+        torch.nn.init.zeros_(output.weight)
+        for parameter in other.parameters():
+            torch.nn.init.zeros_(parameter)
+        x = torch.rand(4, 16, 64)
+        added = layer(x) - x
+        assert 0.15 < float((added == 0).float().mean()) < 0.35
+        torch.testing.assert_close(
+            added[added != 0], torch.full_like(added[added != 0], 1 / 0.75), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_weights_start_as_in_the_reference():
+    model = build(PRESETS["mobilevit_s"])
+    conv = model.stages[4][1].fusion.conv.weight.detach()  # 320 to 160 channels, 3x3
+    assert float(conv.std()) == pytest.approx((2 / (160 * 9)) ** 0.5, rel=0.02)  # gain of a rectifier, fan out
+    linear = model.stages[4][1].layers[0].mlp.expand
+    assert float(linear.weight.detach().std()) == pytest.approx(0.02, rel=0.02)
+    assert not linear.bias.any()
+    assert {module.momentum for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)} == {0.1}
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d | torch.nn.LayerNorm)]
+    assert {module.eps for module in norms} == {1e-5}

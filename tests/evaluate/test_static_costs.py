@@ -2,9 +2,8 @@
 
 import pytest
 
-from mvit_nas.arch.blocks import peak_memory
-from mvit_nas.arch.config import with_values
-from mvit_nas.arch.count import StaticCost, count
+from mvit_nas.arch.count import StaticCost, count, peak_memory
+from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.errors import CostError
 from mvit_nas.evaluate import static

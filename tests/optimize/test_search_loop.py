@@ -7,9 +7,8 @@ import optuna
 import pytest
 from searches import CLASSES, SPACE, Formula, drawn, searching
 
-from mvit_nas.arch.blocks import features
 from mvit_nas.arch.config import arch_id
-from mvit_nas.arch.count import count
+from mvit_nas.arch.count import count, features
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import parse_space
 from mvit_nas.cost.predict import Predictor
@@ -255,6 +254,13 @@ def test_a_latency_over_the_budget_is_measured_and_not_trained():
     assert measured
     assert all(one.value(LATENCY) > 10 and "ms is not at most 10 ms" in one.reason for one in measured)
     assert not set(ids(over)) & set(running.estimator.trained)
+
+
+def test_what_was_measured_to_be_too_slow_is_not_measured_again():
+    running = searching(None, "3ms", trials=20, space=tiny(), samples=50)
+    records = running.search.run()
+    assert {"over_budget", "duplicate"} <= set(states(records))
+    assert len(running.measured) == len(set(running.measured))
 
 
 def test_what_is_predicted_to_be_surely_too_slow_is_not_measured(monkeypatch):

@@ -1,0 +1,245 @@
+"""Two spaces whose accuracies are known without training: estimators for the search's own loop.
+
+`TableSpace` has networks that others trained, `SimulatedSpace` this project's with accuracies from a formula. In both
+learning curves are simulated, so that trainings can be stopped.
+"""
+
+import hashlib
+import json
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mvit_nas.arch.config import ArchConfig
+from mvit_nas.arch.count import StaticCost
+from mvit_nas.arch.presets import PRESETS
+from mvit_nas.arch.space import Label, Parameter, SearchSpace, load_space
+from mvit_nas.budget import Budget
+from mvit_nas.evaluate.estimator import AtRung, Estimate, Question
+from mvit_nas.maths.hypervolume import Box, hypervolume, hypervolume_history
+from mvit_nas.metrics import ACCURACY, MACS, PARAMS
+from mvit_nas.optimize.candidates import Candidates, Goal
+from mvit_nas.optimize.designs import Design, Designs
+from mvit_nas.optimize.within_budget import sample_feasible
+from mvit_nas.study.record import Candidate, Measured, Record, Rung
+
+# A training of 8 epochs, judged after 1, 2 and 4.
+EPOCHS, RUNGS = 8, (1, 2, 4)
+OBJECTIVES = (ACCURACY, PARAMS, MACS)
+_RUNG_IMAGES = 500
+_CLASSES = 10
+
+
+def normal(*parts: object) -> float:
+    """A standard normal number that belongs to ``parts``, the same on every machine (Box and Muller)."""
+    digest = hashlib.sha256(repr(parts).encode()).digest()
+    one, two = ((int.from_bytes(digest[i : i + 8], "big") + 0.5) / 2**64 for i in (0, 8))
+    return math.sqrt(-2 * math.log(one)) * math.cos(2 * math.pi * two)
+
+
+def learning_curve(final: float, size: float, *key: object) -> tuple[Rung, ...]:
+    """Simulated: what a network that ends at ``final`` has at each rung.
+
+    The gap to the end closes as a power of the epochs, slower for a dear network (``size`` from 0 to 1) and at a pace
+    of each network's own; a rung is scored on few images, so it scatters.
+    """
+    pace = 0.75 - 0.25 * size + 0.06 * normal("pace", *key)
+    rungs = []
+    for epoch in RUNGS:
+        left = (EPOCHS / epoch) ** pace - 1
+        accuracy = final - 0.18 * left + 0.012 * normal("rung", epoch, *key)
+        correct = round(_RUNG_IMAGES * min(max(accuracy, 0.05), 1.0))
+        rungs.append(Rung(epoch=epoch, loss=0.0, correct=correct, images=_RUNG_IMAGES))
+    return tuple(rungs)
+
+
+class KnownSpace:
+    """Designs within two budgets, and an estimator of them. What a search finds is judged by true accuracies."""
+
+    name: str
+    designs: Designs
+    largest: StaticCost  # of a network within the budget
+    epochs = EPOCHS
+
+    def true_accuracy(self, candidate: Candidate) -> float:
+        """What it is judged by."""
+        raise NotImplementedError
+
+    def trained_accuracy(self, candidate: Candidate, seed: int) -> float:
+        """What a training with ``seed`` gives."""
+        raise NotImplementedError
+
+    def estimate(self, question: Question, *, at_rung: AtRung, should_stop: Callable[[], bool]) -> Estimate:
+        """A simulated training."""
+        candidate, seed = question.record.candidate, question.record.seed
+        assert seed is not None
+        accuracy = self.trained_accuracy(candidate, seed)
+        size = question.record.values[MACS.name].value / self.largest.macs
+        rungs = learning_curve(accuracy, size, self.name, candidate.arch_id, seed)
+        for i, rung in enumerate(rungs, start=1):
+            if at_rung(rungs[:i]):
+                return Estimate(rungs=rungs[:i], epochs=rung.epoch, seconds=0.0)
+        return Estimate(accuracy=Measured(value=accuracy), rungs=rungs, epochs=EPOCHS, seconds=0.0)
+
+    def candidates(self, seed: int) -> Candidates:
+        """What a search with ``seed`` may propose."""
+        goal = Goal(
+            budgets=(
+                Budget(metric=PARAMS.name, low=0.0, high=self.largest.params),
+                Budget(metric=MACS.name, low=0.0, high=self.largest.macs),
+            ),
+            objectives=OBJECTIVES,
+            reference={ACCURACY.name: 0.0, PARAMS.name: self.largest.params, MACS.name: self.largest.macs},
+        )
+        return Candidates(self.designs, sample_feasible(self.designs, goal.budgets, seed=seed), goal)
+
+    @property
+    def box(self) -> Box:
+        """Where hypervolume is measured."""
+        reference = (0.0, float(self.largest.params), float(self.largest.macs))
+        return Box(reference=reference, ideal=(1.0, 0.0, 0.0), maximise=(True, False, False))
+
+    def volumes(self, found: Sequence[Record]) -> np.ndarray:
+        """The hypervolume after each of ``found``, which are trained."""
+        costs = [[one.values[metric.name].value for metric in (PARAMS, MACS)] for one in found]
+        return hypervolume_history(
+            np.array([[self.true_accuracy(one.candidate), *cost] for one, cost in zip(found, costs, strict=True)]),
+            self.box,
+        )
+
+
+class _TableDesigns(Designs):
+    """Eight layers with three choices each."""
+
+    def __init__(self, costs: Mapping[str, StaticCost]) -> None:
+        layers = tuple(
+            Parameter(name=f"layer{i}", factor=f"layer{i}", choices={"0": {}, "1": {}, "2": {}}) for i in range(8)
+        )
+        # The base is no network of the table; only the layers are used of this space.
+        space = SearchSpace(name="table", text="", base=PRESETS["mobilevit_xxs"], parameters=layers)
+        super().__init__(space, classes=_CLASSES)
+        self._costs = costs
+
+    @property
+    def presets(self) -> dict[str, Design]:
+        """None."""
+        return {}
+
+    def describe(self, labels: Mapping[str, Label]) -> Design:
+        """The network of ``labels``.
+
+        The first layer of each stage (layers 0, 2 and 5) halves the map, whatever it is; behind it an identity may
+        stand anywhere and means the same. What the network is has them at the end.
+        """
+        key = table_key(labels)
+        built = key[:3] + _identities_last(key[3:5]) + key[5] + _identities_last(key[6:])
+        return Design(labels=labels, arch=None, arch_id=built, cost=self._costs[key])
+
+    def values(self, design: Design) -> dict[str, Measured]:
+        """Parameters and multiply-adds."""
+        return {
+            PARAMS.name: Measured(value=design.cost.params),
+            MACS.name: Measured(value=design.cost.macs),
+        }
+
+    def features(self, design: Design) -> tuple[float, ...]:
+        """Which layer is which, and the sizes."""
+        layers = [float(layer == choice) for layer in design.arch_id for choice in "012"]
+        return (*layers, math.log(design.cost.params), math.log(design.cost.macs))
+
+
+def table_key(labels: Mapping[str, Label]) -> str:
+    """How the table names the network of ``labels``."""
+    return "".join(str(labels[f"layer{i}"]) for i in range(8))
+
+
+def _identities_last(layers: str) -> str:
+    rest = layers.replace("0", "")
+    return rest + "0" * (len(layers) - len(rest))
+
+
+class TableSpace(KnownSpace):
+    """NAS-Bench-Macro: 6,561 networks, within half of the largest costs. Volumes are shares of that of all of them."""
+
+    name = "table"
+
+    def __init__(self, path: Path) -> None:
+        table = json.loads(path.read_text())
+        costs = {key: StaticCost(params=one["params"], macs=one["flops"]) for key, one in table.items()}
+        self._means = {key: float(one["mean_acc"]) / 100 for key, one in table.items()}
+        self._runs = {key: tuple(float(run) / 100 for run in one["test_acc"]) for key, one in table.items()}
+        self.designs = _TableDesigns(costs)
+        self.largest = StaticCost(
+            params=max(one.params for one in costs.values()) // 2, macs=max(one.macs for one in costs.values()) // 2
+        )
+        within = [key for key, one in costs.items() if one.params <= self.largest.params]
+        values = [[self._means[key], costs[key].params, costs[key].macs] for key in within]
+        self._whole = hypervolume(np.array(values), self.box)
+
+    def true_accuracy(self, candidate: Candidate) -> float:
+        """The mean of its trainings."""
+        return self._means[table_key(candidate.labels)]
+
+    def trained_accuracy(self, candidate: Candidate, seed: int) -> float:
+        """One of its trainings."""
+        runs = self._runs[table_key(candidate.labels)]
+        return runs[random.Random(f"{candidate.arch_id} {seed}").randrange(len(runs))]
+
+    def volumes(self, found: Sequence[Record]) -> np.ndarray:
+        """As shares of that of all networks."""
+        return super().volumes(found) / self._whole
+
+
+class SimulatedSpace(KnownSpace):
+    """`mobilevit_small` within 0.5 M parameters and 30 M multiply-adds, which a third of its networks meet.
+
+    Trainings scatter, and random effects of all pairs of choices are in the accuracy, which no feature shows.
+    """
+
+    name = "simulation"
+    largest = StaticCost(params=500_000, macs=30_000_000)
+
+    def __init__(self) -> None:
+        self.designs = Designs(load_space("mobilevit_small"), classes=_CLASSES)
+        self._true: dict[str, float] = {}
+
+    def true_accuracy(self, candidate: Candidate) -> float:
+        """As the formula says."""
+        if candidate.arch_id not in self._true:
+            assert candidate.arch is not None
+            cost = self.designs.describe(candidate.labels).cost
+            self._true[candidate.arch_id] = _formula(candidate.arch, cost, candidate.labels)
+        return self._true[candidate.arch_id]
+
+    def trained_accuracy(self, candidate: Candidate, seed: int) -> float:
+        """The true one with the scatter of a training."""
+        return self.true_accuracy(candidate) + 0.006 * normal("training", candidate.arch_id, seed)
+
+
+def _formula(arch: ArchConfig, cost: StaticCost, labels: Mapping[str, Label]) -> float:
+    """Invented, in the shape of what is known: more compute saturates, coarse patches cost most on small maps, heads
+    of about 22 channels are best, depth pays less and less, and so on."""
+    accuracy = 0.86 - 0.30 * math.exp(6.6 - math.log10(cost.macs))
+    accuracy -= 0.05 * math.exp(1.2 * (4.8 - math.log10(cost.params)))
+    side, attention = arch.image_size // arch.stem.stride, 0
+    for stage in arch.stages:
+        side = math.ceil(side / stage.stride)
+        block = stage.mobilevit
+        if stage.kernel_size == 5:
+            accuracy += 0.006 if block is None else -0.003
+        if block is None:
+            continue
+        attention += 1
+        accuracy -= 0.010 * math.log2(block.patch_size) * math.sqrt(4 / side)
+        accuracy += 0.010 * math.log(block.depth) - 0.004 * max(0, block.depth - 3) * (block.dim > 100)
+        accuracy -= 0.004 * (math.log2(block.dim / block.heads) - 4.5) ** 2
+        accuracy += 0.004 * math.log2(block.mlp_width / block.dim)
+        accuracy -= 0.02 * (math.log(block.dim / stage.channels) - 0.4) ** 2
+        accuracy += {"none": -0.006, "conv1x1": 0.0, "conv3x3": 0.006}[block.fusion]
+    accuracy += 0.012 * (attention - 1)
+    names = sorted(labels)
+    pairs = ((one, two) for i, one in enumerate(names) for two in names[:i])
+    return accuracy + 0.003 * sum(normal("pair", one, labels[one], two, labels[two]) for one, two in pairs)

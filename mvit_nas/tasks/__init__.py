@@ -1,0 +1,1 @@
+"""What a network learns to say of an image."""

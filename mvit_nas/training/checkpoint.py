@@ -1,0 +1,83 @@
+"""The state of a training run on disk, from which it goes on as if it had never been stopped."""
+
+import pickle
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from mvit_nas.files import write_whole
+from mvit_nas.study.record import Rung
+from mvit_nas.training.average import Average
+from mvit_nas.training.outcome import Progress
+
+
+class Order:
+    """The order of ``images`` without end: each once in a random order, then again in another."""
+
+    def __init__(self, images: int, generator: torch.Generator) -> None:
+        self._images = images
+        self.generator = generator
+        self.ahead: list[int] = []
+
+    def next(self, size: int) -> np.ndarray:
+        """The positions of the next ``size`` images, ascending."""
+        while len(self.ahead) < size:
+            self.ahead += torch.randperm(self._images, generator=self.generator).tolist()
+        chosen, self.ahead = self.ahead[:size], self.ahead[size:]
+        return np.sort(np.array(chosen))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """All that decides how a training run goes on."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: Average
+    order: Order
+    crops: torch.Generator
+    device: torch.device
+
+    def save(self, path: Path, progress: Progress) -> None:
+        """Write it to ``path`` at once: readers see the old file or the new one, never a part.
+
+        A run goes on where it cannot be written; should it be stopped, it starts again from the beginning.
+        """
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.average,
+            "order": torch.tensor(self.order.ahead),
+            "order_generator": self.order.generator.get_state(),
+            "crops_generator": self.crops.get_state(),
+            "generator": torch.get_rng_state(),
+            "cuda_generator": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            "losses": list(progress.losses),
+            "rungs": [asdict(rung) for rung in progress.rungs],
+            "seconds": progress.seconds,
+        }
+        with suppress(OSError, RuntimeError):  # torch raises the second where the disk is full
+            write_whole(path, lambda temporary: torch.save(state, temporary))
+
+    def load(self, path: Path) -> Progress | None:
+        """Take the state from ``path`` and return how far it is; None where there is none."""
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):
+            return None  # none, or one that a full disk cut off: the run starts again
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average.average = state["average"]
+        self.order.ahead = state["order"].tolist()
+        self.order.generator.set_state(state["order_generator"].cpu())
+        self.crops.set_state(state["crops_generator"].cpu())
+        torch.set_rng_state(state["generator"].cpu())
+        if state["cuda_generator"] is not None:
+            torch.cuda.set_rng_state(state["cuda_generator"].cpu(), self.device)
+        rungs = tuple(Rung(**rung) for rung in state["rungs"])
+        return Progress(losses=tuple(state["losses"]), rungs=rungs, seconds=state["seconds"])

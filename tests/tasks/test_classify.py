@@ -1,0 +1,86 @@
+"""Classification: crops, loss and score, as the training loop asks for them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from mvit_nas.tasks.classify import Accuracy, Classification
+from mvit_nas.tasks.crops import centre_crops
+
+TASK = Classification(classes=3)
+
+
+@dataclass(frozen=True)
+class Part:
+    pixels_NHWC: np.ndarray
+    aspects_N: np.ndarray
+    labels_N: np.ndarray
+
+
+@pytest.fixture
+def batch():
+    """Images that are red on the left and green on the right, so that a mirrored one is seen."""
+    pixels = np.zeros((64, 16, 16, 3), np.uint8)
+    pixels[:, :, :8, 0] = pixels[:, :, 8:, 1] = 255
+    part = Part(pixels, np.linspace(0.5, 2, 64).astype(np.float32), np.arange(64) % 3)
+    return TASK.take(part, np.arange(64), device=torch.device("cpu"))
+
+
+def augmented(batch, augmentation):
+    generator = torch.Generator().manual_seed(0)
+    return TASK.augmented(batch, side=8, augmentation=augmentation, min_crop=0.8, generator=generator)
+
+
+def test_images_are_taken_with_their_own_aspects_and_labels():
+    part = Part(
+        np.arange(48).reshape(4, 2, 2, 3).astype(np.uint8), np.array([1.0, 2.0, 3.0, 4.0]), np.array([5, 6, 7, 8])
+    )
+    batch = TASK.take(part, np.array([1, 3]), device=torch.device("cpu"))
+    assert batch.images_BHWC.flatten().tolist() == [*range(12, 24), *range(36, 48)]
+    assert (batch.aspects_B.tolist(), batch.targets_B.tolist()) == ([2.0, 4.0], [6, 8])
+
+
+def test_without_augmentation_an_image_is_seen_as_it_is_scored(batch):
+    inputs, targets = augmented(batch, "none")
+    assert torch.equal(inputs, centre_crops(batch.images_BHWC, batch.aspects_B, side=8))
+    assert torch.equal(inputs, TASK.seen(batch, side=8))
+    assert torch.equal(targets, batch.targets_B)
+
+
+@pytest.mark.parametrize(("augmentation", "mirrored"), [("crop", {False}), ("crop+flip", {False, True})])
+def test_only_where_it_is_asked_for_images_are_mirrored(batch, augmentation, mirrored):
+    inputs, targets = augmented(batch, augmentation)
+    assert set((inputs[:, 0, :, 0].mean(1) < inputs[:, 0, :, -1].mean(1)).tolist()) == mirrored
+    assert torch.equal(targets, batch.targets_B)
+
+
+def test_the_loss_is_smoothed_cross_entropy_in_full_precision():
+    logits, targets = torch.tensor([[2.0, 0.5, -1.0], [0.0, 1.0, 3.0]]), torch.tensor([0, 1])
+    log_p = logits.log_softmax(1)
+    own = -log_p[torch.arange(2), targets].mean()
+    torch.testing.assert_close(TASK.loss(logits, targets, label_smoothing=0.0), own)
+    torch.testing.assert_close(TASK.loss(logits, targets, label_smoothing=0.3), 0.7 * own - 0.3 * log_p.mean())
+    half = TASK.loss(logits.bfloat16(), targets, label_smoothing=0.0)
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, F.cross_entropy(logits, targets), rtol=1e-2, atol=1e-2)
+
+
+def test_counts_of_batches_add_up_to_the_score():
+    logits = torch.tensor([[2.0, 0.5, -1.0], [0.0, 1.0, 3.0], [0.0, 5.0, 1.0], [0.0, 5.0, 1.0], [9.0, 5.0, 1.0]])
+    targets = torch.tensor([0, 1, 1, 1, 2])
+    counts = TASK.counts(logits[:3], targets[:3]) + TASK.counts(logits[3:], targets[3:])
+    assert TASK.score(counts) == Accuracy(correct=3, images=5)
+
+
+def test_the_interval_is_wilsons():
+    # Newcombe (1998), table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
+    for (correct, images), (low, high) in {
+        (81, 263): (0.2553, 0.3662), (15, 148): (0.0624, 0.1605), (0, 20): (0.0, 0.1611), (1, 29): (0.0061, 0.1718),
+    }.items():  # fmt: skip
+        score = Accuracy(correct=correct, images=images)
+        assert score.interval == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+        assert score.accuracy == correct / images
+    assert Accuracy(correct=20, images=20).interval[1] == 1

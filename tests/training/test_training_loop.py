@@ -1,0 +1,245 @@
+"""The training loop and its checkpoints."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+
+from mvit_nas.arch.paths import with_values
+from mvit_nas.arch.presets import PRESETS
+from mvit_nas.errors import InterruptedCleanlyError, TrainingError
+from mvit_nas.nn.backbone import build
+from mvit_nas.tasks.classify import Classification
+from mvit_nas.training.checkpoint import Order
+from mvit_nas.training.loop import fit, fit_by_rungs, score
+from mvit_nas.training.outcome import Score, Stopped
+from mvit_nas.training.schedule import find_schedule
+
+CPU = torch.device("cpu")
+TASK = Classification(classes=3)
+SMOKE = replace(find_schedule("smoke"), batch_size=16, images_per_epoch=96, learning_rate=0.01)
+TINY = with_values(
+    PRESETS["mobilevit_xxs"],
+    {"image_size": 32, "stem.stride": 1, "stages.*.channels": 8, "stages.*.mobilevit.dim": 16, "stages.*.mobilevit.depth": 1},
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Part:
+    pixels_NHWC: np.ndarray
+    aspects_N: np.ndarray
+    labels_N: np.ndarray
+
+
+def coloured(images, *, side=36, seed=0):
+    """Noise whose brighter channel is its class: learnable within a few steps."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(images) % 3
+    pixels = generator.integers(0, 120, (images, side, side, 3), np.uint8)
+    pixels[np.arange(images), :, :, labels] += 120
+    return Part(pixels, np.ones(images, np.float32), labels.astype(np.int64))
+
+
+def run(*, schedule=SMOKE, seed=0, **options):
+    torch.manual_seed(seed)
+    return fit(
+        build(TINY, classes=3), coloured(96), coloured(30, seed=1), schedule,
+        task=TASK, side=32, seed=seed, device=CPU, **options,
+    )  # fmt: skip
+
+
+def test_a_few_steps_learn_what_is_easy():
+    found = run(schedule=replace(SMOKE, epochs=8))
+    assert found.images == 30
+    assert found.accuracy > 0.6
+    assert len(found.losses) == 8
+    assert found.losses[-1] < found.losses[0]
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_one_others():
+    first, again, other = run(seed=3), run(seed=3), run(seed=4)
+    assert first.losses == again.losses
+    assert first.correct == again.correct
+    assert first.losses != other.losses
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_the_reason():
+    with pytest.raises(TrainingError, match=r"the training loss became (nan|inf) in epoch 1 of 1"):
+        run(schedule=replace(SMOKE, learning_rate=1e20, warmup=0.0, warmup_learning_rate=1e20))
+
+
+def test_a_run_stops_at_the_next_step_when_asked():
+    asked = iter([False, False, True])
+    with pytest.raises(InterruptedCleanlyError):
+        run(should_stop=lambda: next(asked))
+
+
+def test_the_moving_average_is_what_is_scored():
+    trained = run(schedule=replace(SMOKE, epochs=8))
+    averaged = run(schedule=replace(SMOKE, epochs=8, ema=1e-9))
+    assert averaged.losses == trained.losses
+    assert averaged != replace(trained, seconds=averaged.seconds)
+
+
+def run_by_rungs(*, at_rung, checkpoint=None, schedule, **options):
+    torch.manual_seed(3)
+    dropout = with_values(TINY, {"dropout": 0.2})
+    return fit_by_rungs(
+        build(dropout, classes=3), coloured(100), coloured(30, seed=1), schedule, task=TASK, side=32, seed=3, device=CPU,
+        at_rung=at_rung, checkpoint=checkpoint, should_stop=options.get("should_stop", lambda: False),
+    )  # fmt: skip
+
+
+LONGER = replace(SMOKE, epochs=5, ema=0.1)
+
+
+def test_looking_at_the_rungs_changes_nothing():
+    alone = run_by_rungs(at_rung=None, schedule=LONGER)
+    watched = run_by_rungs(at_rung=lambda rungs: False, schedule=LONGER)
+    assert (watched.losses, watched.correct, alone.rungs) == (alone.losses, alone.correct, ())
+    assert [rung.epoch for rung in watched.rungs] == [1, 2, 4]
+    assert [rung.loss for rung in watched.rungs] == [watched.losses[0], watched.losses[1], watched.losses[3]]
+
+
+def test_a_run_that_goes_on_from_its_checkpoint_ends_as_one_that_was_never_stopped(tmp_path):
+    whole = run_by_rungs(at_rung=lambda rungs: False, schedule=LONGER)
+    checkpoint = tmp_path / "new" / "run.pt"
+    stopped = run_by_rungs(at_rung=lambda rungs: rungs[-1].epoch == 2, checkpoint=checkpoint, schedule=LONGER)
+    assert isinstance(stopped, Stopped)
+    assert stopped.rungs == whole.rungs[:2]
+    again = run_by_rungs(at_rung=lambda rungs: rungs[-1].epoch == 2, checkpoint=checkpoint, schedule=LONGER)
+    assert again == stopped  # nothing was computed
+    torch.manual_seed(99)
+    on = run_by_rungs(at_rung=lambda rungs: False, checkpoint=checkpoint, schedule=LONGER)
+    assert isinstance(on, Score)
+    assert (on.losses, on.correct, on.rungs) == (whole.losses, whole.correct, whole.rungs)
+    assert on.seconds > stopped.seconds
+    assert list(checkpoint.parent.iterdir()) == []
+
+
+def test_an_interrupted_run_goes_on_from_its_last_rung(tmp_path):
+    whole = run_by_rungs(at_rung=lambda rungs: False, schedule=LONGER)
+    asked = iter([False] * 17 + [True])
+    checkpoint = tmp_path / "run.pt"
+    with pytest.raises(InterruptedCleanlyError):
+        run_by_rungs(
+            at_rung=lambda rungs: False, checkpoint=checkpoint, schedule=LONGER, should_stop=lambda: next(asked)
+        )
+    seen = []
+    on = run_by_rungs(at_rung=lambda rungs: seen.append(len(rungs)), checkpoint=checkpoint, schedule=LONGER)
+    assert (on.losses, on.correct) == (whole.losses, whole.correct)
+    assert seen == [2, 3]  # the two rungs of before are judged again, not trained
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
+def test_a_checkpoint_that_cannot_be_read_costs_a_new_start(tmp_path, content):
+    checkpoint = tmp_path / "run.pt"
+    checkpoint.write_bytes(content)
+    whole = run_by_rungs(at_rung=None, schedule=LONGER)
+    assert run_by_rungs(at_rung=None, checkpoint=checkpoint, schedule=LONGER).losses == whole.losses
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_end_the_run(tmp_path):
+    (tmp_path / "file").write_text("")
+    checkpoint = tmp_path / "file" / "run.pt"
+    stopped = run_by_rungs(at_rung=lambda rungs: True, checkpoint=checkpoint, schedule=LONGER)
+    assert isinstance(stopped, Stopped)
+
+
+def test_every_image_is_seen_before_one_is_seen_again():
+    order = Order(10, torch.Generator().manual_seed(0))
+    seen = [position for _ in range(5) for position in order.next(4).tolist()]
+    assert sorted(seen) == sorted([*range(10)] * 2)
+    assert len(set(seen[:8])) == 8
+
+
+def test_a_map_that_patches_do_not_tile_trains_too():
+    arch = with_values(TINY, {"stages.*.mobilevit.patch_size": 3})
+    model = build(arch, classes=3)
+    model(torch.rand(2, 3, 40, 40)).sum().backward()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"label_smoothing": 0.0},
+        {"weight_decay": 0.5},
+        {"min_crop": 0.9},
+        {"clip_norm": 0.1},
+        {"augmentation": "crop"},
+        {"augmentation": "none"},
+    ],
+)
+def test_a_field_of_the_schedule_reaches_the_training(change):
+    schedule = replace(SMOKE, epochs=2)
+    assert run(schedule=replace(schedule, **change)).losses != run(schedule=schedule).losses
+
+
+def test_schedules_that_augment_differently_see_the_same_images_in_the_same_order(monkeypatch):
+    taken, seen = Order.next, []
+    monkeypatch.setattr(Order, "next", lambda self, size: seen.append(taken(self, size).tolist()) or np.array(seen[-1]))
+    for augmentation in ("none", "crop", "crop+flip"):
+        run(schedule=replace(SMOKE, epochs=2, augmentation=augmentation))
+    third = len(seen) // 3
+    assert third > 5
+    assert seen[:third] == seen[third : 2 * third] == seen[2 * third :]
+
+
+def test_the_schedule_decides_the_learning_rate_of_each_step(monkeypatch):
+    monkeypatch.setattr(type(SMOKE), "learning_rate_at", lambda self, step, steps: 0.0)
+    model = build(TINY, classes=3)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    fit(model, coloured(96), coloured(30), SMOKE, task=TASK, side=32, seed=0, device=CPU)
+    assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
+
+
+def test_scoring_leaves_the_batch_norm_statistics_alone():
+    model = build(TINY, classes=3)
+    before = model.stem.norm.running_mean.clone()
+    score(model, coloured(30), np.arange(30), task=TASK, side=32, device=CPU, should_stop=lambda: False)
+    assert torch.equal(model.stem.norm.running_mean, before)
+    with pytest.raises(InterruptedCleanlyError):
+        score(model, coloured(30), np.arange(30), task=TASK, side=32, device=CPU, should_stop=lambda: True)
+
+
+def test_outputs_that_are_not_finite_are_no_score():
+    model = build(TINY, classes=3)
+    torch.nn.init.constant_(model.classifier.bias, float("nan"))
+    with pytest.raises(TrainingError, match="outputs that are not finite"):
+        score(model, coloured(30), np.arange(30), task=TASK, side=32, device=CPU, should_stop=lambda: False)
+
+
+def test_a_rung_looks_at_images_evenly_over_a_part_that_is_sorted_by_class(monkeypatch):
+    taken, looked_at = Classification.take, []
+
+    def take(self, part, index_B, *, device):
+        if len(part.labels_N) == 1200:
+            looked_at.extend(index_B.tolist())
+        return taken(self, part, index_B, device=device)
+
+    monkeypatch.setattr(Classification, "take", take)
+    part = coloured(1200, seed=1)
+    order = np.argsort(part.labels_N, kind="stable")
+    by_class = Part(part.pixels_NHWC[order], part.aspects_N, part.labels_N[order])
+    stopped = fit_by_rungs(
+        build(TINY, classes=3), coloured(96), by_class, replace(SMOKE, epochs=2), task=TASK, side=32, seed=0,
+        device=CPU, at_rung=lambda rungs: True, checkpoint=None, should_stop=lambda: False,
+    )  # fmt: skip
+    assert stopped.rungs[0].images == len(looked_at) == len(set(looked_at)) == 500
+    assert (looked_at[0], looked_at[-1]) == (0, 1199)
+    assert max(np.diff(looked_at)) <= 3
+    assert np.bincount(by_class.labels_N[looked_at]).tolist() == pytest.approx([500 / 3] * 3, abs=2)
+
+
+def test_gradients_are_clipped_to_their_norm_together(monkeypatch):
+    norms = []
+    monkeypatch.setattr(
+        torch.optim.AdamW, "step",
+        lambda self: norms.append(float(torch.cat([p.grad.flatten() for g in self.param_groups for p in g["params"]]).norm())),
+    )  # fmt: skip
+    run(schedule=replace(SMOKE, clip_norm=0.0))
+    assert max(norms) > 0.1
+    free = len(norms)
+    run(schedule=replace(SMOKE, clip_norm=0.1))
+    assert max(norms[free:]) == pytest.approx(0.1, rel=1e-3)
