@@ -21,7 +21,7 @@ from mvit_nas.cost.static import count_macs, count_params
 from mvit_nas.data.images import ImageData, Images, load_part
 from mvit_nas.errors import CostError, TrainingError
 from mvit_nas.evaluate.cache import Cache, cache_folder, digest
-from mvit_nas.evaluate.latency import Meter
+from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.nn.backbone import build
 from mvit_nas.nn.weights.inherit import inherited
 from mvit_nas.training.loop import AtRung, Rung, Score, Stopped, fit_by_rungs
@@ -40,7 +40,7 @@ class Evaluator:
         schedule: Schedule,
         *,
         device: torch.device,
-        meter: Meter,
+        meter: LatencyMeter,
         folder: Path | None = None,
         on_decode: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:

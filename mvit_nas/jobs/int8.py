@@ -12,7 +12,7 @@ from torch import Tensor
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.artifacts.checked import export_model, outputs
 from mvit_nas.data.images import Images, find_data
-from mvit_nas.evaluate.latency import Measured, Meter
+from mvit_nas.evaluate.latency import LatencyMeter, Measured
 from mvit_nas.evaluate.short import Evaluator, training_threads
 from mvit_nas.jobs.setup import choose_device
 from mvit_nas.nn.backbone import build
@@ -35,7 +35,7 @@ class Trained:
     images: Tensor
     labels: np.ndarray
 
-    def measure(self, meter: Meter) -> tuple[Measured, float]:
+    def measure(self, meter: LatencyMeter) -> tuple[Measured, float]:
         """Latency and accuracy of the artefact."""
         classes = len(self.weights["classifier.bias"])
         model = build(self.arch, classes=classes, fused_attention=meter.runtime.fused_attention)
@@ -51,7 +51,13 @@ class Trainer:
     """Trains subjects, each once: what int8 costs in accuracy only a trained network tells."""
 
     def __init__(
-        self, data: str | None, schedule: str, meter: Meter, *, say: Callable[[str], None], stop: Callable[[], bool]
+        self,
+        data: str | None,
+        schedule: str,
+        meter: LatencyMeter,
+        *,
+        say: Callable[[str], None],
+        stop: Callable[[], bool],
     ) -> None:
         torch.set_num_threads(training_threads())
         self._data = find_data(data)

@@ -13,7 +13,7 @@ from mvit_nas.cost.probe import STAGES
 from mvit_nas.cost.runtimes.registry import RUNTIMES, find_runtime
 from mvit_nas.cost.runtimes.runtime import Runtime
 from mvit_nas.errors import DeviceError, InputError, InterruptedCleanlyError, MvitNasError, PartialError
-from mvit_nas.evaluate.latency import Measured, Meter
+from mvit_nas.evaluate.latency import LatencyMeter, Measured
 from mvit_nas.jobs.int8 import Trainer
 from mvit_nas.jobs.named_networks import find_choices
 from mvit_nas.jobs.setup import make_meter, runtime_for
@@ -150,7 +150,7 @@ def _subjects(options: LatencyOptions) -> list[Subject]:
     return list({(subject.name, subject.file, subject.arch): subject for subject in found}.values())
 
 
-def _meters(options: LatencyOptions, subjects: list[Subject], *, say: Callable[[str], None]) -> list[Meter]:
+def _meters(options: LatencyOptions, subjects: list[Subject], *, say: Callable[[str], None]) -> list[LatencyMeter]:
     """One for each runtime that was named, or that a file needs; and one for its int8 where that was asked for."""
     names = list(options.runtimes)
     files = [subject.file for subject in subjects if subject.file is not None]
@@ -179,7 +179,7 @@ def _meters(options: LatencyOptions, subjects: list[Subject], *, say: Callable[[
     return meters
 
 
-def _measure(subject: Subject, meter: Meter, trainer: Trainer | None, *, by_stage: bool) -> Measurement:
+def _measure(subject: Subject, meter: LatencyMeter, trainer: Trainer | None, *, by_stage: bool) -> Measurement:
     measured, stages, accuracy, error = None, None, None, None
     try:
         if subject.arch is not None and trainer is not None:

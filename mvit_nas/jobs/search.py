@@ -19,7 +19,7 @@ from mvit_nas.errors import (
     MvitNasError,
     PartialError,
 )
-from mvit_nas.evaluate.latency import Meter
+from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.jobs.setup import (
     COARSE,
     FINE,
@@ -140,7 +140,7 @@ class Prepared:
     experiment: Experiment
     setup: Setup
     feasible: Feasible
-    further: Mapping[str, Meter]
+    further: Mapping[str, LatencyMeter]
 
 
 def prepare(options: SearchOptions, *, say: Callable[[str], None]) -> Prepared:
@@ -183,7 +183,7 @@ def prepare(options: SearchOptions, *, say: Callable[[str], None]) -> Prepared:
     )
 
 
-def _further_meters(options: SearchOptions, meter: Meter, say: Callable[[str], None]) -> dict[str, Meter]:
+def _further_meters(options: SearchOptions, meter: LatencyMeter, say: Callable[[str], None]) -> dict[str, LatencyMeter]:
     """What measures the front, by runtime. Raises InputError and DeviceError for what is not there."""
     found = {}
     for text in options.measure_front:

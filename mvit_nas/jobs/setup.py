@@ -27,7 +27,7 @@ from mvit_nas.cost.targets.registry import find_target
 from mvit_nas.data.images import ImageData, find_data
 from mvit_nas.errors import DeviceError, InputError
 from mvit_nas.evaluate.cache import write_text
-from mvit_nas.evaluate.latency import Meter
+from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.short import Evaluator, processor, training_threads
 from mvit_nas.nn.backbone import build
 from mvit_nas.settings import AblationExperiment, Experiment, LatencySettings, check_same
@@ -115,11 +115,13 @@ def make_meter(
     seconds: float = MEASURING_SECONDS,
     int8: bool = False,
     say: Callable[[str], None],
-) -> Meter:
+) -> LatencyMeter:
     """What measures latency by ``settings``, each to ``precision``. Raises InputError and DeviceError."""
     target = find_target(settings.target, adb_benchmark=settings.adb_benchmark)
     runtime = runtime_for(settings)
-    return Meter(runtime, target, threads=settings.threads, precision=precision, seconds=seconds, int8=int8, say=say)
+    return LatencyMeter(
+        runtime, target, threads=settings.threads, precision=precision, seconds=seconds, int8=int8, say=say
+    )
 
 
 def choose_device(name: str) -> torch.device:

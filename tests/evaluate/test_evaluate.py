@@ -13,7 +13,7 @@ from mvit_nas.cost.targets.python import this_host
 from mvit_nas.data.images import find_data
 from mvit_nas.errors import CostError, TrainingError
 from mvit_nas.evaluate import short as evaluate
-from mvit_nas.evaluate.latency import Meter
+from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.short import Evaluator
 from mvit_nas.training.loop import Score
 from mvit_nas.training.schedule import SCHEDULES
@@ -41,7 +41,7 @@ def trained(monkeypatch):
 
 
 def make(digits, *, schedule=SCHEDULES["smoke"]):
-    meter = Meter(find_runtime("torch"), this_host(), threads=1, precision=0.02, seconds=1.0)
+    meter = LatencyMeter(find_runtime("torch"), this_host(), threads=1, precision=0.02, seconds=1.0)
     return Evaluator(digits, schedule, device=torch.device("cpu"), meter=meter)
 
 

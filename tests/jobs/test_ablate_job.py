@@ -49,7 +49,7 @@ def trainer(monkeypatch):
     stand_in = Trainer()
     monkeypatch.setattr(evaluate, "fit_by_rungs", stand_in)
     monkeypatch.setattr(evaluate.Evaluator, "latency", lambda self, arch: latency(count_ms(arch)))
-    monkeypatch.setattr(meter.Meter, "conditions", lambda self: CONDITIONS)
+    monkeypatch.setattr(meter.LatencyMeter, "conditions", lambda self: CONDITIONS)
     monkeypatch.setattr(evaluate.Evaluator, "check_static_cost", lambda self, arch: None)
     return stand_in
 

@@ -47,9 +47,9 @@ def stand_ins(monkeypatch):
 
     monkeypatch.setattr(evaluate, "fit_by_rungs", fit)
     monkeypatch.setattr(evaluate.Evaluator, "check_static_cost", lambda self, arch: None)
-    monkeypatch.setattr(meter.Meter, "latency", latency)
+    monkeypatch.setattr(meter.LatencyMeter, "latency", latency)
     monkeypatch.setattr(
-        meter.Meter,
+        meter.LatencyMeter,
         "conditions",
         lambda self: {
             "runtime": self.runtime.title, "target": "this host", "machine": "m", "threads": 1,
