@@ -40,7 +40,7 @@ class Measured:
     artefact: Artefact
 
 
-class Meter:
+class LatencyMeter:
     """Measures architectures as ``runtime`` executes them on ``target``.
 
     Latencies have the scale of the reference network as it ran there when it was first measured: ratios come back

@@ -13,7 +13,7 @@ from mvit_nas.arch.config import ArchConfig
 from mvit_nas.artifacts.checked import export_model, outputs
 from mvit_nas.data.find import find_data
 from mvit_nas.data.store import Images
-from mvit_nas.evaluate.latency import Measured, Meter
+from mvit_nas.evaluate.latency import Measured, LatencyMeter
 from mvit_nas.jobs.setup import make_training
 from mvit_nas.nn.backbone import build
 from mvit_nas.nn.inference import for_inference
@@ -36,7 +36,7 @@ class Trained:
     images: Tensor
     labels: np.ndarray
 
-    def measure(self, meter: Meter) -> tuple[Measured, float]:
+    def measure(self, meter: LatencyMeter) -> tuple[Measured, float]:
         """Latency and accuracy of the artefact."""
         classes = len(self.weights["classifier.bias"])
         model = build(self.arch, classes=classes, fused_attention=meter.runtime.fused_attention)

@@ -17,7 +17,7 @@ import torch
 
 from mvit_nas import __version__
 from mvit_nas.arch.presets import PRESETS
-from mvit_nas.evaluate.latency import Meter
+from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.short import processor, training_threads
 from mvit_nas.jobs.setup import Setup
 from mvit_nas.settings.commands import AblateSettings, SearchSettings
@@ -60,7 +60,7 @@ def updated(origin: O, setup: Setup, *, seconds: float, latency: bool) -> O:
     return replace(origin, elapsed_seconds=seconds, images=images, latency=conditions(setup.meter) if latency else None)
 
 
-def conditions(meter: Meter) -> Conditions:
+def conditions(meter: LatencyMeter) -> Conditions:
     """What the latencies of ``meter`` hang on."""
     return replace(conditions_of(meter.conditions()), runtime_name=meter.runtime.name)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from mvit_nas.cost import probe as bench
+from mvit_nas.cost import probe
 from mvit_nas.cost.latency import interval_of_mean, latency_of, measure, ratio_interval
 from mvit_nas.cost.targets.target import Job
 
@@ -39,7 +39,7 @@ class Machine:
         return fresh
 
     def measure(self, *, precision=0.01, seconds=60.0, by_cpu=True):
-        return bench.measure(
+        return probe.measure(
             self.load("candidate"), self.load("reference"), precision=precision, seconds=seconds, by_cpu=by_cpu,
             cpu=lambda: self.cpu, wall=lambda: self.wall,
         )  # fmt: skip
@@ -58,7 +58,7 @@ def test_the_latency_is_the_ratio_on_the_references_own_scale():
     found = latency(Machine(constant(20), constant(50)).measure())
     assert (found.median_ms, found.low_ms, found.high_ms) == (25, 25, 25)
     assert (found.wall_ms, found.p90_ms, found.reference_ms) == (50, 50, 20)
-    assert found.rounds == bench.LEAST_ROUNDS
+    assert found.rounds == probe.LEAST_ROUNDS
     assert found.drifted
     assert not found.contended
     assert not latency(Machine(constant(10), constant(50)).measure()).drifted
@@ -92,7 +92,7 @@ def test_rounds_go_on_until_the_interval_of_their_mean_is_narrow():
     counts = []
     for spread in (0.01, 0.2, 0.35):
         machine, fresh = by_load(spread)
-        rounds = bench.measure(
+        rounds = probe.measure(
             fresh, machine.load("reference"), precision=0.01, seconds=60, by_cpu=True,
             cpu=lambda machine=machine: machine.cpu, wall=lambda machine=machine: machine.wall,
         )  # fmt: skip
@@ -100,14 +100,14 @@ def test_rounds_go_on_until_the_interval_of_their_mean_is_narrow():
         found = latency(rounds)
         assert found.low_ms < found.median_ms < found.high_ms
         assert found.high_ms - found.median_ms <= 0.0103 * found.median_ms
-    assert bench.LEAST_ROUNDS == counts[0] < counts[1] < counts[2]
+    assert probe.LEAST_ROUNDS == counts[0] < counts[1] < counts[2]
 
 
 def test_a_measurement_that_does_not_settle_ends_at_its_time():
     noisy = itertools.cycle([1, 1, 1, 1, 1, 100, 100, 100, 100, 100, 100])
     machine = Machine(constant(10), noisy)
     rounds = machine.measure(seconds=4.0)
-    assert len(rounds) >= bench.LEAST_ROUNDS
+    assert len(rounds) >= probe.LEAST_ROUNDS
     assert machine.wall < 20e9
 
 
@@ -137,7 +137,7 @@ def test_warming_up_ends_when_times_level_off_and_not_before():
             taken[0] += 1
             clock[0] += int(1e6 * next(pace))
 
-        bench.warm_up(call, lambda: clock[0])
+        probe.warm_up(call, lambda: clock[0])
         return taken[0], clock[0] / 1e9
 
     level, seconds = runs(constant(10))
@@ -158,7 +158,7 @@ def test_the_stopping_rule_knows_students_quantile():
         {"reference_cpu": [1000 * slow], "candidate_cpu": [int(1000 * x * slow)]} for slow in (1, 2) for x in ratios
     ]
     low, mean, high = interval_of_mean(ratios)
-    assert bench.half_width(rounds, "cpu") == pytest.approx((high - low) / 2 / mean, rel=0.04)
+    assert probe.half_width(rounds, "cpu") == pytest.approx((high - low) / 2 / mean, rel=0.04)
     assert (low, high) == pytest.approx(stats.t.interval(0.95, 3, loc=mean, scale=stats.sem(ratios)))
 
 
@@ -222,11 +222,11 @@ def test_a_ratio_is_as_unsure_as_both_of_its_parts():
 
 
 def test_pinning_takes_the_fastest_cores_and_always_the_same(monkeypatch):
-    monkeypatch.setattr(bench.os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    monkeypatch.setattr(probe.os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
     chosen = []
-    monkeypatch.setattr(bench.os, "sched_setaffinity", lambda _, cores: chosen.append(cores))
-    monkeypatch.setattr(bench, "_top_speed", lambda core: 1.8e6 if core == 0 else 2.4e6)  # core 0 is a small one
-    assert bench.pin(2) == bench.pin(2) == [1, 2]
+    monkeypatch.setattr(probe.os, "sched_setaffinity", lambda _, cores: chosen.append(cores))
+    monkeypatch.setattr(probe, "_top_speed", lambda core: 1.8e6 if core == 0 else 2.4e6)  # core 0 is a small one
+    assert probe.pin(2) == probe.pin(2) == [1, 2]
     assert chosen == [[1, 2], [1, 2]]
 
 
@@ -238,10 +238,10 @@ def test_a_ratio_is_the_median_of_neighbouring_runs_while_the_machine_is_calm():
     calm = one((5, 10), (9, 15), (8, 12), (30, 20), (30, 20))
     slow = one((16, 20), (18, 20), (17, 20))
     # Calm: the faster three of five pairs, the middle one of their ratios. A single round always counts.
-    assert bench.calm_ratios([calm], "cpu") == [0.6]
-    assert bench.calm_ratios([slow, calm], "cpu") == [0.6]
-    assert bench.calm_ratios([slow], "cpu") == [pytest.approx(0.825)]
-    assert bench.calm_ratios([slow, calm], "wall") == [3.0]
+    assert probe.calm_ratios([calm], "cpu") == [0.6]
+    assert probe.calm_ratios([slow, calm], "cpu") == [0.6]
+    assert probe.calm_ratios([slow], "cpu") == [pytest.approx(0.825)]
+    assert probe.calm_ratios([slow, calm], "wall") == [3.0]
 
 
 def test_bursts_that_slow_one_network_more_than_the_other_do_not_count():

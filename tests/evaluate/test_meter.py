@@ -11,7 +11,7 @@ from mvit_nas.cost.runtimes.registry import RUNTIMES
 from mvit_nas.cost.targets.machine import Machine
 from mvit_nas.errors import DeviceError
 from mvit_nas.evaluate import latency as meter_module
-from mvit_nas.evaluate.latency import Meter
+from mvit_nas.evaluate.latency import LatencyMeter
 
 ARCH = with_values(PRESETS["mobilevit_xxs"], {"image_size": 64})
 OTHER = with_values(ARCH, {"stages.2.mobilevit.depth": 1})
@@ -60,7 +60,7 @@ def exported(monkeypatch):
 
 def make(device, **options):
     settings = {"threads": 1, "precision": 0.01, "seconds": 2.0} | options
-    return Meter(RUNTIMES["torch"], device, **settings)
+    return LatencyMeter(RUNTIMES["torch"], device, **settings)
 
 
 def test_a_latency_is_exported_and_measured_once_and_known_ever_after(exported):
@@ -124,5 +124,5 @@ def test_the_raw_samples_are_kept_beside_the_result(exported, cache):
 def test_a_runtime_that_is_not_installed_says_what_to_type(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(DeviceError, match=r"ONNX Runtime is not installed: pip install 'mvit-nas\[onnx\]'") as caught:
-        Meter(RUNTIMES["onnxruntime"], Device(), threads=1, precision=0.01, seconds=1.0)
+        LatencyMeter(RUNTIMES["onnxruntime"], Device(), threads=1, precision=0.01, seconds=1.0)
     assert caught.value.exit_code == 5

@@ -50,7 +50,7 @@ def timed(monkeypatch):
         def latency_of(self, arch, *, classes):
             return MeasuredLatency(latency=latency(milliseconds(arch)), artefact=None)
 
-        monkeypatch.setattr(meter.Meter, "latency", latency_of)
+        monkeypatch.setattr(meter.LatencyMeter, "latency", latency_of)
 
     by(count_ms)
     return by
@@ -60,7 +60,7 @@ def timed(monkeypatch):
 def trainer(monkeypatch, timed):
     stand_in = Trainer()
     monkeypatch.setattr(short, "fit_by_rungs", stand_in)
-    monkeypatch.setattr(meter.Meter, "conditions", lambda self: CONDITIONS)
+    monkeypatch.setattr(meter.LatencyMeter, "conditions", lambda self: CONDITIONS)
     monkeypatch.setattr(job, "check_static_cost", lambda arch, classes: None)
     return stand_in
 

@@ -65,9 +65,9 @@ def stand_ins(monkeypatch):
     monkeypatch.setattr(job, "sample_feasible", functools.partial(sample_feasible, samples=100))
     monkeypatch.setattr(short, "fit_by_rungs", fit)
     monkeypatch.setattr(short, "check_static_cost", lambda arch, classes: None)
-    monkeypatch.setattr(meter.Meter, "latency", latency)
+    monkeypatch.setattr(meter.LatencyMeter, "latency", latency)
     monkeypatch.setattr(
-        meter.Meter,
+        meter.LatencyMeter,
         "conditions",
         lambda self: {
             "runtime": self.runtime.title, "target": "this host", "machine": "m", "threads": 1,

@@ -21,7 +21,7 @@ class Runtime:
     ``shape`` is that of the images of an artefact from elsewhere, and raises InputError for a file that is none; None
     where such a file could do harm. Exporting and quantising raise MeasurementError where the runtime refuses
     the model.
-    Loading is ``bench.LOADERS[name]``, which needs nothing but the runtime.
+    Loading is ``probe.LOADERS[name]``, which needs nothing but the runtime.
     """
 
     name: str

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import urlsplit
 
-from mvit_nas.cost import probe as bench
+from mvit_nas.cost import probe
 from mvit_nas.cost.probe import Round
 from mvit_nas.cost.targets.machine import FILES, Machine, read_machine
 from mvit_nas.cost.targets.target import Job
@@ -48,7 +48,7 @@ class PythonTarget:
         """The machine as it is now. Raises DeviceError where it cannot be reached, or lacks the runtime."""
         machine, versions = self.survey()
         if runtime not in versions:
-            package = bench.LOADERS[runtime][0]
+            package = probe.LOADERS[runtime][0]
             raise DeviceError(f"{self.name}: its Python has no {package}: pip install {package} there")
         return replace(machine, runtime_version=versions[runtime])
 
@@ -82,10 +82,10 @@ class PythonTarget:
 
     def _ask(self, request: Mapping[str, Any], blobs: Mapping[str, bytes], *, seconds: float) -> dict[str, Any]:
         """The measuring program's answer to ``request``."""
-        program = Path(bench.__file__).read_bytes()
+        program = Path(probe.__file__).read_bytes()
         sizes = {name: len(blob) for name, blob in blobs.items()}
         head = json.dumps({**request, "files": FILES, "sizes": sizes}).encode() + b"\n"
-        start = f"import sys;exec(compile(sys.stdin.buffer.read({len(program)}),'bench.py','exec'))"
+        start = f"import sys;exec(compile(sys.stdin.buffer.read({len(program)}),'probe.py','exec'))"
         argv = [*self.command, "-c", shlex.quote(start) if self.host else start]
         try:
             with tempfile.TemporaryFile() as complaints:
@@ -105,7 +105,7 @@ class PythonTarget:
         answer: dict[str, Any] = json.loads(lines[1])
         if "error" in answer:
             if answer["error"] == "missing":
-                package = bench.LOADERS[request["runtime"]][0]
+                package = probe.LOADERS[request["runtime"]][0]
                 raise DeviceError(
                     f"{self.name}: its Python cannot load {package} ({answer['reason']}): pip install it there"
                 )
