@@ -133,7 +133,7 @@ def main() -> None:
             results[name]["learned_from"][lessons] = row
             cells = [f"{row[key]:13.3f}" if "tau" in key else f"{row[key]:13.1%}" for key in COLUMNS]
             print(f"{lessons:12}" + "".join(cells))
-    known = meter.conditions()
+    known = meter.conditions().to_dict()
     conditions = {name: known[name] for name in ("runtime", "threads", "precision", "reference", "reference_ms")}
     print(json.dumps({"conditions": conditions, "splits": arguments.splits, "results": results}))
 

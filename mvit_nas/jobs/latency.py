@@ -14,7 +14,7 @@ from mvit_nas.cost.runtimes.registry import RUNTIMES, find_runtime
 from mvit_nas.cost.runtimes.runtime import Runtime
 from mvit_nas.cost.targets.machine import Machine
 from mvit_nas.errors import DeviceError, InputError, InterruptedCleanlyError, MvitNasError, PartialError
-from mvit_nas.evaluate.latency import Measured, LatencyMeter
+from mvit_nas.evaluate.latency import LatencyMeter, Measured
 from mvit_nas.jobs.int8 import Trainer
 from mvit_nas.jobs.named_networks import find_choices
 from mvit_nas.jobs.provenance import conditions
@@ -161,7 +161,7 @@ def _meters(settings: LatencySettings, subjects: list[Subject], *, reporter: Rep
                 int8=int8,
                 reporter=reporter,
             )
-            if not int8 or meter.runtime.quantise is not None:
+            if not int8 or meter.runtime.quantise:
                 meters.append(meter)
             else:
                 reporter.say(f"{meter.runtime.title} has no int8 here")
