@@ -15,7 +15,7 @@ from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.short import ShortTraining, training_threads
 from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import AblateSettings, SearchSettings, Target, Training
-from mvit_nas.training.schedule import Schedule, find_schedule
+from mvit_nas.training.schedule import NAMES, Schedule, find_schedule, parse_schedule, with_fields
 
 # What one latency may take, beside exporting it and warming up.
 MEASURING_SECONDS = 8.0
@@ -69,7 +69,8 @@ def find_space(
     if isinstance(asked, SearchSpace):
         found = asked
     elif asked is not None and "\n" in asked:
-        found = parse_space(asked, name="space", where="the space of --config")
+        name = next((name for name in shipped_spaces() if load_space(name).text == asked), "space")
+        found = parse_space(asked, name=name, where="the space of --config")
     elif known is not None and known[0] == (asked or by_size) and known[0] in shipped_spaces():
         found = parse_space(known[1], name=known[0], where=f"the space {known[0]} that the study was begun with")
     else:
@@ -107,12 +108,23 @@ def make_training(settings: Training, images: ImageData, *, reporter: Reporter) 
 
 def schedule_for(settings: Training, images: ImageData) -> Schedule:
     """The schedule that ``settings`` name with the fields that they override; without mirroring where that is wrong."""
-    schedule = find_schedule(settings.schedule)
+    schedule = _named_schedule(settings.schedule)
     given = {name: value for name in _OVERRIDES if (value := getattr(settings, name)) is not None}
     if given:
         words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
-        schedule = replace(schedule, name=f"{schedule.name} ({words})", **given)
+        schedule = replace(with_fields(schedule, **given), name=f"{schedule.name} ({words})")
     return schedule if images.flips else replace(schedule, augmentation="crop")
+
+
+def _named_schedule(asked: str) -> Schedule:
+    """The schedule of that name, in that file, or of that text, by which it has the name of the shipped one it is."""
+    if "\n" not in asked:
+        return find_schedule(asked)
+    written = parse_schedule(asked, name="schedule", where="the schedule of --config")
+    for name in NAMES:
+        if replace(find_schedule(name), name=written.name, augmentation=written.augmentation) == written:
+            return replace(written, name=name)
+    return written
 
 
 def runtime_for(settings: Target, runtime: str) -> Runtime:

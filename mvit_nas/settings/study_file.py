@@ -156,10 +156,11 @@ def _found(document: Document) -> Found:
 
 def _upgraded(document: Document, kind: type[Study]) -> Document:
     """The flags that made a study of the first format, whose space and schedule stand in them as text."""
+    schedule = {key: value for key, value in cast(Document, document["schedule"]).items() if key != "name"}
     flags: Document = {
         "data": cast(Document, document["data"])["name"],
         "space": document["space"],
-        "schedule": yaml.safe_dump(document["schedule"], sort_keys=False),
+        "schedule": yaml.safe_dump(schedule, sort_keys=False),
         "no_resize": not document.get("resize", True),
         "image_size": document.get("image_size"),
     }

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from commands import TINY
-from mvit_nas.data.images import find_data
 
+from mvit_nas.data.find import find_data
 from mvit_nas.evaluate.short import ShortTraining
 from mvit_nas.jobs import estimate
 from mvit_nas.training.schedule import find_schedule

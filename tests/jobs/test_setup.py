@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
+import yaml
 from commands import SPACE, photos
-from mvit_nas.data.images import find_data
 from searches import Heard
 
 from mvit_nas.arch.space import load_space
+from mvit_nas.data.find import find_data
 from mvit_nas.errors import InputError
 from mvit_nas.jobs.setup import find_images, find_space, runtime_for, schedule_for
 from mvit_nas.reporter import Silent
@@ -47,6 +48,8 @@ def test_the_text_that_a_study_was_begun_with_is_for_the_shipped_space_of_its_na
 
 def test_a_space_may_stand_in_the_settings_as_it_is():
     assert found(SPACE)[0].networks() == 32
+    assert found(SPACE)[0].name == "space"
+    assert found(load_space("mobilevit").text)[0].name == "mobilevit"
     with pytest.raises(InputError, match="the space of --config"):
         found("base: mobilevit_xxs\nfactors: 1\n")
 
@@ -67,6 +70,24 @@ def test_each_override_changes_one_field_and_the_name_says_so(tmp_path):
     for name, value in (("epochs", 9), ("batch_size", 64), ("learning_rate", 0.5)):
         words = f"short ({name.replace('_', ' ')} {value})"
         assert schedule_for(SearchSettings(**{name: value}), mirrored) == replace(short, name=words, **{name: value})
+
+
+def test_a_schedule_may_stand_in_the_settings_and_has_its_name_where_it_is_shipped(tmp_path):
+    mirrored, short = find_data(str(photos(tmp_path / "photos"))), find_schedule("short")
+    text = yaml.safe_dump({name: value for name, value in short.to_dict().items() if name != "name"})
+    assert schedule_for(SearchSettings(schedule=text), mirrored) == short
+    other = schedule_for(SearchSettings(schedule=text.replace("epochs: 4", "epochs: 7")), mirrored)
+    assert other == replace(short, name="schedule", epochs=7)
+    with pytest.raises(InputError, match="the schedule of --config: unknown 'epoch', did you mean 'epochs'"):
+        schedule_for(SearchSettings(schedule=text.replace("epochs:", "epoch:")), mirrored)
+
+
+def test_a_schedule_of_a_file_has_the_name_of_the_file(tmp_path):
+    mirrored = find_data(str(photos(tmp_path / "photos")))
+    text = yaml.safe_dump({name: value for name, value in find_schedule("smoke").to_dict().items() if name != "name"})
+    (tmp_path / "mine.yaml").write_text(text)
+    found = schedule_for(SearchSettings(schedule=str(tmp_path / "mine.yaml"), epochs=2), mirrored)
+    assert found == replace(find_schedule("smoke"), name="mine (epochs 2)", epochs=2)
 
 
 def test_digits_are_not_mirrored():

@@ -1,7 +1,6 @@
 import copy
 import json
 import re
-from pathlib import Path
 
 import pytest
 from ablations import (
@@ -447,12 +446,3 @@ def test_the_tables_are_there_without_scripts(opened):
     assert page.locator("#variants tbody tr").count() == 6
     assert page.locator("#runs tbody tr").count() == 30
     assert page.get_by_text("The plots need scripts").is_visible()
-
-
-if (
-    __name__ == "__main__"
-):  # example pages, to look at: PYTHONPATH=tests/support python tests/results/test_ablation_page.py FOLDER
-    import sys
-
-    print(write_report(*example(), Path(sys.argv[1]) / "example-ablation"))
-    print(write_report(*example_of_two(), Path(sys.argv[1]) / "example-ablation-of-two"))

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from comparisons import by_hand, environment, example, flat, row, study, with_latency, write_data
+from comparisons import CONDITIONS, by_hand, environment, example, flat, row, study, with_latency, write_data
 
 from mvit_nas.cli.app import main
 from mvit_nas.errors import InputError
@@ -16,13 +16,6 @@ from mvit_nas.results.comparison.comparison import Curve, compare_studies, docum
 from mvit_nas.results.comparison.page import cards, gain_words, page_data, title
 from mvit_nas.results.page import Card
 from mvit_nas.results.report import read_study, write_comparison
-
-CONDITIONS = {
-    "command": "mvit-nas compare a b",
-    "created": "2026-11-21T20:00:00+00:00",
-    "mvit_nas": "0.1.0",
-}
-
 
 # Numbers
 
@@ -506,9 +499,3 @@ def test_an_environment_without_a_seed_is_an_error(tmp_path):
     (tmp_path / "environment.json").write_text(json.dumps(document))
     with pytest.raises(InputError, match=r"environment.json: 'experiment.seed' is missing$"):
         read_study(tmp_path, "s")
-
-
-if (
-    __name__ == "__main__"
-):  # the example page, to look at: PYTHONPATH=tests/support python tests/results/test_compare.py FOLDER
-    print(write_comparison(example(), CONDITIONS, Path(sys.argv[1])))

@@ -1,6 +1,5 @@
 import json
 import re
-from pathlib import Path
 
 import pytest
 from reports import (
@@ -11,7 +10,6 @@ from reports import (
     three_rows,
     trained,
     view,
-    with_further,
     without_libraries,
     write_report,
 )
@@ -347,9 +345,3 @@ def test_an_axis_names_schedule_and_conditions():
     assert label_of(LATENCY, environment(latency=None)) == "Latency (ms)"
     document = environment(experiment={"schedule": {"name": "<long>"}})
     assert label_of(ACCURACY, document) == "Validation accuracy, <long> schedule (%)"
-
-
-if __name__ == "__main__":  # the example page, to look at: python tests/test_report.py FOLDER
-    import sys
-
-    print(write_report(*with_further(example_table()), Path(sys.argv[1])))

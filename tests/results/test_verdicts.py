@@ -13,7 +13,7 @@ def measurement(model, ms, half, *, runtime="onnxruntime", int8=False):
     )  # fmt: skip
     artefact = Artefact(digest=model, size_bytes=1, delegated=None, quantised=None, difference=0.0)
     return Measurement(
-        model=model, runtime=runtime, int8=int8, target="host", conditions={}, accuracy=None, stages=None, error=None,
+        model=model, runtime=runtime, int8=int8, target="host", machine=None, conditions=None, accuracy=None, stages=None, error=None,
         measured=Measured(latency=latency, artefact=artefact),
     )  # fmt: skip
 

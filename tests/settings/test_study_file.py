@@ -130,7 +130,7 @@ def test_an_old_file_is_settings_to_begin_with(tmp_path):
     path = old(tmp_path, SEARCH)
     read = made(SearchSettings, read_config(path, SearchSettings))
     assert read == replace(
-        SEARCH, space=FOUND.space, schedule="name: smoke\nlearning_rate: 1.0e-05\n", learning_rate=None, image_size=32
+        SEARCH, space=FOUND.space, schedule="learning_rate: 1.0e-05\n", learning_rate=None, image_size=32
     )
 
 

@@ -1,9 +1,12 @@
 """Ablations that could have been, as rows and environments, and what is made of them."""
 
 import random
+import sys
 import zlib
+from pathlib import Path
 
 from reports import environment as search_environment
+from reports import write_report
 
 from mvit_nas.results.ablation import page
 from mvit_nas.results.ablation.summary import summarise
@@ -213,3 +216,8 @@ def page_of(rows, document):
 
 def summary_of(rows, document):
     return summarise(records_of(rows), origin_of(document).plan)
+
+
+if __name__ == "__main__":  # example pages, to look at: python tests/support/ablations.py FOLDER
+    print(write_report(*example(), Path(sys.argv[1]) / "example-ablation"))
+    print(write_report(*example_of_two(), Path(sys.argv[1]) / "example-ablation-of-two"))

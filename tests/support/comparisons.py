@@ -2,12 +2,21 @@
 
 import json
 import random
+import sys
+from pathlib import Path
 
 from mvit_nas.results.comparison.comparison import compare_studies
 from mvit_nas.results.comparison.methods import Study
+from mvit_nas.results.report import write_comparison
 from mvit_nas.results.table import table_of, write_table
 from mvit_nas.results.view import StudyView
 from mvit_nas.study.origin import parse_origin
+
+CONDITIONS = {
+    "command": "mvit-nas compare a b",
+    "created": "2026-11-21T20:00:00+00:00",
+    "mvit_nas": "0.1.0",
+}
 
 
 def environment(study, seed, sampler, *, reference=10.0, experiment=(), **changes):
@@ -128,3 +137,7 @@ def write_data(one, folder):
     """What is read to compare a study: its report without the page, which takes most of the time."""
     write_table(one.view.table, folder / "results.csv")
     (folder / "environment.json").write_text(json.dumps(dict(one.origin.document)))
+
+
+if __name__ == "__main__":  # the example page, to look at: python tests/support/comparisons.py FOLDER
+    print(write_comparison(example(), CONDITIONS, Path(sys.argv[1])))

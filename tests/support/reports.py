@@ -4,6 +4,8 @@ import base64
 import gzip
 import random
 import re
+import sys
+from pathlib import Path
 
 from mvit_nas.metrics import ACCURACY
 from mvit_nas.results.report import write_ablation, write_search
@@ -228,3 +230,7 @@ def data_of(page):
 
 def without_libraries(page):
     return re.sub(r"<script>.*?</script>|<style>.*?</style>", "", page, flags=re.DOTALL)
+
+
+if __name__ == "__main__":  # the example page, to look at: python tests/support/reports.py FOLDER
+    print(write_report(*with_further(example_table()), Path(sys.argv[1])))
