@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 import yaml
 from commands import TINY
+from latencies import make_conditions
 from searches import Heard
 
-from mvit_nas.arch.config import arch_id, to_dict, with_values
+from mvit_nas.arch.config import arch_id, to_dict
+from mvit_nas.arch.paths import with_values
 from mvit_nas.cost.latency import Latency
 from mvit_nas.errors import InputError, InterruptedCleanlyError, MeasurementError, NothingFeasibleError, TrainingError
 from mvit_nas.evaluate import latency as meter
@@ -65,10 +67,7 @@ def trainer(monkeypatch, timed):
     return stand_in
 
 
-CONDITIONS = {
-    "runtime": "PyTorch 2", "target": "this host", "machine": "m", "threads": 1, "precision": 0.01, "reference": "r",
-    "reference_ms": 7.0, "reference_low_ms": 6.0, "reference_high_ms": 8.0, "reference_measurements": 3,
-}  # fmt: skip
+CONDITIONS = make_conditions()
 
 
 def count_ms(arch):

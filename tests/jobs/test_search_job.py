@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from commands import SPACE
+from latencies import make_conditions
 from searches import Heard
 
 from mvit_nas.arch.config import arch_id
@@ -69,12 +70,10 @@ def stand_ins(monkeypatch):
     monkeypatch.setattr(
         meter.LatencyMeter,
         "conditions",
-        lambda self: {
-            "runtime": self.runtime.title, "target": "this host", "machine": "m", "threads": 1,
-            "precision": self.precision, "reference": "r", "reference_ms": 4.0, "reference_low_ms": 4.0,
-            "reference_high_ms": 5.0, "reference_measurements": 2, "reliability": "",
-        },
-    )  # fmt: skip
+        lambda self: make_conditions(
+            precision=self.precision, runtime_name=self.runtime.name, runtime_title=self.runtime.title
+        ),
+    )
     return state
 
 
@@ -278,7 +277,7 @@ def test_the_front_and_what_is_near_it_is_timed_on_the_further_runtime(tmp_path,
         assert record.value(TORCH) == pytest.approx(3 * record.value(LATENCY))
         assert record.measured(TORCH).low == pytest.approx(2.7 * record.value(LATENCY))
     told = environment(tmp_path)
-    assert told["front_latency"]["torch"]["runtime"] == "PyTorch"
+    assert told["front_latency"]["torch"]["runtime"].startswith("PyTorch")
     # Candidates coarsely, the front, of which neighbours shall be told apart, finely.
     assert (told["latency"]["precision"], told["front_latency"]["torch"]["precision"]) == (0.02, 0.01)
     assert "The front as PyTorch runs it" in outcome.report.read_text()
