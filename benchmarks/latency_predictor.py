@@ -27,7 +27,7 @@ from mvit_nas.cost.predict import LEAST, fit
 from mvit_nas.cost.runtimes.registry import find_runtime
 from mvit_nas.cost.targets.python import this_host
 from mvit_nas.errors import InvalidArchError
-from mvit_nas.evaluate.latency import Meter
+from mvit_nas.evaluate.latency import LatencyMeter
 
 CLASSES = {"mobilevit_small": 100, "mobilevit": 1000}
 LEAST_UNSEEN, MOST_UNSEEN = 15, 40
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=20)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    meter = Meter(find_runtime("onnxruntime"), this_host(), threads=1, precision=0.01, seconds=6.0)
+    meter = LatencyMeter(find_runtime("onnxruntime"), this_host(), threads=1, precision=0.01, seconds=6.0)
     numbers = arguments.networks * (len(arguments.spaces) if len(arguments.networks) == 1 else 1)
     results = {}
     for name, number in zip(arguments.spaces, numbers, strict=True):
@@ -133,7 +133,7 @@ def main() -> None:
             results[name]["learned_from"][lessons] = row
             cells = [f"{row[key]:13.3f}" if "tau" in key else f"{row[key]:13.1%}" for key in COLUMNS]
             print(f"{lessons:12}" + "".join(cells))
-    known = meter.conditions()
+    known = meter.conditions().to_dict()
     conditions = {name: known[name] for name in ("runtime", "threads", "precision", "reference", "reference_ms")}
     print(json.dumps({"conditions": conditions, "splits": arguments.splits, "results": results}))
 

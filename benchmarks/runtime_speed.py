@@ -23,7 +23,7 @@ from model_speed import inference, transformers_model
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.cost.probe import LOADERS
 from mvit_nas.cost.runtimes.registry import RUNTIMES, is_installed
-from mvit_nas.cost.runtimes.runtime import Runtime
+from mvit_nas.cost.runtimes.runtime import BITS, Runtime
 from mvit_nas.nn.backbone import build
 from mvit_nas.nn.inference import for_inference
 
@@ -35,10 +35,10 @@ def artefacts(runtime: Runtime, network: str, folder: Path) -> dict[str, Path]:
     images = torch.rand(4, 3, arch.image_size, arch.image_size, generator=torch.Generator().manual_seed(0))
     exact = folder / f"float32{runtime.suffix}"
     runtime.export(model, images[:1], exact)
-    if runtime.quantise is None:
+    if not runtime.quantise:
         return {"float32": exact}
     rounded = folder / f"int8{runtime.suffix}"
-    runtime.quantise(model, images, rounded)
+    runtime.quantise[BITS](model, images, rounded)
     return {"float32": exact, "int8": rounded}
 
 

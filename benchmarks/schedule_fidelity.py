@@ -29,11 +29,12 @@ from torch import Tensor, nn
 from mvit_nas.arch.count import features
 from mvit_nas.arch.space import Label, load_space
 from mvit_nas.budget import parse_budget
+from mvit_nas.cost.targets.machine import this_processor
 from mvit_nas.data.find import find_data
 from mvit_nas.data.store import Images
 from mvit_nas.evaluate.cache import cache_folder
 from mvit_nas.evaluate.estimator import Question
-from mvit_nas.evaluate.short import ShortTraining, processor, training_threads
+from mvit_nas.evaluate.short import ShortTraining, training_threads
 from mvit_nas.jobs.setup import choose_device
 from mvit_nas.nn.backbone import build
 from mvit_nas.optimize.designs import Designs
@@ -156,7 +157,7 @@ def main() -> None:
     tried = {name: accuracies(_TRIED[name]) for name in arguments.only}
     long, long_seconds = accuracies(_LONG)
     within = ", ".join(arguments.budget)
-    print(f"{len(designs)} networks of {space.name} within {within}, {data.name}, {device}, {processor()}")
+    print(f"{len(designs)} networks of {space.name} within {within}, {data.name}, {device}, {this_processor()}")
     print(f"{'schedule':<26}{'tau':>7}{'95 % interval':>18}{'accuracy':>20}{'s each':>9}")
     rows = []
     for name, (short, seconds) in tried.items():
@@ -192,7 +193,7 @@ def main() -> None:
     document = {
         "data": data.name,
         "device": str(device),
-        "processor": processor(),
+        "processor": this_processor(),
         "budget": arguments.budget,
         "networks": [design.arch_id for design in designs],
         "long": {"schedule": asdict(_LONG), "accuracies": long.tolist(), "seconds": statistics.median(long_seconds)},

@@ -40,7 +40,7 @@ class Artefact:
     difference: float | None
 
 
-def export(runtime: Runtime, arch: ArchConfig, path: Path, *, classes: int, int8: bool = False) -> Artefact:
+def export(runtime: Runtime, arch: ArchConfig, path: Path, *, classes: int, weight_bits: int | None = None) -> Artefact:
     """Write ``arch`` for ``runtime`` to ``path``, with weights that are drawn and not trained.
 
     Raises MeasurementError where the runtime refuses it, or where it computes something else than PyTorch.
@@ -48,21 +48,26 @@ def export(runtime: Runtime, arch: ArchConfig, path: Path, *, classes: int, int8
     images = photographs(arch.image_size)
     model = build(arch, classes=classes, fused_attention=runtime.fused_attention)
     _settle(model, images)
-    return export_model(runtime, for_inference(model), images, path, int8=int8)
+    return export_model(runtime, for_inference(model), images, path, weight_bits=weight_bits)
 
 
-def export_model(runtime: Runtime, model: nn.Module, images: Tensor, path: Path, *, int8: bool = False) -> Artefact:
-    """Write ``model``, in its inference form, for ``runtime`` to ``path``, checked and calibrated on ``images``."""
+def export_model(
+    runtime: Runtime, model: nn.Module, images: Tensor, path: Path, *, weight_bits: int | None = None
+) -> Artefact:
+    """Write ``model``, in its inference form, for ``runtime`` to ``path``, checked on ``images``.
+
+    With ``weight_bits`` it is an int8 artefact with such weights, calibrated on ``images``; float32 without.
+    """
+    if weight_bits is not None and weight_bits not in runtime.quantise:
+        raise MeasurementError(f"{runtime.title} has no int8 here: choose another --runtime")
     with torch.no_grad():
         expected = model(images).numpy()
-        if not int8:
+        if weight_bits is None:
             runtime.export(copy.deepcopy(model), images[:1].clone(), path)
-        elif runtime.quantise is not None:
-            runtime.quantise(copy.deepcopy(model), images, path)
         else:
-            raise MeasurementError(f"{runtime.title} has no int8 here: choose another --runtime")
+            runtime.quantise[weight_bits](copy.deepcopy(model), images, path)
     difference = float(np.abs(outputs(runtime, path, images) - expected).max() / max(1.0, np.abs(expected).max()))
-    if not int8 and not difference <= _TOLERANCE:
+    if weight_bits is None and not difference <= _TOLERANCE:
         raise MeasurementError(
             f"{runtime.title} computes something else than PyTorch: a logit differs by {difference:.2g} of the largest"
         )

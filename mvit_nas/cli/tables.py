@@ -250,6 +250,8 @@ def _condition_lines(outcome: "LatencyOutcome") -> Iterator[str]:
         yield f"* {'; '.join(words for words, holds in flags.items() if holds)}"
     if any(one.int8 for one in measured):
         yield "int8 under delegated: the share of the convolutions and products that run in integers"
+    if any(conditions.weight_bits == 7 for conditions, _ in known):
+        yield "int8's weights have 7 bits: with 8 the sums would overflow on this processor, which has no VNNI"
 
 
 def print_ablation_plan(plan: "AblationPlan") -> None:

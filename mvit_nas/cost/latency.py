@@ -1,37 +1,45 @@
 """How long an artefact takes, in a way that comes back tomorrow and on a loaded machine.
 
-The candidate alternates with a fixed reference; what counts is the median of the ratios of neighbouring runs, in CPU
-time of the process where there is one thread, while the machine is calmest. Times the reference's own time on that
+Bursts of runs of the candidate alternate with bursts of a fixed reference; what counts is the ratio of their medians,
+in CPU time of the process where there is one thread, while the machine is calm. Times the reference's own time on that
 machine it is the latency. Background load then shows up as a wider interval and not as another ranking.
 """
 
 import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from scipy import stats
 
-from mvit_nas.cost.probe import Round, calm_ratios
-from mvit_nas.cost.targets.target import Job, Target
+from mvit_nas.cost.probe import Round, calm_ratios, calm_rounds
+from mvit_nas.cost.targets.target import Job, Target, TargetKind
 
 # A wall time this far above the CPU time means that the process had to wait for the core.
 _CONTENTION = 1.15
 # A reference this far from its own time means that the machine runs at another speed than then.
 _DRIFT = 0.10
-# Two measurements whose ratios are this many precisions apart do not agree.
+# An interval this many times as wide as was asked for means that repetitions do not agree.
 _FAR_APART = 2.0
+# A latency is of this many processes at least, and at most.
+_LEAST_PROCESSES, _MOST_PROCESSES = 2, 4
+# The standard deviation of the ratio over processes on a calm host, and how many processes that knowledge is worth.
+_PROCESS_SPREAD, _KNOWN_PROCESSES = 0.005, 4
+
+# The rounds of each process.
+Processes = Sequence[Sequence[Round]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Milliseconds of one run with their 95 % interval, from ``runs`` pairs in ``rounds`` on ``threads`` threads.
+    """Milliseconds of one run with their 95 % interval, from ``runs`` in ``rounds`` on ``threads`` threads.
 
     By the "cpu" or the "wall" ``clock``, on the scale of the reference's own time. ``wall_ms`` and ``p90_ms`` are the
     median and the 90th percentile of the wall time as it was, waiting included, and ``reference_ms`` what the reference
     took meanwhile. ``contended``: others held the core at times. ``drifted``: the reference ran more than 10 % off its
-    own time, or changed by as much on the way, so that the machine was slower or faster. ``agreed``: measurements made
-    one after the other gave the same.
+    own time, or changed by as much on the way, so that the machine was slower or faster. ``agreed``: processes that
+    measured one after the other gave the same, to twice the precision that was asked for.
     """
 
     median_ms: float
@@ -49,35 +57,99 @@ class Latency:
     agreed: bool
 
 
-def measure(target: Target, job: Job) -> tuple[list[Round], bool]:
-    """Rounds of at least two measurements of ``job``, and whether they agree; where they do not, of three.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyConditions:
+    """What latencies hang on. ``target_name`` is what people type, ``machine`` what must be the same for one scale.
 
-    Each is given a third of the job's time. Raises DeviceError and MeasurementError as the target does.
+    ``weight_bits`` are those of int8's weights, None for float32. The reference took ``reference_low_ms`` to
+    ``reference_high_ms`` in so many measurements; ``reference_ms`` is what all latencies are ratios to.
+    ``reliability`` says in words what speaks against them.
     """
-    third = replace(job, seconds=job.seconds / 3)
-    first, second = target.measure(third), target.measure(third)
-    found = [*first, *second]
-    apart = abs(_centre(first) / _centre(second) - 1)
-    if apart <= _FAR_APART * job.precision:
-        return found, True
-    last = target.measure(third)
-    centres = sorted(map(_centre, (first, second, last)))
-    near = min(centres[1] / centres[0], centres[2] / centres[1]) - 1
-    return [*found, *last], near <= _FAR_APART * job.precision
+
+    machine: str
+    threads: int
+    precision: float
+    reference: str
+    reference_ms: float
+    reference_low_ms: float
+    reference_high_ms: float
+    reference_measurements: int
+    reliability: str
+    runtime_name: str
+    runtime_title: str
+    runtime_version: str
+    weight_bits: int | None
+    target_name: str
+    target_kind: TargetKind
+
+    @property
+    def runtime(self) -> str:
+        """The runtime with its version, for people."""
+        return f"{self.runtime_title} {self.runtime_version}" + " int8" * (self.weight_bits is not None)
+
+    @property
+    def target(self) -> str:
+        """The target, for people."""
+        return "this host" if self.target_kind is TargetKind.HOST else self.target_name
+
+    def to_dict(self) -> dict[str, object]:
+        """As ``environment.json`` and ``latency --json`` have it."""
+        plain = asdict(self) | {"target_kind": str(self.target_kind)}
+        del plain["runtime_title"]
+        if self.weight_bits is None:
+            del plain["weight_bits"]
+        return {"runtime": self.runtime, "target": self.target} | plain
 
 
-def latency_of(rounds: Sequence[Round], *, reference_ms: float, threads: int, agreed: bool) -> Latency:
-    """The latency that ``rounds`` say, where the reference's own time is ``reference_ms``."""
-    clock = clock_of(rounds)
-    low, centre, high = interval_of_mean(calm_ratios(rounds, clock))
-    walls = [ns / 1e6 for one in rounds for ns in one["candidate_wall"]]
-    references = [ns / 1e6 for one in rounds for ns in one[f"reference_{clock}"]]
-    waited = sum(sum(one["candidate_wall"]) for one in rounds)
-    ran = sum(sum(one[f"candidate_{clock}"]) for one in rounds)
-    begun, ended = references[: len(references) // 3 or 1], references[-(len(references) // 3 or 1) :]
+def measure(target: Target, job: Job, *, now: Callable[[], float] = time.monotonic) -> list[list[Round]]:
+    """The rounds of two processes, and of up to two more until ``interval`` is within the job's precision.
+
+    Each is given a quarter of the job's time, and none is started once that is over. Raises DeviceError and
+    MeasurementError as the target does.
+    """
+    quarter, end = replace(job, seconds=job.seconds / _MOST_PROCESSES), now() + job.seconds
+    found = [target.measure(quarter) for _ in range(_LEAST_PROCESSES)]
+    while len(found) < _MOST_PROCESSES and half_width(found) > job.precision and now() < end:
+        found.append(target.measure(quarter))
+    return found
+
+
+def interval(processes: Processes) -> tuple[float, float, float]:
+    """(low, centre, high): the mean ratio of candidate to reference in calm rounds with its 95 % interval.
+
+    Two independent errors add: that of the mean over rounds, and that of the processes, which differ by more than their
+    rounds do. How much is known from before, as if from four other processes, and from these.
+    """
+    ratios = calm_ratios([one for rounds in processes for one in rounds])
+    centre = statistics.mean(ratios)
+    centres = [statistics.mean(calm_ratios(rounds)) / centre for rounds in processes]
+    freedom = _KNOWN_PROCESSES + len(processes) - 1
+    apart = sum((one - statistics.mean(centres)) ** 2 for one in centres)
+    of_processes = (_KNOWN_PROCESSES * _PROCESS_SPREAD**2 + apart) / freedom / len(processes)
+    of_rounds = statistics.variance(ratios) / centre**2 / len(ratios)
+    half = centre * float(stats.t.ppf(0.975, freedom)) * math.sqrt(of_processes + of_rounds)
+    return centre - half, centre, centre + half
+
+
+def half_width(processes: Processes) -> float:
+    """Half of their ``interval``, as a share of its centre."""
+    low, centre, high = interval(processes)
+    return (high - low) / 2 / centre
+
+
+def latency_of(processes: Processes, *, reference_ms: float, threads: int, precision: float) -> Latency:
+    """The latency that ``processes`` say, where the reference's own time is ``reference_ms``."""
+    rounds = [one for process in processes for one in process]
+    low, centre, high = interval(processes)
+    walls = [ns / 1e6 for one in rounds for ns in one.candidate.wall_ns]
+    waited = sum(sum(one.candidate.wall_ns) for one in rounds)
+    ran = sum(sum(one.candidate.cpu_ns or one.candidate.wall_ns) for one in rounds)
+    meanwhile_ms = statistics.median(one.reference.median_ns for one in calm_rounds(rounds)) / 1e6
+    references = [one.reference.median_ns for one in rounds]
+    third = len(references) // 3 or 1
     speeds = (
-        statistics.median(references) / reference_ms,
-        statistics.median(ended) / statistics.median(begun),
+        meanwhile_ms / reference_ms,
+        statistics.median(references[-third:]) / statistics.median(references[:third]),
     )
     return Latency(
         median_ms=centre * reference_ms,
@@ -86,26 +158,14 @@ def latency_of(rounds: Sequence[Round], *, reference_ms: float, threads: int, ag
         runs=len(walls),
         rounds=len(rounds),
         threads=threads,
-        clock=clock,
+        clock="cpu" if rounds[0].candidate.cpu_ns else "wall",
         wall_ms=statistics.median(walls),
         p90_ms=statistics.quantiles(walls, n=10, method="inclusive")[-1] if len(walls) > 1 else walls[0],
-        reference_ms=statistics.median(references),
+        reference_ms=meanwhile_ms,
         contended=waited > _CONTENTION * ran,
         drifted=any(abs(speed - 1) > _DRIFT for speed in speeds),
-        agreed=agreed,
+        agreed=half_width(processes) <= _FAR_APART * precision,
     )
-
-
-def clock_of(rounds: Sequence[Round]) -> str:
-    """ "cpu" where CPU times were read, else "wall"."""
-    return "cpu" if "candidate_cpu" in rounds[0] else "wall"
-
-
-def interval_of_mean(values: Sequence[float]) -> tuple[float, float, float]:
-    """(low, mean, high): the mean with Student's 95 % interval, for 2 values or more."""
-    mean = statistics.mean(values)
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
-    return mean - half, mean, mean + half
 
 
 def ratio_interval(one: Latency, other: Latency) -> tuple[float, float, float]:
@@ -116,7 +176,3 @@ def ratio_interval(one: Latency, other: Latency) -> tuple[float, float, float]:
     half = math.hypot(*((latency.high_ms - latency.low_ms) / 2 / latency.median_ms for latency in (one, other)))
     ratio = one.median_ms / other.median_ms
     return ratio * math.exp(-half), ratio, ratio * math.exp(half)
-
-
-def _centre(rounds: Sequence[Round]) -> float:
-    return statistics.mean(calm_ratios(rounds, clock_of(rounds)))

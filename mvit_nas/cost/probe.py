@@ -1,13 +1,8 @@
 """Measures an artefact beside a reference, wherever it is sent. Imports nothing of this package.
 
-Standard input carries one line of JSON, the request, then the bytes of the artefacts that its ``sizes`` names, in that
-order; standard output gets a line that says ready and a line of JSON, the answer. Nothing is kept on disk, so nothing
-is left behind. When standard input closes whoever asked is gone, and the program ends. It needs Python 3.10 or newer
-and the runtime's own package.
-
-The request has ``runtime``, ``threads`` and, with a "candidate" among ``sizes``, ``shapes`` of the images by the same
-names. With a "reference" beside it and ``precision`` and ``seconds``, the answer has ``rounds``; without one,
-``stages``; without either it tells of the ``machine`` and its runtimes' ``versions`` alone. Or it has an ``error``.
+Standard input carries one line of JSON, a ``Request``, then the bytes of the artefacts that its ``sizes`` names, in
+that order; standard output gets a line that says ready and a line of JSON, an ``Answer``. Nothing is kept on disk. When
+standard input closes whoever asked is gone, and the program ends. It needs Python 3.10 and the runtime's own package.
 """
 
 import collections
@@ -20,7 +15,6 @@ import json
 import math
 import os
 import platform
-import re
 import statistics
 import sys
 import tempfile
@@ -28,21 +22,18 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 LEAST_ROUNDS = 8
-_MOST_ROUNDS = 60
-# A round at a precision of 1 % or finer; coarser ones are shorter.
-_ROUND_SECONDS = 0.25
-_LEAST_PAIRS = 5
-_MOST_PAIRS = 50
+# A burst of runs takes so long, but has these runs at least, after as many that are not measured.
+_BURST_SECONDS, _LEAST_RUNS = 0.02, 3
+# Rounds that are not kept, while the processor's clock rises.
+_WARM_UP_SECONDS = 0.3
+# A round counts that is at most so much slower than the faster quarter; and in any case so many of the fastest.
+_CALM, _LEAST_CALM = 1.1, 4
 # Loaded networks that are kept while others are loaded, so that a new one does not get an old one's memory.
 _KEPT = 6
-_LEAST_WARMUPS = 3
-_LEAST_WARMUP_SECONDS = 0.3
-_MOST_WARMUP_SECONDS = 3.0
-# Times have levelled off when two neighbouring blocks of runs differ by less than this.
-_LEVEL = 0.02
 _STAGE_RUNS = 20
 
 Call = Callable[[], object]
@@ -51,8 +42,70 @@ Clock = Callable[[], int]
 Network = Callable[[Any], Any]
 # Gives a network of the artefact that shares no memory with those it gave before.
 Fresh = Callable[[], Network]
-# Nanoseconds of neighbouring runs by "reference_wall", "candidate_wall" and, by CPU time, "reference_cpu" and so on.
-Round = Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Burst:
+    """Nanoseconds of neighbouring runs of one network, by the wall and, unless empty, by the process's CPU time."""
+
+    wall_ns: Sequence[int]
+    cpu_ns: Sequence[int] = ()
+
+    @property
+    def median_ns(self) -> float:
+        """The median run, by CPU time where it was read."""
+        return statistics.median(self.cpu_ns or self.wall_ns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """A burst of each, one right after the other, both loaded afresh."""
+
+    candidate: Burst
+    reference: Burst
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked. ``sizes`` are bytes of the artefacts, ``shapes`` those of their images, by the same names.
+
+    With a "candidate" and a "reference" the answer has rounds, without a reference operators, without either it tells
+    of the machine alone: the texts of the ``files``, which are patterns of paths.
+    """
+
+    runtime: str = ""
+    threads: int = 1
+    files: Sequence[str] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    precision: float = 1.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a machine says of itself: the texts of ``files`` by path, and what Python knows."""
+
+    files: Mapping[str, str]
+    name: str
+    system: str
+    processor: str
+    cores: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What was found. ``versions`` are those of the installed runtimes, ``operators_ns`` as in ``STAGES``.
+
+    Where ``reason`` says why there is no answer, ``is_missing`` tells whether for want of the runtime's package.
+    """
+
+    facts: Facts | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    rounds: Sequence[Round] = ()
+    operators_ns: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    reason: str = ""
+    is_missing: bool = False
 
 
 def measure(
@@ -65,110 +118,86 @@ def measure(
     cpu: Clock = time.process_time_ns,
     wall: Clock = time.perf_counter_ns,
 ) -> list[Round]:
-    """Rounds of neighbouring runs, in nanoseconds of wall time and, ``by_cpu``, of the process's CPU time.
+    """Rounds of a burst of each, in nanoseconds of wall time and, ``by_cpu``, of the process's CPU time.
 
-    Each round loads both afresh: where its memory happens to lie moves a network's time by a percent or two, as much
-    as what shall be told apart. At least 8 rounds, then until the 95 % interval of the mean of ``calm_ratios`` is
-    within ``precision`` on both sides, or ``seconds`` have passed. The ratio is of CPU times, or of wall times where
-    not ``by_cpu``.
+    Bursts, not single runs in turns: those empty each other's caches, which made a small network 18 % slower and its
+    ratio vary by 5 % from one process to the next, not by 0.7 %. Each round loads both afresh: where its memory happens
+    to lie moves a network's time by a percent or two, as much as what shall be told apart. At least 8 rounds, then
+    until ``half_width`` is within ``precision``, or ``seconds`` have passed.
     """
-    kept: collections.deque[tuple[Call, Call]] = collections.deque(maxlen=_KEPT)
-    rounds: list[Round] = []
-    clock = "cpu" if by_cpu else "wall"
-    end = wall() + seconds * 1e9
-    while True:
-        calls = (candidate(), reference())
+    kept: collections.deque[Mapping[str, Call]] = collections.deque(maxlen=_KEPT)
+
+    def one_round(number: int) -> Round:
+        calls = {"candidate": candidate(), "reference": reference()}
         kept.append(calls)
-        if not rounds:
-            for call in calls:
-                warm_up(call, wall)
-            end = wall() + seconds * 1e9
-        length = _ROUND_SECONDS * min(1.0, 0.01 / precision)
-        rounds.append(_round(*calls, cpu if by_cpu else None, wall, seconds=length))
-        if len(rounds) < LEAST_ROUNDS:
-            continue
-        if half_width(rounds, clock) <= precision or wall() >= end or len(rounds) >= _MOST_ROUNDS:
-            return rounds
+        # They take turns at going first, so that what changes within a round favours neither.
+        order = sorted(calls, reverse=number % 2 == 1)
+        return Round(**{name: _burst(calls[name], cpu if by_cpu else None, wall) for name in order})
 
-
-def _round(candidate: Call, reference: Call, cpu: Clock | None, wall: Clock, *, seconds: float) -> Round:
-    for call in (candidate, reference):
-        for _ in range(_LEAST_WARMUPS - 1):
-            call()
-    samples: dict[str, list[int]] = collections.defaultdict(list)
+    warm = wall() + _WARM_UP_SECONDS * 1e9
+    one_round(0)
+    while wall() < warm:
+        one_round(0)
+    rounds: list[Round] = []
     end = wall() + seconds * 1e9
-    for pair in range(_MOST_PAIRS):
-        if pair >= _LEAST_PAIRS and wall() >= end:
-            break
-        for name, call in (("reference", reference), ("candidate", candidate)):
-            wall_start, start = wall(), cpu() if cpu else 0
-            call()
-            if cpu:
-                samples[f"{name}_cpu"].append(cpu() - start)
-            samples[f"{name}_wall"].append(wall() - wall_start)
-    return samples
+    while len(rounds) < LEAST_ROUNDS or not (half_width(rounds) <= precision or wall() >= end):
+        rounds.append(one_round(len(rounds)))
+    return rounds
 
 
-def calm_ratios(rounds: Sequence[Round], clock: str) -> list[float]:
-    """The median ratio of candidate to reference, by the "cpu" or the "wall" clock, of the faster half of the rounds.
+def _burst(call: Call, cpu: Clock | None, wall: Clock) -> Burst:
+    for _ in range(_LEAST_RUNS):
+        call()
+    walls: list[int] = []
+    cpus: list[int] = []
+    end = wall() + _BURST_SECONDS * 1e9
+    while len(walls) < _LEAST_RUNS or wall() < end:
+        wall_start, start = wall(), cpu() if cpu else 0
+        call()
+        if cpu:
+            cpus.append(cpu() - start)
+        walls.append(wall() - wall_start)
+    return Burst(wall_ns=walls, cpu_ns=cpus)
 
-    Of each round only the faster half of the pairs counts. Whoever else uses the machine's caches and memory slows one
-    network more than the other, in CPU time too: bursts moved ratios by up to 5 %. Over the same samples of two
-    networks, repetitions varied by 0.40 and 0.15 % without this and by 0.11 % with it. Fast is a pair by the sum of
-    both times, the candidate's as a share of its usual one, so that neither is favoured.
+
+def calm_rounds(rounds: Sequence[Round]) -> list[Round]:
+    """Those of ``rounds`` in which the machine was as fast as in their faster quarter, within 10 %, in their order.
+
+    Whoever else uses the core and its caches slows one network more than the other, in CPU time too. Fast is a round by
+    the sum of both medians, the candidate's as a share of its usual one, so that neither is favoured.
     """
-    pairs = [list(zip(one[f"candidate_{clock}"], one[f"reference_{clock}"], strict=True)) for one in rounds]
-    usual = statistics.median(candidate / max(reference, 1) for one in pairs for candidate, reference in one)
-    found = []
-    for one in pairs:
-        timed = sorted((candidate / usual + reference, candidate / max(reference, 1)) for candidate, reference in one)
-        fast = timed[: (len(timed) + 1) // 2]
-        found.append((statistics.median(time for time, _ in fast), statistics.median(ratio for _, ratio in fast)))
-    return [ratio for _, ratio in sorted(found)[: (len(found) + 1) // 2]]
+    usual = statistics.median(one.candidate.median_ns / one.reference.median_ns for one in rounds)
+    times = [one.candidate.median_ns / usual + one.reference.median_ns for one in rounds]
+    ordered = sorted(times)
+    limit = max(ordered[min(_LEAST_CALM, len(ordered)) - 1], _CALM * ordered[(len(ordered) - 1) // 4])
+    return [one for one, taken in zip(rounds, times, strict=True) if taken <= limit]
 
 
-def half_width(rounds: Sequence[Round], clock: str) -> float:
+def calm_ratios(rounds: Sequence[Round]) -> list[float]:
+    """Candidate to reference, of their medians in each of the ``calm_rounds``."""
+    return [one.candidate.median_ns / one.reference.median_ns for one in calm_rounds(rounds)]
+
+
+def half_width(rounds: Sequence[Round]) -> float:
     """Half of the 95 % interval of the mean of their ``calm_ratios``, as a share of it.
 
     Student's quantile by its expansion around the normal one (Abramowitz and Stegun, 26.7.5), within 4 % from 4 ratios
     on: scipy is not everywhere.
     """
-    ratios = calm_ratios(rounds, clock)
+    ratios = calm_ratios(rounds)
     z, freedom = 1.96, len(ratios) - 1
     t = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
     return t * statistics.stdev(ratios) / math.sqrt(len(ratios)) / statistics.mean(ratios)
 
 
-def warm_up(call: Call, wall: Clock) -> None:
-    """Run ``call`` until its times level off, for 0.3 seconds at least and three at most."""
-    start = wall()
-    before = 0.0
-    while True:
-        block: list[int] = []
-        begin = wall()
-        while len(block) < _LEAST_WARMUPS or wall() - begin < _LEAST_WARMUP_SECONDS * 1e9 / 2:
-            now = wall()
-            call()
-            block.append(wall() - now)
-        middle = statistics.median(block)
-        spent = wall() - start
-        if spent >= _LEAST_WARMUP_SECONDS * 1e9 and abs(middle - before) <= _LEVEL * before:
-            return
-        if spent >= _MOST_WARMUP_SECONDS * 1e9:
-            return
-        before = middle
-
-
-def pin(threads: int) -> list[int]:
-    """Keep this process on the ``threads`` fastest of its cores, always the same; which, or [] where it cannot be done.
+def pin(threads: int) -> None:
+    """Keep this process on the ``threads`` fastest of its cores, always the same, where that can be done.
 
     Not on the idlest: equal cores of one machine gave ratios 3 % apart, and each by itself the same within 1 %.
     """
-    if not hasattr(os, "sched_setaffinity"):
-        return []
-    chosen = sorted(sorted(os.sched_getaffinity(0), key=lambda core: (-_top_speed(core), core))[:threads])
-    os.sched_setaffinity(0, chosen)
-    return chosen
+    if hasattr(os, "sched_setaffinity"):
+        ordered = sorted(os.sched_getaffinity(0), key=lambda core: (-_top_speed(core), core))
+        os.sched_setaffinity(0, sorted(ordered[:threads]))
 
 
 def _top_speed(core: int) -> float:
@@ -183,20 +212,17 @@ def _text(path: str) -> str:
         return ""
 
 
-def about_machine(patterns: list[str]) -> dict[str, Any]:
-    """What this machine says of itself: the texts of the files of ``patterns`` and what Python knows."""
-    return {
-        "files": {path: _text(path) for pattern in patterns for path in glob.glob(pattern)},  # noqa: PTH207
-        "name": platform.node(),
-        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count() or 1,
-    }
+def _facts(patterns: Sequence[str]) -> Facts:
+    return Facts(
+        files={path: _text(path) for pattern in patterns for path in glob.glob(pattern)},  # noqa: PTH207
+        name=platform.node(),
+        system=f"{platform.system()} {platform.release()}, {platform.machine()}",
+        processor=platform.processor() or platform.machine(),
+        cores=os.cpu_count() or 1,
+    )
 
 
 def _load_torch(artefact: bytes, threads: int) -> Fresh:
-    import warnings
-
     import torch
 
     torch.set_num_threads(threads)
@@ -225,27 +251,36 @@ def _program(artefact: bytes) -> Any:
 
 
 def _load_onnxruntime(artefact: bytes, threads: int) -> Fresh:
-    import onnxruntime
-
-    options = _session_options(threads)
+    # To optimise the graph takes three quarters of loading. It is done once, and its result is what is loaded afresh.
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "prepared.onnx")  # noqa: PTH118
+        _session(artefact, threads, optimized_model_filepath=path)
+        with open(path, "rb") as file:  # noqa: PTH123
+            prepared = file.read()
 
     def fresh() -> Network:
-        session = onnxruntime.InferenceSession(artefact, options, providers=["CPUExecutionProvider"])
+        session = _session(prepared, threads, is_prepared=True)
         name = session.get_inputs()[0].name
         return lambda images: session.run(None, {name: images})[0]
 
     return fresh
 
 
-def _session_options(threads: int) -> Any:
+def _session(artefact: bytes, threads: int, *, is_prepared: bool = False, **paths: str) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # not that a prepared graph is for this machine only
     # Threads that spin while they wait take the core from whatever else is measured.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
+    if is_prepared:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.enable_profiling = "profile_file_prefix" in paths
+    for name, path in paths.items():
+        setattr(options, name, path)
+    return onnxruntime.InferenceSession(artefact, options, providers=["CPUExecutionProvider"])
 
 
 def _load_litert(artefact: bytes, threads: int) -> Fresh:
@@ -324,14 +359,9 @@ def _stages_torch(artefact: bytes, threads: int, images: Any) -> dict[str, list[
 
 
 def _stages_onnxruntime(artefact: bytes, threads: int, images: Any) -> dict[str, list[int]]:
-    import onnxruntime
-
     found: dict[str, list[int]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        options = _session_options(threads)
-        options.enable_profiling = True
-        options.profile_file_prefix = os.path.join(folder, "profile")  # noqa: PTH118
-        session = onnxruntime.InferenceSession(artefact, options, providers=["CPUExecutionProvider"])
+        session = _session(artefact, threads, profile_file_prefix=os.path.join(folder, "profile"))  # noqa: PTH118
         for _ in range(_STAGE_RUNS):
             session.run(None, {session.get_inputs()[0].name: images})
         events = json.loads(_text(session.end_profiling()))
@@ -348,31 +378,21 @@ STAGES: dict[str, Callable[[bytes, int, Any], dict[str, list[int]]]] = {
 }
 
 
-def shares_by_stage(operators: Mapping[str, Sequence[int]]) -> dict[str, float]:
-    """The share of the time by stage, of each operator's median; "other" is what no stage can be told of."""
-    totals: dict[str, float] = {}
-    for name, times in operators.items():
-        found = re.search(r"\b(stem|stages\.\d+|head|classifier)\b", name)
-        stage = found[1] if found else "other"
-        totals[stage] = totals.get(stage, 0.0) + statistics.median(times)
-    return {stage: total / sum(totals.values()) for stage, total in totals.items()}
-
-
 def main() -> None:
     """Answer the one request on standard input."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a runtime prints is not mixed with the answer
-    request = json.loads(sys.stdin.buffer.readline())
-    blobs = {name: sys.stdin.buffer.read(size) for name, size in request["sizes"].items()}
+    request = Request(**json.loads(sys.stdin.buffer.readline()))
+    blobs = {name: sys.stdin.buffer.read(size) for name, size in request.sizes.items()}
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
     print("ready", file=answers, flush=True)
     try:
         answer = _answer(request, blobs)
     except ModuleNotFoundError as error:
-        answer = {"error": "missing", "reason": str(error)}
+        answer = Answer(reason=str(error), is_missing=True)
     except Exception as error:  # Whoever asked says it in a line.
-        answer = {"error": "refused", "reason": " ".join(f"{type(error).__name__}: {error}".split())}
-    print(json.dumps(answer), file=answers, flush=True)
+        answer = Answer(reason=" ".join(f"{type(error).__name__}: {error}".split()))
+    print(json.dumps(asdict(answer)), file=answers, flush=True)
     # Some runtimes take long to tear down, or crash over it.
     os._exit(0)
 
@@ -383,30 +403,25 @@ def _end_with_standard_input() -> None:
     os._exit(1)
 
 
-def _answer(request: dict[str, Any], blobs: dict[str, bytes]) -> dict[str, Any]:
-    answer: dict[str, Any] = {"machine": about_machine(request["files"])}
-    threads = request["threads"]
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    if "candidate" in blobs:
-        answer["pinned"] = pin(threads)
-    answer["versions"] = _versions()
-    if blobs:
-        load = LOADERS[request["runtime"]][1]
+def _answer(request: Request, blobs: Mapping[str, bytes]) -> Answer:
+    os.environ["OMP_NUM_THREADS"] = str(request.threads)
+    if not blobs:
+        return Answer(facts=_facts(request.files), versions=_versions())
+    pin(request.threads)
     if "reference" in blobs:
-        calls = [_caller(load(blobs[name], threads), request["shapes"][name]) for name in ("candidate", "reference")]
-        answer["rounds"] = measure(
-            *calls, precision=request["precision"], seconds=request["seconds"], by_cpu=threads == 1
-        )
-    elif "candidate" in blobs:
-        if request["runtime"] not in STAGES:
-            raise ValueError(f"no stages can be told apart; they can with {' and '.join(STAGES)}")
-        images = _images(request["shapes"]["candidate"])
-        answer["stages"] = shares_by_stage(STAGES[request["runtime"]](blobs["candidate"], threads, images))
-    return answer
+        load = LOADERS[request.runtime][1]
+        calls = [
+            _caller(load(blobs[name], request.threads), request.shapes[name]) for name in ("candidate", "reference")
+        ]
+        rounds = measure(*calls, precision=request.precision, seconds=request.seconds, by_cpu=request.threads == 1)
+        return Answer(rounds=rounds)
+    if request.runtime not in STAGES:
+        raise ValueError(f"no stages can be told apart; they can with {' and '.join(STAGES)}")
+    images = _images(request.shapes["candidate"])
+    return Answer(operators_ns=STAGES[request.runtime](blobs["candidate"], request.threads, images))
 
 
 def _versions() -> dict[str, str]:
-    """The runtimes that are installed here, with their versions."""
     found = {}
     for name, (package, _) in LOADERS.items():
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -414,8 +429,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _caller(fresh: Fresh, shape: list[int]) -> Callable[[], Call]:
-    """Gives a fresh network's call on one image."""
+def _caller(fresh: Fresh, shape: Sequence[int]) -> Callable[[], Call]:
     images = _images(shape)
 
     def make() -> Call:
@@ -425,11 +439,11 @@ def _caller(fresh: Fresh, shape: list[int]) -> Callable[[], Call]:
     return make
 
 
-def _images(shape: list[int]) -> Any:
-    """Noise in [0, 1]: constant images could make subnormal activations, which are slow."""
+def _images(shape: Sequence[int]) -> Any:
     import numpy
 
-    return numpy.random.default_rng(0).random(shape, numpy.float32)
+    # Noise: constant images could make subnormal activations, which are slow.
+    return numpy.random.default_rng(0).random(tuple(shape), numpy.float32)
 
 
 if __name__ == "__main__":

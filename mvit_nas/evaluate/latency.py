@@ -3,10 +3,9 @@
 import functools
 import importlib.metadata
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -14,9 +13,9 @@ from mvit_nas.arch.config import ArchConfig, arch_id
 from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.artifacts.checked import Artefact, export
-from mvit_nas.cost.latency import Latency, latency_of, measure
+from mvit_nas.cost.latency import Latency, LatencyConditions, Processes, latency_of, measure
 from mvit_nas.cost.runtimes.registry import require
-from mvit_nas.cost.runtimes.runtime import Runtime
+from mvit_nas.cost.runtimes.runtime import BITS, NARROW_BITS, Runtime
 from mvit_nas.cost.targets.machine import Machine
 from mvit_nas.cost.targets.python import PythonTarget
 from mvit_nas.cost.targets.target import Job, Target
@@ -28,8 +27,14 @@ _REFERENCE_SIDE = 128
 _REFERENCE_CLASSES = 1000
 # What an artefact depends on beside its key; a change of nn or of the runtimes' modules that changes it raises it.
 _EXPORT_VERSION = 2
+# What a latency depends on beside its key: a change of the measuring protocol raises it.
+_PROTOCOL_VERSION = 2
 # The reference's own times that are kept, to say how far the scale can be trusted.
 _ANCHORS = 200
+
+
+# Of a document in the cache.
+Key = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +45,7 @@ class Measured:
     artefact: Artefact
 
 
-class Meter:
+class LatencyMeter:
     """Measures architectures as ``runtime`` executes them on ``target``.
 
     Latencies have the scale of the reference network as it ran there when it was first measured: ratios come back
@@ -76,16 +81,25 @@ class Meter:
         """The target as it was when it was first asked."""
         return self.target.machine(self.runtime.name)
 
+    @property
+    def weight_bits(self) -> int | None:
+        """Those of int8's weights: what the target's processor multiplies without overflow. None for float32."""
+        if not self.int8:
+            return None
+        return NARROW_BITS if self.machine.saturates_int8 and NARROW_BITS in self.runtime.quantise else BITS
+
     def latency(self, arch: ArchConfig, *, classes: int) -> Measured:
-        """The latency of ``arch`` with a classifier for ``classes``, batch 1."""
-        known = self._cache.get(self._artefact_key(arch, classes))
+        """The latency of ``arch`` with a classifier for ``classes``, batch 1: of what runs of it."""
+        arch = _at_inference(arch)
+        key = self._artefact_key(arch, classes, self.weight_bits)
+        known = self._cache.get(key)
         measured = self._known(Artefact(**known)) if known is not None else None
         if measured is not None:
             return measured
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"candidate{self.runtime.suffix}"
-            artefact = export(self.runtime, arch, path, classes=classes, int8=self.int8)
-            self._cache.put(self._artefact_key(arch, classes), asdict(artefact))
+            artefact = export(self.runtime, arch, path, classes=classes, weight_bits=self.weight_bits)
+            self._cache.put(key, asdict(artefact))
             return self.measure(artefact, path, side=arch.image_size)
 
     def measure(self, artefact: Artefact, path: Path, *, side: int) -> Measured:
@@ -94,9 +108,9 @@ class Meter:
         if known is not None:
             return known
         reference_ms = self.reference_ms()
-        rounds, agreed = measure(self.target, self._job(path, side))
-        latency = latency_of(rounds, reference_ms=reference_ms, threads=self.threads, agreed=agreed)
-        samples = [{name: list(values) for name, values in one.items()} for one in rounds]
+        processes = measure(self.target, self._job(path, side))
+        latency = self._latency_of(processes, reference_ms)
+        samples = [[asdict(one) for one in rounds] for rounds in processes]
         self._cache.put(self._latency_key(artefact), {"latency": asdict(latency), "samples": samples})
         self._keep_anchor(latency.reference_ms)
         self._told[artefact.digest] = latency
@@ -112,7 +126,7 @@ class Meter:
         milliseconds = self.latency(arch, classes=classes).latency.median_ms
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"candidate{self.runtime.suffix}"
-            export(self.runtime, arch, path, classes=classes, int8=self.int8)
+            export(self.runtime, _at_inference(arch), path, classes=classes, weight_bits=self.weight_bits)
             shares = self.target.stages(self._job(path, arch.image_size))
         return {stage: share * milliseconds for stage, share in sorted(shares.items(), key=_stage_order)}
 
@@ -125,22 +139,26 @@ class Meter:
         anchors = self._anchors()
         return min(anchors), max(anchors), len(anchors)
 
-    def conditions(self) -> dict[str, Any]:
+    def conditions(self) -> LatencyConditions:
         """What these latencies hang on, for a report."""
         low, high, measurements = self.scale()
-        return {
-            "runtime": f"{self.runtime.title} {self.machine.runtime_version}" + " int8" * self.int8,
-            "target": "this host" if self.target.name == "host" else self.target.name,
-            "machine": self.machine.fingerprint,
-            "threads": self.threads,
-            "precision": self.precision,
-            "reference": f"{REFERENCE} at {_REFERENCE_SIDE} px",
-            "reference_ms": self.reference_ms(),
-            "reference_low_ms": low,
-            "reference_high_ms": high,
-            "reference_measurements": measurements,
-            "reliability": self._reliability(),
-        }
+        return LatencyConditions(
+            machine=self.machine.fingerprint,
+            threads=self.threads,
+            precision=self.precision,
+            reference=f"{REFERENCE} at {_REFERENCE_SIDE} px",
+            reference_ms=self.reference_ms(),
+            reference_low_ms=low,
+            reference_high_ms=high,
+            reference_measurements=measurements,
+            reliability=self._reliability(),
+            runtime_name=self.runtime.name,
+            runtime_title=self.runtime.title,
+            runtime_version=self.machine.runtime_version,
+            weight_bits=self.weight_bits,
+            target_name=self.target.name,
+            target_kind=self.target.kind,
+        )
 
     def _reliability(self) -> str:
         """What speaks against the latencies that were told so far, in words."""
@@ -175,8 +193,8 @@ class Meter:
     @functools.cached_property
     def _reference(self) -> tuple[Artefact, Path]:
         """The reference's artefact, kept beside the cache: some runtimes take long to export it."""
-        arch = with_values(PRESETS[REFERENCE], {"image_size": _REFERENCE_SIDE})
-        key = self._artefact_key(arch, _REFERENCE_CLASSES) | {"int8": False}  # one scale for float32 and int8
+        arch = _at_inference(with_values(PRESETS[REFERENCE], {"image_size": _REFERENCE_SIDE}))
+        key = self._artefact_key(arch, _REFERENCE_CLASSES, None)  # one scale for float32 and int8
         known = self._cache.get(key)
         folder = self._folder / "artefacts"
         folder.mkdir(parents=True, exist_ok=True)
@@ -187,7 +205,7 @@ class Meter:
         self._say(f"exporting the reference, {REFERENCE} at {_REFERENCE_SIDE} px, for {self.runtime.title}")
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             path = Path(temporary) / f"reference{self.runtime.suffix}"
-            artefact = export(self.runtime, arch, path, classes=_REFERENCE_CLASSES, int8=False)
+            artefact = export(self.runtime, arch, path, classes=_REFERENCE_CLASSES)
             kept = path.rename(folder / f"{artefact.digest}{self.runtime.suffix}")
         self._cache.put(key, asdict(artefact))
         return artefact, kept
@@ -197,10 +215,9 @@ class Meter:
         if known is None:
             path = self._reference[1]
             self._say(f"measuring the reference on {self.target.name}")
-            rounds, _ = measure(self.target, self._job(path, _REFERENCE_SIDE))
-            # Against itself, its ratio is 1 and its own time is what counts.
-            own = latency_of(rounds, reference_ms=1.0, threads=self.threads, agreed=True)
-            known = {"milliseconds": [own.reference_ms]}
+            # Against itself its ratio is 1, and either's own time counts as much.
+            own = self._latency_of(measure(self.target, self._job(path, _REFERENCE_SIDE)), 1.0)
+            known = {"milliseconds": [own.reference_ms * (1 + own.median_ms) / 2]}
             self._cache.put(self._anchor_key, known)
         return list(known["milliseconds"])
 
@@ -208,37 +225,47 @@ class Meter:
         anchors = self._anchors()
         self._cache.put(self._anchor_key, {"milliseconds": [anchors[0], *[*anchors[1:], milliseconds][-_ANCHORS:]]})
 
+    def _latency_of(self, processes: Processes, reference_ms: float) -> Latency:
+        return latency_of(processes, reference_ms=reference_ms, threads=self.threads, precision=self.precision)
+
     @functools.cached_property
-    def _anchor_key(self) -> dict[str, Any]:
+    def _anchor_key(self) -> Key:
         return {"kind": "anchor", "reference": self._reference[0].digest, **self._conditions_key}
 
-    def _latency_key(self, artefact: Artefact) -> dict[str, Any]:
+    def _latency_key(self, artefact: Artefact) -> Key:
         return {"kind": "latency", "artefact": artefact.digest, "precision": self.precision, **self._conditions_key}
 
     @functools.cached_property
-    def _conditions_key(self) -> dict[str, Any]:
+    def _conditions_key(self) -> Key:
         return {
             "runtime": f"{self.runtime.name} {self.machine.runtime_version}",
             "target": f"{self.target.name}: {self.machine.fingerprint}",
             "threads": self.threads,
+            "protocol": _PROTOCOL_VERSION,
         }
 
-    def _artefact_key(self, arch: ArchConfig, classes: int) -> dict[str, Any]:
+    def _artefact_key(self, arch: ArchConfig, classes: int, weight_bits: int | None) -> Key:
         return {
             "kind": "artefact",
             "arch_id": arch_id(arch),
             "classes": classes,
             "runtime": self.runtime.name,
-            "int8": self.int8,
+            "weight_bits": weight_bits,
             "exporters": {"torch": torch.__version__} | {name: _version(name) for name in self.runtime.modules},
             "version": _EXPORT_VERSION,
         }
+
+
+def _at_inference(arch: ArchConfig) -> ArchConfig:
+    """``arch`` without what has no effect once it is trained: networks that run alike are one artefact then."""
+    return replace(arch, dropout=0.0, head_dropout=0.0)
 
 
 def _stage_order(item: tuple[str, float]) -> tuple[int, str]:
     return ["stem", "stages", "head", "classifier", "other"].index(item[0].partition(".")[0]), item[0]
 
 
+@functools.cache  # to list what is installed takes a second
 def _version(module: str) -> str:
     packages = importlib.metadata.packages_distributions().get(module.partition(".")[0], [])
     return importlib.metadata.version(packages[0]) if packages else ""

@@ -2,7 +2,6 @@
 
 import copy
 import os
-import platform
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -263,15 +262,6 @@ class ShortTraining:
             "device": self.device.type,
             "version": _TRAINING_VERSION,
         }
-
-
-def processor() -> str:
-    """The processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def training_threads() -> int:

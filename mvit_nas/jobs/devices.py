@@ -1,6 +1,6 @@
 """``mvit-nas devices``: what a latency could be measured on, and whether it could be trusted now."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ class Device:
 
     target: str
     machine: Machine | None
-    runtimes: dict[str, str]
+    runtimes: Mapping[str, str]
     problem: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -28,7 +28,13 @@ class Device:
         known = {} if self.machine is None else asdict(self.machine)
         known.pop("runtime_version", None)
         doubts = [self.problem] if self.machine is None else list(self.machine.doubts)
-        return {"target": self.target, **known, "runtimes": self.runtimes, "trusted": not doubts, "doubts": doubts}
+        return {
+            "target": self.target,
+            **known,
+            "runtimes": dict(self.runtimes),
+            "trusted": not doubts,
+            "doubts": doubts,
+        }
 
     def lines(self) -> Iterator[str]:
         """What there is to say of it, line by line."""

@@ -13,7 +13,7 @@ from mvit_nas.arch.config import ArchConfig
 from mvit_nas.artifacts.checked import export_model, outputs
 from mvit_nas.data.find import find_data
 from mvit_nas.data.store import Images
-from mvit_nas.evaluate.latency import Measured, Meter
+from mvit_nas.evaluate.latency import LatencyMeter, Measured
 from mvit_nas.jobs.setup import make_training
 from mvit_nas.nn.backbone import build
 from mvit_nas.nn.inference import for_inference
@@ -36,14 +36,16 @@ class Trained:
     images: Tensor
     labels: np.ndarray
 
-    def measure(self, meter: Meter) -> tuple[Measured, float]:
+    def measure(self, meter: LatencyMeter) -> tuple[Measured, float]:
         """Latency and accuracy of the artefact."""
         classes = len(self.weights["classifier.bias"])
         model = build(self.arch, classes=classes, fused_attention=meter.runtime.fused_attention)
         model.load_state_dict(self.weights)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"candidate{meter.runtime.suffix}"
-            artefact = export_model(meter.runtime, for_inference(model), self.calibration, path, int8=meter.int8)
+            artefact = export_model(
+                meter.runtime, for_inference(model), self.calibration, path, weight_bits=meter.weight_bits
+            )
             correct = outputs(meter.runtime, path, self.images).argmax(1) == self.labels
             return meter.measure(artefact, path, side=self.arch.image_size), float(correct.mean())
 

@@ -14,7 +14,7 @@ from mvit_nas.cost.runtimes.registry import RUNTIMES, find_runtime
 from mvit_nas.cost.runtimes.runtime import Runtime
 from mvit_nas.cost.targets.machine import Machine
 from mvit_nas.errors import DeviceError, InputError, InterruptedCleanlyError, MvitNasError, PartialError
-from mvit_nas.evaluate.latency import Measured, Meter
+from mvit_nas.evaluate.latency import LatencyMeter, Measured
 from mvit_nas.jobs.int8 import Trainer
 from mvit_nas.jobs.named_networks import find_choices
 from mvit_nas.jobs.provenance import conditions
@@ -139,7 +139,7 @@ def _subjects(settings: LatencySettings) -> list[Subject]:
     return list({(subject.name, subject.file, subject.arch): subject for subject in found}.values())
 
 
-def _meters(settings: LatencySettings, subjects: list[Subject], *, reporter: Reporter) -> list[Meter]:
+def _meters(settings: LatencySettings, subjects: list[Subject], *, reporter: Reporter) -> list[LatencyMeter]:
     """One for each runtime that was named, or that a file needs; and one for its int8 where that was asked for."""
     names = list(settings.runtimes)
     files = [subject.file for subject in subjects if subject.file is not None]
@@ -161,7 +161,7 @@ def _meters(settings: LatencySettings, subjects: list[Subject], *, reporter: Rep
                 int8=int8,
                 reporter=reporter,
             )
-            if not int8 or meter.runtime.quantise is not None:
+            if not int8 or meter.runtime.quantise:
                 meters.append(meter)
             else:
                 reporter.say(f"{meter.runtime.title} has no int8 here")
@@ -174,7 +174,7 @@ def _meters(settings: LatencySettings, subjects: list[Subject], *, reporter: Rep
     return meters
 
 
-def _measure(subject: Subject, meter: Meter, trainer: Trainer | None, *, by_stage: bool) -> Measurement:
+def _measure(subject: Subject, meter: LatencyMeter, trainer: Trainer | None, *, by_stage: bool) -> Measurement:
     measured, stages, accuracy, error = None, None, None, None
     try:
         if subject.arch is not None and trainer is not None:

@@ -17,8 +17,9 @@ import torch
 
 from mvit_nas import __version__
 from mvit_nas.arch.presets import PRESETS
-from mvit_nas.evaluate.latency import Meter
-from mvit_nas.evaluate.short import processor, training_threads
+from mvit_nas.cost.targets.machine import this_processor
+from mvit_nas.evaluate.latency import LatencyMeter
+from mvit_nas.evaluate.short import training_threads
 from mvit_nas.jobs.setup import Setup
 from mvit_nas.settings.commands import AblateSettings, SearchSettings
 from mvit_nas.settings.study_file import Found, described
@@ -60,9 +61,9 @@ def updated(origin: O, setup: Setup, *, seconds: float, latency: bool) -> O:
     return replace(origin, elapsed_seconds=seconds, images=images, latency=conditions(setup.meter) if latency else None)
 
 
-def conditions(meter: Meter) -> Conditions:
+def conditions(meter: LatencyMeter) -> Conditions:
     """What the latencies of ``meter`` hang on."""
-    return replace(conditions_of(meter.conditions()), runtime_name=meter.runtime.name)
+    return conditions_of(meter.conditions().to_dict())
 
 
 def _common(setup: Setup, settings: SearchSettings | AblateSettings) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def _common(setup: Setup, settings: SearchSettings | AblateSettings) -> dict[str
         "packages": {name: metadata.version(name) for name in _PACKAGES} | _runtimes(),
         "commit": commit_of(Path(__file__)),
         "hardware": Hardware(
-            processor=processor(),
+            processor=this_processor(),
             cores=training_threads(),
             memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
             gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,

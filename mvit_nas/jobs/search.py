@@ -12,7 +12,7 @@ from mvit_nas.cost.latency import Latency
 from mvit_nas.errors import CostError, InputError, InterruptedCleanlyError, MeasurementError, MvitNasError
 from mvit_nas.evaluate.estimator import Estimator
 from mvit_nas.evaluate.inherit import Inheriting
-from mvit_nas.evaluate.latency import Meter
+from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.rungs import EarlyStopping
 from mvit_nas.jobs.estimate import StepCost, by_macs, training_seconds, try_step
 from mvit_nas.jobs.folders import Folders, folders_of, known_space, opened
@@ -111,7 +111,7 @@ class Prepared:
     setup: Setup
     designs: Designs
     feasible: Feasible
-    further: Mapping[str, Meter]
+    further: Mapping[str, LatencyMeter]
 
     @property
     def objectives(self) -> tuple[Metric, ...]:
@@ -153,7 +153,7 @@ def prepare(settings: SearchSettings, *, reporter: Reporter) -> Prepared:
     )
 
 
-def _further_meters(settings: SearchSettings, reporter: Reporter) -> dict[str, Meter]:
+def _further_meters(settings: SearchSettings, reporter: Reporter) -> dict[str, LatencyMeter]:
     """What measures the front, by runtime. Raises InputError and DeviceError for what is not there."""
     found = {}
     for text in settings.measure_front:
@@ -318,7 +318,7 @@ class _Searching:
             self._journal.replace(index, replace(record, further={**record.further, runtime: found}))
 
 
-def _measured_by(meter: Meter, record: Record, *, classes: int) -> Further:
+def _measured_by(meter: LatencyMeter, record: Record, *, classes: int) -> Further:
     assert record.candidate.arch is not None, "what was trained is a network"
     try:
         latency = meter.latency(record.candidate.arch, classes=classes).latency

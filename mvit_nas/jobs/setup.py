@@ -11,7 +11,7 @@ from mvit_nas.cost.targets.registry import find_target
 from mvit_nas.data.find import find_data
 from mvit_nas.data.parts import ImageData
 from mvit_nas.errors import DeviceError, InputError
-from mvit_nas.evaluate.latency import Meter
+from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.short import ShortTraining, training_threads
 from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import AblateSettings, SearchSettings, Target, Training
@@ -33,7 +33,7 @@ class Setup:
 
     space: SearchSpace
     training: ShortTraining
-    meter: Meter
+    meter: LatencyMeter
 
     @property
     def classes(self) -> int:
@@ -142,10 +142,10 @@ def make_meter(
     seconds: float,
     int8: bool = False,
     reporter: Reporter,
-) -> Meter:
+) -> LatencyMeter:
     """What measures latency by ``runtime`` on the target, each to ``precision``. Raises InputError and DeviceError."""
     target = find_target(settings.target, adb_benchmark=settings.adb_benchmark)
-    return Meter(
+    return LatencyMeter(
         runtime_for(settings, runtime),
         target,
         threads=settings.threads,

@@ -66,14 +66,16 @@ class Space:
 class Conditions:
     """What latencies hang on. ``runtime`` is its title with its version, ``runtime_name`` the option.
 
-    ``target`` is in words, ``target_name`` the option. All latencies are ratios to ``reference`` times its
-    ``reference_ms``; in ``reference_measurements`` that network took ``reference_low_ms`` to ``reference_high_ms``.
+    ``target`` is in words, ``target_name`` the option; ``weight_bits`` are those of int8's weights. All latencies are
+    ratios to ``reference`` times its ``reference_ms``; in ``reference_measurements`` that network took
+    ``reference_low_ms`` to ``reference_high_ms``.
     """
 
     runtime: str
     target: str
     threads: int
     runtime_name: str = ""
+    weight_bits: int | None = None
     machine: str | None = None
     precision: float | None = None
     reference: str | None = None

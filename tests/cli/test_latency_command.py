@@ -54,7 +54,7 @@ def test_the_document_says_what_was_measured_and_how(latency):
         assert (one["model"], one["target"], one["threads"], one["clock"]) == ("mobilevit_xxs", "host", 1, "cpu")
         low, high = one["interval_ms"]
         assert 0 < low <= one["median_ms"] <= high
-        assert one["runs"] >= 60
+        assert one["runs"] >= 20  # bursts of two processes at least
         assert one["size_bytes"] > 1e6
         assert one["delegated"] is None
         assert one["difference"] < 1e-4

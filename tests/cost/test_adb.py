@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mvit_nas.cost.probe import LEAST_ROUNDS, half_width
+from mvit_nas.cost.probe import LEAST_ROUNDS, Burst, Round, half_width
 from mvit_nas.cost.targets import adb
 from mvit_nas.cost.targets.adb import AdbTarget, average_us, phones
 from mvit_nas.cost.targets.target import Job
@@ -77,9 +77,8 @@ def target(tmp_path, phone):
 
 def check_rounds(rounds):
     assert len(rounds) == LEAST_ROUNDS
-    assert all(sorted(one) == ["candidate_wall", "reference_wall"] for one in rounds)
-    assert {tuple(one["candidate_wall"]) for one in rounds} == {(4000_500,)}
-    assert {tuple(one["reference_wall"]) for one in rounds} == {(10000_500,)}
+    once = Round(candidate=Burst(wall_ns=[4000_500]), reference=Burst(wall_ns=[10000_500]))
+    assert all(one == once for one in rounds)
 
 
 def test_a_round_is_one_average_of_each_in_nanoseconds_and_the_phone_is_left_as_it_was(fake, target, job, phone):
@@ -110,10 +109,10 @@ def test_rounds_go_on_until_the_interval_is_narrow(fake, target, job, monkeypatc
     times = iter([*[100, 104, 100, 96, 102, 96, 104, 100] * 2, *[100] * 200])
     monkeypatch.setattr(AdbTarget, "_run", lambda *_: next(times))
     rounds = target().measure(job(precision=0.02, seconds=1e9))
-    ratios = [one["candidate_wall"][0] / one["reference_wall"][0] for one in rounds]
+    ratios = [one.candidate.median_ns / one.reference.median_ns for one in rounds]
     assert LEAST_ROUNDS < len(rounds) < 30
-    assert half_width(rounds, "wall") <= 0.02
-    assert half_width(rounds[:-1], "wall") > 0.02
+    assert half_width(rounds) <= 0.02
+    assert half_width(rounds[:-1]) > 0.02
     assert max(ratios) > 1.03
 
 

@@ -19,7 +19,7 @@ import pytest
 from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.artifacts.checked import export, outputs, photographs
-from mvit_nas.cost import probe as bench
+from mvit_nas.cost import probe
 from mvit_nas.cost.runtimes.registry import RUNTIMES, is_installed
 from mvit_nas.cost.targets.python import PythonTarget
 from mvit_nas.cost.targets.target import Job
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 # Those that have wheels for arm64 and can be exported to here.
 HERE = [name for name in ("onnxruntime", "litert") if is_installed(RUNTIMES[name])]
-VERSIONS = {name: importlib.metadata.version(bench.LOADERS[name][0]) for name in HERE}
+VERSIONS = {name: importlib.metadata.version(probe.LOADERS[name][0]) for name in HERE}
 SIDE = 32
 SHAPE = (1, 3, SIDE, SIDE)
 # Its arguments: the measuring program, the runtime, the artefact and a file of images.
@@ -37,7 +37,7 @@ import json, platform, runpy, sys
 import numpy
 program, runtime, artefact, images = sys.argv[1:]
 with open(artefact, "rb") as file:
-    network = runpy.run_path(program, run_name="bench")["LOADERS"][runtime][1](file.read(), 1)()
+    network = runpy.run_path(program, run_name="probe")["LOADERS"][runtime][1](file.read(), 1)()
 logits = [network(image[None])[0].tolist() for image in numpy.load(images)]
 print(json.dumps([platform.machine(), logits]))
 """
@@ -48,7 +48,7 @@ def board(tmp_path_factory):
     """An arm64 Python with the runtimes that are installed here, in the same versions."""
     named = os.environ.get("MVIT_NAS_ARM64")
     folder = Path(named) if named else tmp_path_factory.mktemp("arm64")
-    packages = [f"{bench.LOADERS[name][0]}=={version}" for name, version in VERSIONS.items()]
+    packages = [f"{probe.LOADERS[name][0]}=={version}" for name, version in VERSIONS.items()]
     prepared = subprocess.run(
         [Path(__file__).parents[1] / "support/prepare_arm64.sh", folder, *packages],
         env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True, check=False,
@@ -95,11 +95,10 @@ def test_a_board_tells_of_itself_and_of_its_runtimes(board):
 @pytest.mark.parametrize("runtime", HERE)
 def test_a_board_measures(board, job, runtime, threads):
     rounds = board.measure(job(runtime, threads))
-    assert len(rounds) >= bench.LEAST_ROUNDS
-    clocks = ("cpu", "wall") if threads == 1 else ("wall",)
-    for one in rounds:
-        assert set(one) == {f"{which}_{clock}" for which in ("candidate", "reference") for clock in clocks}
-        assert all(ns > 0 for values in one.values() for ns in values)
+    assert len(rounds) >= probe.LEAST_ROUNDS
+    for burst in (burst for one in rounds for burst in (one.candidate, one.reference)):
+        assert len(burst.cpu_ns) == (len(burst.wall_ns) if threads == 1 else 0)
+        assert all(ns > 0 for ns in (*burst.wall_ns, *burst.cpu_ns))
 
 
 def test_the_stages_are_told_apart_on_a_board(board, job):
@@ -112,7 +111,7 @@ def test_the_stages_are_told_apart_on_a_board(board, job):
 def test_a_board_computes_the_logits_of_this_host(board, artefact, tmp_path, runtime):
     images, path = photographs(SIDE), artefact(runtime, 2)
     np.save(tmp_path / "images.npy", images.numpy())
-    argv = [*board.command, "-c", OUTPUTS, bench.__file__, runtime, path, tmp_path / "images.npy"]
+    argv = [*board.command, "-c", OUTPUTS, probe.__file__, runtime, path, tmp_path / "images.npy"]
     done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True)
     # Runtimes print too, before the answer.
     machine, logits = json.loads(done.stdout.splitlines()[-1])

@@ -2,7 +2,8 @@
 
 import pytest
 
-from mvit_nas.cost.targets.machine import read_machine
+from mvit_nas.cost.targets.machine import read_machine, this_processor
+from mvit_nas.cost.targets.python import this_host
 
 # The first core of each kind, as a Pixel 6 has them: four, two and two, and no name at all.
 PIXEL = """\
@@ -73,8 +74,8 @@ PROCESSORS = {
 }
 
 
-def read(files):
-    return read_machine(files, name="a", system="b", processor="Google GS101", cores=8)
+def read(files, system="b"):
+    return read_machine(files, name="a", system=system, processor="Google GS101", cores=8)
 
 
 def zones(**temperatures):
@@ -147,3 +148,24 @@ def test_what_cannot_be_read_is_none_and_no_doubt():
     machine = read({})
     assert (machine.governor, machine.temperature_celsius, machine.free_memory_gib, machine.load) == (None,) * 4
     assert machine.doubts == ()
+
+
+@pytest.mark.parametrize(
+    ("flags", "system", "saturates"),
+    [
+        ("flags\t\t: fpu sse4_2 avx avx2 fma\n", "Linux 6.1, x86_64", True),
+        ("flags\t\t: fpu avx2 avx512f avx512_vnni\n", "Linux 6.1, x86_64", False),
+        ("flags\t\t: fpu avx2 avx_vnni\n", "Linux 6.1, x86_64", False),
+        ("flags\t\t: fpu avx2 avx512_vnni_of_none\n", "Linux 6.1, x86_64", True),
+        (PIXEL, "google/oriole/oriole:14", False),
+        ("", "Darwin 20.6, x86_64", True),
+        ("", "Darwin 23.1, arm64", False),
+    ],
+)
+def test_products_of_bytes_overflow_on_x86_without_vnni(flags, system, saturates):
+    machine = read({"/proc/cpuinfo": PC + flags if flags.startswith("flags") else flags}, system)
+    assert machine.saturates_int8 == saturates
+
+
+def test_the_processor_here_has_the_name_that_a_measurement_tells():
+    assert this_processor() == this_host().survey()[0].processor

@@ -64,9 +64,10 @@ def test_this_host_tells_of_itself_and_measures(files):
     assert machine.cores == os.cpu_count()
     rounds = target.measure(job(files))
     assert len(rounds) >= LEAST_ROUNDS
-    assert all(ns > 0 for one in rounds for values in one.values() for ns in values)
-    assert set(rounds[0]) == {"reference_cpu", "reference_wall", "candidate_cpu", "candidate_wall"}
-    assert set(target.measure(job(files, threads=2))[0]) == {"reference_wall", "candidate_wall"}
+    bursts = [burst for one in rounds for burst in (one.candidate, one.reference)]
+    assert all(ns > 0 for burst in bursts for ns in (*burst.wall_ns, *burst.cpu_ns))
+    assert all(len(burst.wall_ns) == len(burst.cpu_ns) >= 3 for burst in bursts)
+    assert all(not one.candidate.cpu_ns for one in target.measure(job(files, threads=2)))
 
 
 def test_the_stages_of_a_network_are_told_apart(files):

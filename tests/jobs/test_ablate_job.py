@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import yaml
 from commands import TINY
+from latencies import make_conditions
 from searches import Heard
 
 from mvit_nas.arch.config import arch_id, to_dict
@@ -51,7 +52,7 @@ def timed(monkeypatch):
         def latency_of(self, arch, *, classes):
             return MeasuredLatency(latency=latency(milliseconds(arch)), artefact=None)
 
-        monkeypatch.setattr(meter.Meter, "latency", latency_of)
+        monkeypatch.setattr(meter.LatencyMeter, "latency", latency_of)
 
     by(count_ms)
     return by
@@ -61,15 +62,12 @@ def timed(monkeypatch):
 def trainer(monkeypatch, timed):
     stand_in = Trainer()
     monkeypatch.setattr(short, "fit_by_rungs", stand_in)
-    monkeypatch.setattr(meter.Meter, "conditions", lambda self: CONDITIONS)
+    monkeypatch.setattr(meter.LatencyMeter, "conditions", lambda self: CONDITIONS)
     monkeypatch.setattr(job, "check_static_cost", lambda arch, classes: None)
     return stand_in
 
 
-CONDITIONS = {
-    "runtime": "PyTorch 2", "target": "this host", "machine": "m", "threads": 1, "precision": 0.01, "reference": "r",
-    "reference_ms": 7.0, "reference_low_ms": 6.0, "reference_high_ms": 8.0, "reference_measurements": 3,
-}  # fmt: skip
+CONDITIONS = make_conditions()
 
 
 def count_ms(arch):

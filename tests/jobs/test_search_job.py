@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from commands import SPACE
+from latencies import make_conditions
 from searches import Heard
 
 from mvit_nas.arch.config import arch_id
@@ -65,16 +66,14 @@ def stand_ins(monkeypatch):
     monkeypatch.setattr(job, "sample_feasible", functools.partial(sample_feasible, samples=100))
     monkeypatch.setattr(short, "fit_by_rungs", fit)
     monkeypatch.setattr(short, "check_static_cost", lambda arch, classes: None)
-    monkeypatch.setattr(meter.Meter, "latency", latency)
+    monkeypatch.setattr(meter.LatencyMeter, "latency", latency)
     monkeypatch.setattr(
-        meter.Meter,
+        meter.LatencyMeter,
         "conditions",
-        lambda self: {
-            "runtime": self.runtime.title, "target": "this host", "machine": "m", "threads": 1,
-            "precision": self.precision, "reference": "r", "reference_ms": 4.0, "reference_low_ms": 4.0,
-            "reference_high_ms": 5.0, "reference_measurements": 2, "reliability": "",
-        },
-    )  # fmt: skip
+        lambda self: make_conditions(
+            precision=self.precision, runtime_name=self.runtime.name, runtime_title=self.runtime.title
+        ),
+    )
     return state
 
 

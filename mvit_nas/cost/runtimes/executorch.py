@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from mvit_nas.cost.runtimes.quiet import refusals, silence, unreadable
-from mvit_nas.cost.runtimes.runtime import Runtime
+from mvit_nas.cost.runtimes.runtime import BITS, Runtime
 
 _TITLE = "ExecuTorch"
 # XNNPACK's names of what takes nearly all of the time.
@@ -148,7 +148,7 @@ RUNTIME = Runtime(
     suffix=".pte",
     fused_attention=False,
     export=export,
-    quantise=quantise,
+    quantise={BITS: quantise},
     delegated=delegated,
     quantised=quantised,
     shape=shape,

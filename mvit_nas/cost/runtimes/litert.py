@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mvit_nas.cost.runtimes.quiet import refusals, silence, unreadable
-from mvit_nas.cost.runtimes.runtime import Runtime
+from mvit_nas.cost.runtimes.runtime import BITS, Runtime
 
 _TITLE = "LiteRT"
 # Of MobileViT-S's time in float32 the products alone leave 0.57, with these beside them 0.45. Everything in integers
@@ -103,7 +103,7 @@ RUNTIME = Runtime(
     suffix=".tflite",
     fused_attention=False,
     export=export,
-    quantise=quantise,
+    quantise={BITS: quantise},
     delegated=delegated,
     quantised=quantised,
     shape=shape,

@@ -1,5 +1,6 @@
 """ONNX Runtime: fast on servers and desktops, and to be had on phones."""
 
+import functools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from mvit_nas.cost.runtimes.quiet import refusals, silence, unreadable
-from mvit_nas.cost.runtimes.runtime import Runtime
+from mvit_nas.cost.runtimes.runtime import BITS, NARROW_BITS, Runtime
 
 _TITLE = "ONNX Runtime"
 _OPSET = 17
@@ -34,8 +35,12 @@ def export(model: nn.Module, images: torch.Tensor, path: Path) -> None:
         )
 
 
-def quantise(model: nn.Module, images: torch.Tensor, path: Path) -> None:
-    """Write ``model`` with products of int8: static, unsigned activations, signed weights for each channel."""
+def quantise(model: nn.Module, images: torch.Tensor, path: Path, *, weight_bits: int = BITS) -> None:
+    """Write ``model`` with products of int8: static, unsigned activations, signed weights for each channel.
+
+    Where such products saturate, weights of 7 bits keep a correlation with float32's logits of 0.81, not 0.25, at the
+    same speed (AVX2 without VNNI, an untrained network).
+    """
     # Signed activations would be the usual choice, and take 1.43 of float's time on x86 instead of 0.67.
     with refusals(_TITLE, "quantise"), tempfile.TemporaryDirectory() as folder:
         from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -60,6 +65,7 @@ def quantise(model: nn.Module, images: torch.Tensor, path: Path) -> None:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
+            reduce_range=weight_bits == NARROW_BITS,
         )
 
 
@@ -94,7 +100,7 @@ RUNTIME = Runtime(
     suffix=".onnx",
     fused_attention=False,
     export=export,
-    quantise=quantise,
+    quantise={BITS: quantise, NARROW_BITS: functools.partial(quantise, weight_bits=NARROW_BITS)},
     delegated=lambda path: None,
     quantised=quantised,
     shape=shape,

@@ -16,9 +16,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mvit_nas.cost.probe import LEAST_ROUNDS, Round, half_width
+from mvit_nas.cost.probe import LEAST_ROUNDS, Burst, Round, half_width
 from mvit_nas.cost.targets.machine import FILES, Machine, read_machine
-from mvit_nas.cost.targets.target import Job
+from mvit_nas.cost.targets.target import Job, TargetKind
 from mvit_nas.errors import DeviceError, InputError, MeasurementError
 
 # Of one run of benchmark_model: at least these, and no new inference after _MOST_SECONDS.
@@ -102,6 +102,11 @@ class AdbTarget:
         """What people type."""
         return f"adb:{self.serial}" if self.serial else "adb"
 
+    @property
+    def kind(self) -> TargetKind:
+        """What it is."""
+        return TargetKind.ADB
+
     def machine(self, runtime: str) -> Machine:
         """The phone as it is now. The program that times is the runtime there, so its hash is the version."""
         if runtime != "litert":
@@ -110,9 +115,9 @@ class AdbTarget:
         return _machine(_choose(self.serial), runtime_version=f"benchmark_model {digest[:12]}")
 
     def measure(self, job: Job) -> list[Round]:
-        """Rounds of wall times: benchmark_model's average inference, one for each artefact; at least 5 rounds.
+        """Rounds of wall times: benchmark_model's average inference, one for each artefact; at least 8 rounds.
 
-        They go on until Student's 95 % interval of the mean ratio is within the job's precision or its time is over.
+        They go on until the 95 % interval of the mean ratio is within the job's precision or its time is over.
         """
         if job.runtime != "litert":
             raise InputError(f"only litert runs on a phone over adb, not {job.runtime}")
@@ -128,12 +133,11 @@ class AdbTarget:
             _must(serial, f"chmod 755 {shlex.quote(folder)}/benchmark_model")
             rounds: list[Round] = []
             end = time.monotonic() + job.seconds
-            while len(rounds) < LEAST_ROUNDS or not (
-                half_width(rounds, "wall") <= job.precision or time.monotonic() >= end
-            ):
+            while len(rounds) < LEAST_ROUNDS or not (half_width(rounds) <= job.precision or time.monotonic() >= end):
                 # First one, then the other goes first, so that a phone that grows hotter favours neither.
                 order = ("reference", "candidate") if len(rounds) % 2 == 0 else ("candidate", "reference")
-                rounds.append({f"{name}_wall": [self._run(serial, folder, name, job)] for name in order})
+                bursts = {name: Burst(wall_ns=[self._run(serial, folder, name, job)]) for name in order}
+                rounds.append(Round(**bursts))
         return rounds
 
     def _benchmark(self) -> Path:

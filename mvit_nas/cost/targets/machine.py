@@ -1,8 +1,11 @@
 """What a machine says of itself, read from the files of Linux and Android, and whether it can be trusted now."""
 
+import platform
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 # Read where measured, by the measuring program or by adb's shell; a pattern may match several files.
 FILES = (
@@ -18,6 +21,8 @@ _HOT_CELSIUS = 75.0
 _LEAST_FREE_GIB = 0.5
 # Runnable tasks beyond this share of the cores leave none free to measure on.
 _BUSY_SHARE = 0.75
+# Processors of x86 without them add two products of an unsigned and a signed byte in 16 bits, where the sum saturates.
+_WIDE_SUMS = {"avx512_vnni", "avx_vnni"}
 _FIXED_GOVERNORS = {"performance", "userspace"}
 # Most specific first: on a Raspberry Pi, Hardware is BCM2835 whatever it has, and "model name" is "ARMv7 Processor".
 _PROCESSOR_KEYS = ("Model", "Hardware", "model name")
@@ -61,6 +66,7 @@ class Machine:
     """A machine as it is now; None is what could not be read. ``runtime_version`` is "" where it has no such runtime.
 
     ``cores`` are those that the measurement may use, ``load`` the runnable tasks over the last minute.
+    ``saturates_int8``: sums of products of unsigned by signed bytes overflow there, unless the weights have 7 bits.
     """
 
     name: str
@@ -71,6 +77,7 @@ class Machine:
     temperature_celsius: float | None
     free_memory_gib: float | None
     load: float | None
+    saturates_int8: bool = False
     runtime_version: str = ""
 
     @property
@@ -100,20 +107,37 @@ def read_machine(
 
     ``processor`` is taken where /proc names none, as on 64-bit Arm; the kinds of cores that it lists are added.
     """
+    cpuinfo = files.get("/proc/cpuinfo", "")
     meminfo = dict(re.findall(r"^(\w+):\s+(\d+) kB", files.get("/proc/meminfo", ""), re.MULTILINE))
     load = files.get("/proc/loadavg", "").split()
     governors = {text.strip() for path, text in files.items() if path.endswith("/scaling_governor")}
     return Machine(
         name=name,
         system=system,
-        processor=_processor(files.get("/proc/cpuinfo", ""), processor),
+        processor=_processor(cpuinfo, processor),
         cores=cores,
         governor=", ".join(sorted(governors)) or None,
         temperature_celsius=_temperature(files),
         free_memory_gib=int(meminfo["MemAvailable"]) / 2**20 if "MemAvailable" in meminfo else None,
         load=float(load[0]) if load else None,
+        saturates_int8=_saturates_int8(cpuinfo, system),
         runtime_version=runtime_version,
     )
+
+
+def _saturates_int8(cpuinfo: str, system: str) -> bool:
+    flags = re.search(r"^flags\s*:(.*)", cpuinfo, re.MULTILINE)  # of x86 alone; Arm has "Features"
+    if flags is None:
+        return "x86_64" in system  # such as a Mac's, which has no /proc
+    return _WIDE_SUMS.isdisjoint(flags[1].split())
+
+
+def this_processor() -> str:
+    """The name of the processor that this process runs on."""
+    cpuinfo = ""
+    with suppress(OSError):
+        cpuinfo = Path("/proc/cpuinfo").read_text(errors="replace")
+    return _processor(cpuinfo, platform.processor() or platform.machine())
 
 
 def _processor(cpuinfo: str, otherwise: str) -> str:

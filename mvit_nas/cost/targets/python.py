@@ -3,20 +3,21 @@
 import json
 import re
 import shlex
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 from urllib.parse import urlsplit
 
-from mvit_nas.cost import probe as bench
-from mvit_nas.cost.probe import Round
+from mvit_nas.cost import probe
+from mvit_nas.cost.probe import Answer, Burst, Facts, Request, Round
 from mvit_nas.cost.targets.machine import FILES, Machine, read_machine
-from mvit_nas.cost.targets.target import Job
+from mvit_nas.cost.targets.target import Job, TargetKind
 from mvit_nas.errors import DeviceError, InputError, MeasurementError
 
 _CONNECTING_SECONDS = 15
@@ -44,48 +45,54 @@ class PythonTarget:
     command: tuple[str, ...]
     host: str = ""
 
+    @property
+    def kind(self) -> TargetKind:
+        """What it is."""
+        return TargetKind.SSH if self.host else TargetKind.HOST
+
     def machine(self, runtime: str) -> Machine:
         """The machine as it is now. Raises DeviceError where it cannot be reached, or lacks the runtime."""
         machine, versions = self.survey()
         if runtime not in versions:
-            package = bench.LOADERS[runtime][0]
+            package = probe.LOADERS[runtime][0]
             raise DeviceError(f"{self.name}: its Python has no {package}: pip install {package} there")
         return replace(machine, runtime_version=versions[runtime])
 
-    def survey(self) -> tuple[Machine, dict[str, str]]:
+    def survey(self) -> tuple[Machine, Mapping[str, str]]:
         """The machine as it is now, and its runtimes' versions by name. Raises DeviceError where it is out of reach."""
-        answer = self._ask({"runtime": "", "threads": 1}, {}, seconds=0.0)
-        facts = {key: answer["machine"][key] for key in ("files", "name", "system", "processor", "cores")}
-        return read_machine(**facts), answer["versions"]
+        answer = self._ask(Request(files=FILES), {}, seconds=0.0)
+        facts = cast(Facts, answer.facts)  # it was asked for no more
+        machine = read_machine(
+            facts.files, name=facts.name, system=facts.system, processor=facts.processor, cores=facts.cores
+        )
+        return machine, answer.versions
 
     def measure(self, job: Job) -> list[Round]:
-        """The rounds of one measurement. Raises DeviceError where the machine is gone or lacks the runtime, and
+        """The rounds of one process. Raises DeviceError where the machine is gone or lacks the runtime, and
         MeasurementError where this one artefact could not be measured.
         """
-        request = {
-            "runtime": job.runtime,
-            "threads": job.threads,
-            "precision": job.precision,
-            "seconds": job.seconds,
-            "shapes": {"candidate": job.candidate_shape, "reference": job.reference_shape},
-        }
+        request = Request(
+            runtime=job.runtime,
+            threads=job.threads,
+            precision=job.precision,
+            seconds=job.seconds,
+            shapes={"candidate": job.candidate_shape, "reference": job.reference_shape},
+        )
         blobs = {"candidate": job.candidate.read_bytes(), "reference": job.reference.read_bytes()}
-        rounds: list[Round] = self._ask(request, blobs, seconds=job.seconds)["rounds"]
-        return rounds
+        return list(self._ask(request, blobs, seconds=job.seconds).rounds)
 
     def stages(self, job: Job) -> dict[str, float]:
         """The share of the candidate's time that each stage takes; raises as ``measure``."""
-        request = {"runtime": job.runtime, "threads": job.threads, "shapes": {"candidate": job.candidate_shape}}
+        request = Request(runtime=job.runtime, threads=job.threads, shapes={"candidate": job.candidate_shape})
         answer = self._ask(request, {"candidate": job.candidate.read_bytes()}, seconds=job.seconds)
-        shares: dict[str, float] = answer["stages"]
-        return shares
+        return shares_by_stage(answer.operators_ns)
 
-    def _ask(self, request: Mapping[str, Any], blobs: Mapping[str, bytes], *, seconds: float) -> dict[str, Any]:
+    def _ask(self, request: Request, blobs: Mapping[str, bytes], *, seconds: float) -> Answer:
         """The measuring program's answer to ``request``."""
-        program = Path(bench.__file__).read_bytes()
-        sizes = {name: len(blob) for name, blob in blobs.items()}
-        head = json.dumps({**request, "files": FILES, "sizes": sizes}).encode() + b"\n"
-        start = f"import sys;exec(compile(sys.stdin.buffer.read({len(program)}),'bench.py','exec'))"
+        program = Path(probe.__file__).read_bytes()
+        request = replace(request, sizes={name: len(blob) for name, blob in blobs.items()})
+        head = json.dumps(asdict(request)).encode() + b"\n"
+        start = f"import sys;exec(compile(sys.stdin.buffer.read({len(program)}),'probe.py','exec'))"
         argv = [*self.command, "-c", shlex.quote(start) if self.host else start]
         try:
             with tempfile.TemporaryFile() as complaints:
@@ -102,14 +109,12 @@ class PythonTarget:
             raise MeasurementError(f"{self.name}: no answer within {seconds + _GRACE_SECONDS:.0f} s")
         if len(lines) < 2:
             raise self._failure(process.returncode, said, started=bool(lines))
-        answer: dict[str, Any] = json.loads(lines[1])
-        if "error" in answer:
-            if answer["error"] == "missing":
-                package = bench.LOADERS[request["runtime"]][0]
-                raise DeviceError(
-                    f"{self.name}: its Python cannot load {package} ({answer['reason']}): pip install it there"
-                )
-            raise MeasurementError(f"{self.name}: {request['runtime']} refuses the model: {answer['reason']}")
+        answer = _read_answer(lines[1])
+        if answer.is_missing:
+            package = probe.LOADERS[request.runtime][0]
+            raise DeviceError(f"{self.name}: its Python cannot load {package} ({answer.reason}): pip install it there")
+        if answer.reason:
+            raise MeasurementError(f"{self.name}: {request.runtime} refuses the model: {answer.reason}")
         return answer
 
     def _failure(self, code: int, said: str, *, started: bool) -> DeviceError | MeasurementError:
@@ -129,6 +134,27 @@ class PythonTarget:
         died = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
         memory = "; perhaps it ran out of memory" if code in (-9, 137) else ""
         return MeasurementError(f"{self.name}: the measuring program {died}{memory}: {last or 'it said nothing'}")
+
+
+def _read_answer(line: bytes) -> Answer:
+    """What the program wrote."""
+    plain = json.loads(line)
+    facts, rounds = plain.pop("facts"), plain.pop("rounds")
+    return Answer(
+        facts=None if facts is None else Facts(**facts),
+        rounds=[Round(**{name: Burst(**burst) for name, burst in one.items()}) for one in rounds],
+        **plain,
+    )
+
+
+def shares_by_stage(operators_ns: Mapping[str, Sequence[int]]) -> dict[str, float]:
+    """The share of the time by stage, of each operator's median; "other" is what no stage can be told of."""
+    totals: dict[str, float] = {}
+    for name, times in operators_ns.items():
+        found = re.search(r"\b(stem|stages\.\d+|head|classifier)\b", name)
+        stage = found[1] if found else "other"
+        totals[stage] = totals.get(stage, 0.0) + statistics.median(times)
+    return {stage: total / sum(totals.values()) for stage, total in totals.items()}
 
 
 def _converse(process: "subprocess.Popen[bytes]", parts: list[bytes], seconds: float) -> tuple[list[bytes], bool]:
