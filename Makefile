@@ -37,9 +37,9 @@ reference:  ## docs/reference.md and the layout in docs/architecture.md, of the 
 	python docs/make_reference.py
 
 report:  ## the pages of a made-up study, of ablations and of a comparison, to look at while working on them
-	python tests/results/test_report.py reports/example
-	python tests/results/test_ablation_page.py reports
-	python tests/results/test_compare.py reports/example-comparison
+	PYTHONPATH=tests/support python tests/results/test_report.py reports/example
+	PYTHONPATH=tests/support python tests/results/test_ablation_page.py reports
+	PYTHONPATH=tests/support python tests/results/test_compare.py reports/example-comparison
 
 page:  ## the pages' script from page/src, and the libraries that they embed, into the package (needs Node 20)
 	npm --prefix page ci

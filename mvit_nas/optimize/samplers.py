@@ -16,13 +16,13 @@ from mvit_nas.metrics import ACCURACY
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.designs import Design
 from mvit_nas.optimize.propose import Pool, Trained, propose
-from mvit_nas.study.optuna_store import EXPECTED, OUTSIDE, OptunaStore
+from mvit_nas.study.optuna_store import EXPECTED, OUTSIDE, GuessingSampler, OptunaStore
 
 # Complete or stopped trials before the sampler proposes; until then candidates within the budget are drawn.
 STARTUP_TRIALS = 10
 
 
-class CostAwareSampler(BaseSampler):
+class CostAwareSampler(GuessingSampler):
     """Proposes the candidate with the largest expected gain of hypervolume; only its accuracy is a guess.
 
     It never proposes what ``pool`` says is over the budget, nor a network that a trial of the study has had. The same
@@ -61,7 +61,10 @@ class CostAwareSampler(BaseSampler):
         if len(trained) < STARTUP_TRIALS and left:
             return dict(generator.choice(left).labels)
         found = propose(self._pool, trained=trained, pending=pending, taken=taken, generator=generator)
-        return {} if found is None else dict(found.design.labels)
+        if found is None:
+            return {}
+        self.guessed = found.guess
+        return dict(found.design.labels)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

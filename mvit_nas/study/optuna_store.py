@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from mvit_nas.arch.space import Label
 from mvit_nas.errors import InputError, PartialError
 from mvit_nas.metrics import Metric
-from mvit_nas.study.record import Cause, Record, State
+from mvit_nas.study.record import Cause, Guess, Record, State
 from mvit_nas.study.store import Asked, Told, Wish
 from mvit_nas.study.table import PARAM, from_document, to_document
 
@@ -34,6 +34,12 @@ _WHOLE = "train_to_the_end"
 _PROPOSED_BY = "proposed_by"
 _RECORD = "row"
 EXPECTED = "expected_accuracy"
+
+
+class GuessingSampler(BaseSampler):
+    """A sampler that may say what it ``guessed`` of the accuracy of its last proposal."""
+
+    guessed: Guess | None = None
 
 
 class OptunaStore:
@@ -83,14 +89,16 @@ class OptunaStore:
 
     def ask(self, sampler: str) -> Asked:
         """Begin the next trial: what is queued, else what ``sampler`` proposes."""
-        self.study.sampler = self._samplers(sampler, len(self._trials()))
+        made = self._samplers(sampler, len(self._trials()))
+        self.study.sampler = made
         with _writing():
             trial = self.study.ask()
             labels = {name: trial.suggest_categorical(name, known) for name, known in self._choices.items()}
             if _PROPOSED_BY not in trial.user_attrs:
                 trial.set_user_attr(_PROPOSED_BY, sampler)
         self._running[trial.number] = trial
-        return Asked(number=trial.number, wish=_wish(labels, trial.user_attrs))
+        guess = made.guessed if isinstance(made, GuessingSampler) else None
+        return Asked(number=trial.number, wish=_wish(labels, trial.user_attrs), guess=guess)
 
     def tell(self, asked: Asked, told: Told) -> None:
         """End a trial that was asked for.

@@ -61,7 +61,7 @@ export function brushed(study, brush, axes) {
   })));
 }
 
-// The candidates that are kept and that no other of them beats in every objective, each architecture once (findings.py, front_rows).
+// The candidates that are kept and that no other of them beats in every objective, each architecture once (view.py, front).
 export function frontOfAll(study, keep) {
   const found = study.front(study.objectives, keep);
   const score = study.column(study.score);

@@ -41,7 +41,10 @@ def trained(monkeypatch):
     return runs
 
 
-def make(digits, *, schedule=find_schedule("smoke"), reporter=None):
+SMOKE = find_schedule("smoke")
+
+
+def make(digits, *, schedule=SMOKE, reporter=None):
     return ShortTraining(digits, schedule, device=torch.device("cpu"), reporter=reporter)
 
 

@@ -435,6 +435,22 @@ def test_the_sampler_learns_what_a_stopped_training_was_expected_to_reach():
             assert f"{100 * told[0]:.1f} % ± {100 * told[1]:.1f} % foreseen" in record.reason
 
 
+def test_an_estimator_hears_what_the_sampler_guessed_and_what_was_found_before():
+    class Listening(Formula):
+        def estimate(self, question, **options):
+            asked.append((question.guess, len(question.before), question.record.value(PARAMS)))
+            return super().estimate(question, **options)
+
+    asked = []
+    options = {"sampler": "cost-aware", "space": SMALL, "objectives": COUNTED}
+    searching(None, "6M", trials=13, estimator=Listening(), **options).search.run()
+    guesses, before, params = zip(*asked, strict=True)
+    assert guesses[:10] == (None,) * 10  # what is queued was not proposed
+    assert all(0.3 < guess.accuracy < 1 and guess.deviation > 0 for guess in guesses[10:])
+    assert before[:11] == tuple(range(11))
+    assert all(params)
+
+
 def test_without_early_stopping_no_training_is_stopped():
     records = stopping(None, early_stopping=False).search.run()
     assert set(states(records)) <= {"complete", "duplicate", "over_budget", "invalid"}
