@@ -63,18 +63,18 @@ def find_space(
     """The space that is ``asked`` for, else by the size of the ``images``; at ``image_size`` where one is given.
 
     A study that was begun with the text of a shipped space goes on with that text, whatever is shipped now: ``known``
-    are the name and the text of its space.
+    are the name and the text of its space; of some old ones the name is not known.
     """
-    by_size = "mobilevit_small" if images.median_side <= _SMALL_SIDE else "mobilevit"
+    name = str(asked or ("mobilevit_small" if images.median_side <= _SMALL_SIDE else "mobilevit"))
     if isinstance(asked, SearchSpace):
         found = asked
     elif asked is not None and "\n" in asked:
-        name = next((name for name in shipped_spaces() if load_space(name).text == asked), "space")
-        found = parse_space(asked, name=name, where="the space of --config")
-    elif known is not None and known[0] == (asked or by_size) and known[0] in shipped_spaces():
-        found = parse_space(known[1], name=known[0], where=f"the space {known[0]} that the study was begun with")
+        same = next((one for one in shipped_spaces() if load_space(one).text == asked), "space")
+        found = parse_space(asked, name=same, where="the space of --config")
+    elif known is not None and known[0] in (None, name) and name in shipped_spaces():
+        found = parse_space(known[1], name=name, where=f"the space {name} that the study was begun with")
     else:
-        found = load_space(asked or by_size)
+        found = load_space(name)
     because = "" if asked else f", since the images are about {images.median_side} px"
     if image_size is not None:
         found = fix_image_size(found, image_size)

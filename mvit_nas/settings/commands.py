@@ -3,34 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvit_nas.budget import Budget, parse_budget
+from mvit_nas.budget import Budget
 from mvit_nas.errors import InputError
 from mvit_nas.metrics import COSTS, OBJECTIVES
-from mvit_nas.settings.flag import Decides, Group, flag
-from mvit_nas.settings.parse import (
-    SAMPLERS,
-    check_name,
-    parse_baseline,
-    parse_cost,
-    parse_front_runtimes,
-    parse_names,
-    parse_objectives,
-    parse_precision,
-    parse_rate,
-    parse_sampler,
-    parse_seeds,
-    parse_values,
-    write_baseline,
-    write_budget,
-    write_cost,
-    write_names,
-    write_objectives,
-    write_precision,
-    write_seconds,
-    write_seeds,
-    write_values,
-)
-from mvit_nas.units import parse_seconds
+from mvit_nas.settings import parse
+from mvit_nas.settings.flag import Decides, Group
 
 # With --precision and without --max-seeds.
 _MAX_SEEDS = 20
@@ -45,23 +22,18 @@ _OBJECTIVES = tuple(metric.name for metric in OBJECTIVES)
 class Target:
     """Where latency is measured. ``adb_benchmark`` is LiteRT's benchmark_model for the phone, where it is one."""
 
-    target: str = flag(
+    target: str = Group.TIMING.flag(
         "Where it is timed: host, ssh://user@host or adb:SERIAL.",
-        Group.TIMING,
         default="host",
         metavar="TARGET",
         key="latency.target",
         decides=Decides.ITSELF,
     )
-    threads: int = flag(
-        "CPU threads for the latency measurement.",
-        Group.TIMING,
-        default=1,
-        key="latency.threads",
-        decides=Decides.ITSELF,
+    threads: int = Group.TIMING.flag(
+        "CPU threads for the latency measurement.", default=1, key="latency.threads", decides=Decides.ITSELF
     )
-    adb_benchmark: Path | None = flag(
-        "LiteRT's benchmark_model for the phone, for adb.", Group.TIMING, default=None, metavar="FILE"
+    adb_benchmark: Path | None = Group.TIMING.flag(
+        "LiteRT's benchmark_model for the phone, for adb.", default=None, metavar="FILE"
     )
 
     def __post_init__(self) -> None:
@@ -73,10 +45,9 @@ class Target:
 class Timing(Target):
     """How latency is measured. ``runtime`` "" leaves the choice to what is installed."""
 
-    runtime: str = flag(
+    runtime: str = Group.TIMING.flag(
         "What executes the network when it is timed: torch, onnxruntime, litert or executorch. Without it: onnxruntime "
         "where it is installed, else torch.",
-        Group.TIMING,
         default="",
         metavar="NAME",
         key="latency.runtime",
@@ -88,68 +59,47 @@ class Timing(Target):
 class Training:
     """How a candidate is trained. ``epochs``, ``batch_size`` and ``learning_rate`` override the schedule's."""
 
-    schedule: str = flag(
-        "smoke, short or paper, or a YAML file.",
-        Group.TRAINING,
-        default="short",
-        metavar="NAME|FILE",
-        decides=Decides.WHAT_IS_FOUND,
+    schedule: str = Group.TRAINING.flag(
+        "smoke, short or paper, or a YAML file.", default="short", metavar="NAME|FILE", decides=Decides.WHAT_IS_FOUND
     )
-    epochs: int | None = flag(
-        "Instead of the schedule's.",
-        Group.TRAINING,
-        default=None,
-        metavar="N",
-        least=1,
-        decides=Decides.WHAT_IS_FOUND,
+    epochs: int | None = Group.TRAINING.flag(
+        "Instead of the schedule's.", default=None, metavar="N", least=1, decides=Decides.WHAT_IS_FOUND
     )
-    batch_size: int | None = flag(
-        "Instead of the schedule's.",
-        Group.TRAINING,
-        default=None,
-        metavar="N",
-        least=1,
-        decides=Decides.WHAT_IS_FOUND,
+    batch_size: int | None = Group.TRAINING.flag(
+        "Instead of the schedule's.", default=None, metavar="N", least=1, decides=Decides.WHAT_IS_FOUND
     )
-    learning_rate: float | None = flag(
+    learning_rate: float | None = Group.TRAINING.flag(
         "The peak, instead of the schedule's.",
-        Group.TRAINING,
         default=None,
         metavar="RATE",
-        parse=parse_rate,
-        write=repr,
+        text=parse.RATE,
         decides=Decides.WHAT_IS_FOUND,
     )
-    device: str = flag("Training device: auto, cpu, cuda or cuda:N.", Group.TRAINING, default="auto")
+    device: str = Group.TRAINING.flag("Training device: auto, cpu, cuda or cuda:N.", default="auto")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Printed:
     """What is printed."""
 
-    as_json: bool = flag("Print one JSON document on stdout.", Group.OUTPUT, default=False, option="--json", kept=False)
+    as_json: bool = Group.OUTPUT.flag("Print one JSON document on stdout.", default=False, option="--json", kept=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kept(Printed):
     """Where a study is kept and how it is run: what ``search`` and ``ablate`` share."""
 
-    out: Path = flag(
-        "Where experiments/ and reports/ are written.",
-        Group.STUDY,
-        default=Path(),
-        metavar="FOLDER",
-        kept=False,
+    out: Path = Group.STUDY.flag(
+        "Where experiments/ and reports/ are written.", default=Path(), metavar="FOLDER", kept=False
     )
-    config: Path | None = flag(
+    config: Path | None = Group.STUDY.flag(
         "Settings from a YAML file, such as a study's experiment.yaml; flags override it.",
-        Group.STUDY,
         default=None,
         metavar="FILE",
         kept=False,
     )
-    resume: bool = flag("Go on with the study of this name.", Group.STUDY, default=False, kept=False)
-    dry_run: bool = flag("Say what it would do and take, and stop.", Group.OUTPUT, default=False, kept=False)
+    resume: bool = Group.STUDY.flag("Go on with the study of this name.", default=False, kept=False)
+    dry_run: bool = Group.OUTPUT.flag("Say what it would do and take, and stop.", default=False, kept=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,133 +110,96 @@ class SearchSettings(Timing, Training, Kept):
     runtimes the front is measured; they may change from one run to the next.
     """
 
-    budgets: tuple[Budget, ...] = flag(
+    budgets: tuple[Budget, ...] = Group.QUESTION.flag(
         "A limit that every candidate must meet: 6M (parameters), 1.2GMACs, 10ms, 4M..6M. Repeatable.",
-        Group.QUESTION,
         default=(),
         option="--budget",
         metavar="LIMIT",
-        parse=parse_budget,
-        write=write_budget,
+        text=parse.BUDGET,
         many=True,
-        key="budgets",
         decides=Decides.ITSELF,
     )
-    data: str | None = flag(
+    data: str | None = Group.QUESTION.flag(
         "Image folder, or folder of Parquet files as the Hugging Face hub serves them, or a named set (digits). "
         "Without it: scikit-learn's handwritten digits.",
-        Group.QUESTION,
         default=None,
         metavar="FOLDER|NAME",
         decides=Decides.WHAT_IS_FOUND,
     )
-    space: str | None = flag(
+    space: str | None = Group.QUESTION.flag(
         "mobilevit, mobilevit_small or a YAML file. Without it: by the size of the images.",
-        Group.QUESTION,
         default=None,
         metavar="NAME|FILE",
         decides=Decides.WHAT_IS_FOUND,
     )
-    image_size: int | None = flag(
-        "One image size instead of the space's.",
-        Group.QUESTION,
-        default=None,
-        metavar="PIXELS",
-        least=8,
-        decides=Decides.WHAT_IS_FOUND,
+    image_size: int | None = Group.QUESTION.flag(
+        "One image size instead of the space's.", default=None, metavar="PIXELS", least=8, decides=Decides.WHAT_IS_FOUND
     )
-    objectives: tuple[str, ...] = flag(
+    objectives: tuple[str, ...] = Group.QUESTION.flag(
         f"accuracy and at least one of {_COSTS}.",
-        Group.QUESTION,
         default=_OBJECTIVES,
         metavar="LIST",
-        parse=parse_objectives,
-        write=write_objectives,
-        key="objectives",
+        text=parse.OBJECTIVE_NAMES,
         decides=Decides.ITSELF,
     )
-    sampler: str = flag(
-        f"auto, which is {SAMPLERS[0]}, or {', '.join(SAMPLERS[1:])}.",
-        Group.PROPOSALS,
-        default=SAMPLERS[0],
+    sampler: str = Group.PROPOSALS.flag(
+        f"auto, which is {parse.SAMPLERS[0]}, or {', '.join(parse.SAMPLERS[1:])}.",
+        default=parse.SAMPLERS[0],
         metavar="NAME",
-        parse=parse_sampler,
-        key="sampler",
+        text=parse.SAMPLER,
         decides=Decides.ITSELF,
     )
-    baseline: float = flag(
+    baseline: float = Group.PROPOSALS.flag(
         "Draw a share of the candidates (0.25) at random, so that the report can say whether the search beats that.",
-        Group.PROPOSALS,
         default=0.0,
         metavar="random[:SHARE]",
-        parse=parse_baseline,
-        write=write_baseline,
-        key="baseline",
+        text=parse.BASELINE,
         decides=Decides.ITSELF,
     )
-    trials: int = flag(
-        "Candidates to train, in all; one that is stopped counts as its share.",
-        Group.PROPOSALS,
-        default=12,
-        key="trials",
+    trials: int = Group.PROPOSALS.flag(
+        "Candidates to train, in all; one that is stopped counts as its share.", default=12, key="trials"
     )
-    early_stopping: bool = flag(
+    early_stopping: bool = Group.PROPOSALS.flag(
         "Stop a training that is foreseen to end behind a candidate that costs no more.",
-        Group.PROPOSALS,
         default=False,
-        key="early_stopping",
         decides=Decides.ITSELF,
     )
-    inherit: bool = flag(
+    inherit: bool = Group.PROPOSALS.flag(
         "Start each training from the weights of the nearest one that was finished.",
-        Group.PROPOSALS,
         default=False,
-        key="inherit",
         decides=Decides.ITSELF,
     )
-    stop_when_settled: bool = flag(
-        "End when the front has hardly grown for a third of the trials.", Group.PROPOSALS, default=False
+    stop_when_settled: bool = Group.PROPOSALS.flag(
+        "End when the front has hardly grown for a third of the trials.", default=False
     )
-    finish: tuple[int, ...] = flag(
+    finish: tuple[int, ...] = Group.PROPOSALS.flag(
         "With --resume: train this stopped trial to the end. Repeatable.",
-        Group.PROPOSALS,
         default=(),
         metavar="TRIAL",
         many=True,
         kept=False,
     )
-    timeout_seconds: float | None = flag(
+    timeout_seconds: float | None = Group.PROPOSALS.flag(
         "Start no trial after this: 90s, 15min, 8h.",
-        Group.PROPOSALS,
         default=None,
         option="--timeout",
         metavar="TIME",
-        parse=parse_seconds,
-        write=write_seconds,
+        text=parse.SECONDS,
         key="timeout_seconds",
     )
-    seed: int = flag(
-        "Decides proposals, weights and data order.",
-        Group.TRAINING,
-        default=0,
-        key="seed",
-        decides=Decides.ITSELF,
-    )
-    measure_front: tuple[str, ...] = flag(
+    seed: int = Group.TRAINING.flag("Decides proposals, weights and data order.", default=0, decides=Decides.ITSELF)
+    measure_front: tuple[str, ...] = Group.TIMING.flag(
         "Further runtimes on which the front is timed, each with its own target where need be: "
         "executorch,litert@adb:SERIAL.",
-        Group.TIMING,
         default=(),
         metavar="LIST",
-        parse=parse_front_runtimes,
-        write=write_names,
+        text=parse.FRONT_RUNTIMES,
         key="measure_front",
     )
-    name: str | None = flag(
+    name: str | None = Group.STUDY.flag(
         "Name of the study. Without it: from data and budget.",
-        Group.STUDY,
         default=None,
-        parse=check_name,
+        text=parse.NAME,
         key="name",
         decides=Decides.WHAT_IS_FOUND,
     )
@@ -307,105 +220,79 @@ class AblateSettings(Timing, Training, Kept):
     from one run to the next. ``match`` is the column of a cost or None.
     """
 
-    factors: tuple[str, ...] = flag(
+    factors: tuple[str, ...] = Group.QUESTION.flag(
         "A factor of the space (patch_size, depth, width, placement, ...) or a choice of the training "
         "(label_smoothing, ema, augmentation). Two give the grid and their interaction.",
-        Group.QUESTION,
         option="",
         metavar="FACTOR [FACTOR]",
         many=True,
-        key="factors",
         decides=Decides.ITSELF,
     )
-    base: str = flag(
+    base: str = Group.QUESTION.flag(
         "What is varied: a preset, a trial of a study (NAME:37, NAME:knee) or an architecture file.",
-        Group.QUESTION,
         default="mobilevit_xxs",
         metavar="PRESET|NAME:TRIAL|FILE",
-        key="base",
         decides=Decides.ITSELF,
     )
-    values: tuple[tuple[str, ...], ...] = flag(
+    values: tuple[tuple[str, ...], ...] = Group.QUESTION.flag(
         "Values instead of the space's own, up to the next flag: 2 4 8,4,2 (with commas one for each MobileViT stage). "
         "Once for each factor.",
-        Group.QUESTION,
         default=(),
         metavar="VALUE...",
-        parse=parse_values,
-        write=write_values,
+        text=parse.VALUES,
         many=True,
         greedy=True,
         key="values",
         decides=Decides.WHAT_IS_FOUND,
     )
-    seeds: tuple[int, ...] = flag(
+    seeds: tuple[int, ...] = Group.QUESTION.flag(
         "How many seeds each variant is run with, or which: 0,1,2.",
-        Group.QUESTION,
         default=(0, 1, 2, 3, 4),
         metavar="N|LIST",
-        parse=parse_seeds,
-        write=write_seeds,
+        text=parse.SEEDS,
         key="seeds",
     )
-    precision: float | None = flag(
+    precision: float | None = Group.QUESTION.flag(
         "Add seeds until the largest difference is known to plus or minus this: 0.5% (accuracy points).",
-        Group.QUESTION,
         default=None,
         metavar="POINTS",
-        parse=parse_precision,
-        write=write_precision,
+        text=parse.PRECISION,
         key="precision",
     )
-    max_seeds: int | None = flag(
-        f"At most so many seeds for --precision; without it {_MAX_SEEDS}.",
-        Group.QUESTION,
-        default=None,
-        metavar="N",
-        key="max_seeds",
+    max_seeds: int | None = Group.QUESTION.flag(
+        f"At most so many seeds for --precision; without it {_MAX_SEEDS}.", default=None, metavar="N", key="max_seeds"
     )
-    match: str | None = flag(
+    match: str | None = Group.QUESTION.flag(
         "params, macs or latency: also run each variant at the base's cost.",
-        Group.QUESTION,
         default=None,
         metavar="COST",
-        parse=parse_cost,
-        write=write_cost,
-        key="match",
+        text=parse.COST,
         decides=Decides.ITSELF,
     )
-    no_resize: bool = flag(
+    no_resize: bool = Group.QUESTION.flag(
         "Refuse patch sizes that do not tile a map instead of resizing it.",
-        Group.QUESTION,
         default=False,
         decides=Decides.WHAT_IS_FOUND,
     )
-    data: str | None = flag(
+    data: str | None = Group.QUESTION.flag(
         "Images, as for search. Without it: the digits.",
-        Group.QUESTION,
         default=None,
         metavar="FOLDER|NAME",
         decides=Decides.WHAT_IS_FOUND,
     )
-    space: str | None = flag(
+    space: str | None = Group.QUESTION.flag(
         "Whose factors and values. Without it: as for search.",
-        Group.QUESTION,
         default=None,
         metavar="NAME|FILE",
         decides=Decides.WHAT_IS_FOUND,
     )
-    image_size: int | None = flag(
-        "Another image size than the base's.",
-        Group.QUESTION,
-        default=None,
-        metavar="PIXELS",
-        least=8,
-        decides=Decides.WHAT_IS_FOUND,
+    image_size: int | None = Group.QUESTION.flag(
+        "Another image size than the base's.", default=None, metavar="PIXELS", least=8, decides=Decides.WHAT_IS_FOUND
     )
-    name: str | None = flag(
+    name: str | None = Group.STUDY.flag(
         "Name of the ablation. Without it: from factor, base, data.",
-        Group.STUDY,
         default=None,
-        parse=check_name,
+        text=parse.NAME,
         key="name",
         decides=Decides.WHAT_IS_FOUND,
     )
@@ -429,70 +316,49 @@ class AblateSettings(Timing, Training, Kept):
 class LatencySettings(Target, Training, Printed):
     """The flags of ``mvit-nas latency``. ``precision`` is a share; the training is that of ``--int8``."""
 
-    choices: tuple[str, ...] = flag(
+    choices: tuple[str, ...] = Group.QUESTION.flag(
         "A preset, a trial of a study (NAME:37, NAME:knee), its whole front (NAME:front), an architecture file (.yaml) "
         "or an artefact (.onnx, .tflite, .pte).",
-        Group.QUESTION,
         option="",
         metavar="CHOICE...",
         many=True,
     )
-    image_size: int | None = flag(
-        "Another image size than the network's own.", Group.QUESTION, default=None, metavar="PIXELS", least=8
+    image_size: int | None = Group.QUESTION.flag(
+        "Another image size than the network's own.", default=None, metavar="PIXELS", least=8
     )
-    int8: bool = flag(
-        "Also with int8 weights and activations: trains first, to say what accuracy it costs.",
-        Group.QUESTION,
-        default=False,
+    int8: bool = Group.QUESTION.flag(
+        "Also with int8 weights and activations: trains first, to say what accuracy it costs.", default=False
     )
-    by_stage: bool = flag("Also where the time goes (torch and onnxruntime).", Group.QUESTION, default=False)
-    data: str | None = flag(
-        "Images for --int8, as for search. Without it: the digits.",
-        Group.TRAINING,
-        default=None,
-        metavar="FOLDER|NAME",
+    by_stage: bool = Group.QUESTION.flag("Also where the time goes (torch and onnxruntime).", default=False)
+    data: str | None = Group.TRAINING.flag(
+        "Images for --int8, as for search. Without it: the digits.", default=None, metavar="FOLDER|NAME"
     )
-    runtimes: tuple[str, ...] = flag(
+    runtimes: tuple[str, ...] = Group.TIMING.flag(
         "What executes them: torch, onnxruntime, litert, executorch, several with commas. Without it: onnxruntime "
         "where it is installed, else torch.",
-        Group.TIMING,
         default=(),
         option="--runtime",
         metavar="LIST",
-        parse=parse_names,
-        write=write_names,
+        text=parse.NAMES,
     )
-    precision: float = flag(
+    precision: float = Group.TIMING.flag(
         "Measure until the latency is known to plus or minus this.",
-        Group.TIMING,
         default=0.01,
         metavar="PERCENT",
-        parse=parse_precision,
-        write=write_precision,
+        text=parse.PRECISION,
     )
-    seconds: float = flag(
-        "But no longer than this for each.",
-        Group.TIMING,
-        default=6.0,
-        option="--cap",
-        metavar="TIME",
-        parse=parse_seconds,
-        write=write_seconds,
+    seconds: float = Group.TIMING.flag(
+        "But no longer than this for each.", default=6.0, option="--cap", metavar="TIME", text=parse.SECONDS
     )
-    out: Path = flag("Where reports/ lies.", Group.STUDY, default=Path(), metavar="FOLDER")
+    out: Path = Group.STUDY.flag("Where reports/ lies.", default=Path(), metavar="FOLDER")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevicesSettings(Printed):
     """The flags of ``mvit-nas devices``."""
 
-    targets: tuple[str, ...] = flag(
-        "Machines to ask as well: ssh://user@host.",
-        Group.QUESTION,
-        default=(),
-        option="",
-        metavar="[TARGET...]",
-        many=True,
+    targets: tuple[str, ...] = Group.QUESTION.flag(
+        "Machines to ask as well: ssh://user@host.", default=(), option="", metavar="[TARGET...]", many=True
     )
 
 
@@ -500,33 +366,27 @@ class DevicesSettings(Printed):
 class ReportSettings:
     """The flags of ``mvit-nas report``."""
 
-    name: str = flag("Name of the study, or the folder of its report.", Group.QUESTION, option="")
-    runtime: str | None = flag(
-        "Show the latencies by this runtime, in a page of its own. Without it: the search's.",
-        Group.QUESTION,
-        default=None,
+    name: str = Group.QUESTION.flag("Name of the study, or the folder of its report.", option="")
+    runtime: str | None = Group.QUESTION.flag(
+        "Show the latencies by this runtime, in a page of its own. Without it: the search's.", default=None
     )
-    target: str | None = flag(
-        "Refuse the report unless its latencies were measured on this target.", Group.QUESTION, default=None
+    target: str | None = Group.QUESTION.flag(
+        "Refuse the report unless its latencies were measured on this target.", default=None
     )
-    out: Path = flag("Where reports/ lies.", Group.STUDY, default=Path(), metavar="FOLDER")
+    out: Path = Group.STUDY.flag("Where reports/ lies.", default=Path(), metavar="FOLDER")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareSettings(Printed):
     """The flags of ``mvit-nas compare``."""
 
-    studies: tuple[str, ...] = flag(
-        "Names of searches, or folders of their reports; two or more.",
-        Group.QUESTION,
-        option="",
-        metavar="STUDY...",
-        many=True,
+    studies: tuple[str, ...] = Group.QUESTION.flag(
+        "Names of searches, or folders of their reports; two or more.", option="", metavar="STUDY...", many=True
     )
-    name: str | None = flag(
-        "Folder of the page in reports/. Without it: the names, joined.", Group.STUDY, default=None, parse=check_name
+    name: str | None = Group.STUDY.flag(
+        "Folder of the page in reports/. Without it: the names, joined.", default=None, text=parse.NAME
     )
-    out: Path = flag("Where reports/ lies.", Group.STUDY, default=Path(), metavar="FOLDER")
+    out: Path = Group.STUDY.flag("Where reports/ lies.", default=Path(), metavar="FOLDER")
 
 
 # By name, in the order of the help.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from mvit_nas.errors import InputError
 
@@ -20,6 +20,52 @@ V = TypeVar("V")
 Plain = str | int | float | bool | None | Sequence["Plain"] | Mapping[str, "Plain"]
 _KEY = "flag"  # of a field's metadata
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+class Decides(StrEnum):
+    """Whether a flag decides what a study means, and so cannot change when it is resumed."""
+
+    NO = "no"
+    ITSELF = "itself"
+    WHAT_IS_FOUND = "what is found"  # the images at a path, what a name means: those decide
+
+
+class Required:
+    """The type of no default."""
+
+
+REQUIRED = Required()
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Generic[V]):
+    """How a value is read from text, and written so that it is read as the same."""
+
+    parse: Callable[[str], V]
+    write: Callable[[V], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """What there is to say of a flag beside its field's name, type and default.
+
+    ``option`` is what is typed, None where that is the field's name, "" for an argument. ``text`` reads and writes the
+    value; without it what is typed is the value. ``many``: it is repeated, or takes several; ``greedy``: each time it
+    takes everything up to the next flag. ``key`` is where it stands in the document of a study, with dots for parts,
+    "" for nowhere, None under the field's name if it decides by itself. ``kept``: the study's file holds it.
+    """
+
+    help: str
+    group: "Group"
+    option: str | None
+    metavar: str | None
+    text: Text[Any] | None
+    least: int | None
+    many: bool
+    greedy: bool
+    key: str | None
+    decides: Decides
+    kept: bool
 
 
 class Group(StrEnum):
@@ -32,79 +78,39 @@ class Group(StrEnum):
     STUDY = "Where it is kept"
     OUTPUT = "What is printed"
 
-
-class Decides(StrEnum):
-    """Whether a flag decides what a study means, and so cannot change when it is resumed."""
-
-    NO = "no"
-    ITSELF = "itself"
-    WHAT_IS_FOUND = "what is found"  # the images at a path, what a name means: those decide
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
-    """What there is to say of a flag beside its field's name, type and default.
-
-    ``option`` is what is typed, None where that is the field's name, "" for an argument. ``parse`` makes the value from
-    text and ``write`` the text from the value; without them the text is the value. ``many``: it is repeated, or takes
-    several; ``greedy``: each time it takes everything up to the next flag. ``key`` is where it stands in the document
-    of a study, with dots for parts, "" for nowhere. ``kept``: the study's file holds it.
-    """
-
-    help: str
-    group: Group
-    option: str | None
-    metavar: str | None
-    parse: Callable[[str], object] | None
-    write: Callable[..., str] | None
-    least: int | None
-    many: bool
-    greedy: bool
-    key: str
-    decides: Decides
-    kept: bool
-
-
-class Required:
-    """The type of no default."""
-
-
-REQUIRED = Required()
-
-
-def flag(
-    help: str,  # noqa: A002
-    group: Group,
-    *,
-    default: T | Required = REQUIRED,
-    option: str | None = None,
-    metavar: str | None = None,
-    parse: Callable[[str], object] | None = None,
-    write: Callable[[V], str] | None = None,
-    least: int | None = None,
-    many: bool = False,
-    greedy: bool = False,
-    key: str = "",
-    decides: Decides = Decides.NO,
-    kept: bool = True,
-) -> T:
-    """A field that is a flag."""
-    described = Flag(
-        help=help,
-        group=group,
-        option=option,
-        metavar=metavar,
-        parse=parse,
-        write=write,
-        least=least,
-        many=many,
-        greedy=greedy,
-        key=key,
-        decides=decides,
-        kept=kept,
-    )
-    metadata = {_KEY: described}
-    return field(metadata=metadata) if isinstance(default, Required) else field(default=default, metadata=metadata)
+    def flag(
+        self,
+        help: str,  # noqa: A002
+        *,
+        default: T | Required = REQUIRED,
+        option: str | None = None,
+        metavar: str | None = None,
+        text: Text[Any] | None = None,
+        least: int | None = None,
+        many: bool = False,
+        greedy: bool = False,
+        key: str | None = None,
+        decides: Decides = Decides.NO,
+        kept: bool = True,
+    ) -> T:
+        """A field that is a flag of this group."""
+        described = Flag(
+            help=help,
+            group=self,
+            option=option,
+            metavar=metavar,
+            text=text,
+            least=least,
+            many=many,
+            greedy=greedy,
+            key=key,
+            decides=decides,
+            kept=kept,
+        )
+        made: object = field(metadata={_KEY: described})
+        if not isinstance(default, Required):
+            made = field(default=default, metadata={_KEY: described})
+        return cast(T, made)  # what the dataclass makes of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +132,13 @@ class Given:
     def key(self) -> str:
         """Its name in a file of settings: "image_size"."""
         return self.option.removeprefix("--").replace("-", "_") or self.name
+
+    @property
+    def path(self) -> str:
+        """Where it stands in the document of a study: "latency.threads"; "" for nowhere."""
+        if self.flag.key is not None:
+            return self.flag.key
+        return self.name if self.flag.decides is Decides.ITSELF else ""
 
     @property
     def words(self) -> str:
@@ -150,8 +163,8 @@ class Given:
     def _one(self, typed: object) -> object:
         if typed is None or isinstance(typed, list | dict):
             raise InputError(f"{self.words} must be one value, got {typed!r}")
-        if self.flag.parse is not None:
-            return self.flag.parse(str(typed))
+        if self.flag.text is not None:
+            return self.flag.text.parse(str(typed))
         if self.raw is Path:
             return Path(str(typed))
         wanted = (int, float) if self.raw is float else self.raw
@@ -162,8 +175,8 @@ class Given:
         return typed
 
     def _text(self, value: object) -> Plain:
-        if self.flag.write is not None and value is not None:
-            return self.flag.write(value)
+        if self.flag.text is not None and value is not None:
+            return self.flag.text.write(value)
         return str(value) if isinstance(value, Path) else plain(value)
 
 
@@ -186,7 +199,7 @@ def _given(one: "Field[object]", hint: object) -> Given:
         flag=described,
         default=None if one.default is MISSING else one.default,
         required=one.default is MISSING,
-        raw=str if described.parse is not None else _typed(hint),
+        raw=str if described.text is not None else _typed(hint),
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from mvit_nas.budget import Budget, parse_budget
 from mvit_nas.errors import InputError, unknown
 from mvit_nas.metrics import COSTS, METRICS, OBJECTIVES, PARAMS, Form
-from mvit_nas.units import format_count
+from mvit_nas.settings.flag import Text
+from mvit_nas.units import format_count, parse_seconds
 
 _ALIASES = {metric.option: metric.name for metric in OBJECTIVES if metric.option != metric.name}
 _OPTIONS = {metric.name: metric.option for metric in OBJECTIVES}
@@ -71,19 +72,9 @@ def write_precision(share: float) -> str:
     return f"{100 * share:.12g}%"
 
 
-def write_seconds(seconds: float) -> str:
-    """ "90s"."""
-    return f"{seconds:.12g}s"
-
-
 def parse_names(text: str) -> tuple[str, ...]:
     """Names with commas between them, each once."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-
-
-def write_names(names: Sequence[str]) -> str:
-    """The names with commas."""
-    return ",".join(names)
 
 
 def parse_front_runtimes(text: str) -> tuple[str, ...]:
@@ -149,16 +140,6 @@ def parse_rate(text: str) -> float:
     return rate
 
 
-def parse_values(text: str) -> tuple[str, ...]:
-    """The values of one factor, with spaces between them."""
-    return tuple(text.split())
-
-
-def write_values(values: Sequence[str]) -> str:
-    """The values with spaces."""
-    return " ".join(values)
-
-
 def default_name(data: str, budgets: Sequence[Budget]) -> str:
     """The study's name where none is given: the data and the budgets."""
     parts = [data]
@@ -182,3 +163,18 @@ def check_name(name: str) -> str:
     if not name or len(name) > 100 or name in (".", "..") or re.search(r"[/\\\0\n]", name):
         raise InputError(f"--name {name!r} cannot name a folder: leave out slashes and use at most 100 characters")
     return name
+
+
+BUDGET = Text(parse_budget, write_budget)
+COST = Text(parse_cost, write_cost)
+SEEDS = Text(parse_seeds, write_seeds)
+PRECISION = Text(parse_precision, write_precision)
+SECONDS = Text(parse_seconds, lambda seconds: f"{seconds:.12g}s")
+NAMES = Text(parse_names, ",".join)
+FRONT_RUNTIMES = Text(parse_front_runtimes, ",".join)
+OBJECTIVE_NAMES = Text(parse_objectives, write_objectives)
+SAMPLER = Text(parse_sampler, str)
+BASELINE = Text(parse_baseline, write_baseline)
+RATE = Text(parse_rate, repr)
+VALUES = Text(lambda text: tuple(text.split()), " ".join)
+NAME = Text(check_name, str)

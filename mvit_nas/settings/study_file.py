@@ -40,7 +40,7 @@ def described(settings: Study, found: Found) -> Document:
     document: Document = {"data": dict(found.data), "space": found.space, "schedule": dict(found.schedule)}
     parts: dict[str, dict[str, Plain]] = {}
     for given in flags_of(type(settings)):
-        key, _, part = given.flag.key.partition(".")
+        key, _, part = given.path.partition(".")
         if part:
             parts.setdefault(key, {})[part] = plain(getattr(settings, given.name))
         elif key:
@@ -103,7 +103,7 @@ def _without_flags(settings: Study) -> Study:
 
 
 def _may_change(kind: type) -> set[str]:
-    return {one.flag.key for one in flags_of(kind) if one.flag.decides is Decides.NO}
+    return {one.path for one in flags_of(kind) if one.flag.decides is Decides.NO}
 
 
 def _same(value: Plain) -> Plain:
@@ -165,10 +165,10 @@ def _upgraded(document: Document, kind: type[Study]) -> Document:
         "image_size": document.get("image_size"),
     }
     for given in flags_of(kind):
-        key, _, part = given.flag.key.partition(".")
+        key, _, part = given.path.partition(".")
         value = document.get(key)
         value = value.get(part) if part and isinstance(value, Mapping) else value
-        if given.flag.key and value is not None:
+        if given.path and value is not None:
             several = isinstance(value, list)
             typed = [_typed(one) for one in cast("list[Plain]", value)] if several else _typed(value)
             flags[given.key] = given.text_of(tuple(typed) if isinstance(typed, list) else typed)

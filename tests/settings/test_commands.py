@@ -45,7 +45,7 @@ def test_what_decides_a_study_stays_what_it_is(kind):
 def test_a_flag_that_decides_by_itself_stands_in_the_document_and_in_the_file(kind):
     for one in flags_of(kind):
         if one.flag.decides is Decides.ITSELF:
-            assert one.flag.key, one.name
+            assert one.path, one.name
         if one.flag.decides is not Decides.NO:
             assert one.flag.kept, one.name
 
