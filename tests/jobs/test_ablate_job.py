@@ -8,7 +8,8 @@ import yaml
 from commands import TINY
 from searches import Heard
 
-from mvit_nas.arch.config import arch_id, to_dict, with_values
+from mvit_nas.arch.config import arch_id, to_dict
+from mvit_nas.arch.paths import with_values
 from mvit_nas.cost.latency import Latency
 from mvit_nas.errors import InputError, InterruptedCleanlyError, MeasurementError, NothingFeasibleError, TrainingError
 from mvit_nas.evaluate import latency as meter
