@@ -149,15 +149,14 @@ def test_a_budget_above_the_dearest_candidate_leaves_the_box_as_it_is(tmp_path, 
 
 
 def test_a_search_that_has_settled_ends_and_says_what_is_saved(search, stand_ins):
-    stand_ins["correct"] = lambda params: 100 if stand_ins["trained"] <= 9 else 1  # nothing good comes after the ninth
+    # One step at the 7th, before the last third of 15 trainings, and after the first third of them.
+    stand_ins["correct"] = lambda params: 200 if stand_ins["trained"] == 7 else 1
     heard = Heard()
     outcome = search(trials=30, stop_when_settled=True, reporter=heard, objectives=("accuracy", "params"))
-    assert SETTLED_LEAST <= stand_ins["trained"] < 30
-    assert outcome.counts["complete"] == stand_ins["trained"]
-    left = 30 - stand_ins["trained"]
+    assert stand_ins["trained"] == outcome.counts["complete"] == SETTLED_LEAST == 15
     (line,) = [line for line in heard.said if line.startswith("settled: ")]
     assert "grew by less than 1 % over the last 33 % of the trainings" in line
-    assert f"{left} of 30 trainings are saved" in line
+    assert "15 of 30 trainings are saved" in line
 
 
 def test_a_front_that_grew_in_the_last_third_goes_on(search, stand_ins):
@@ -284,6 +283,16 @@ def test_the_front_and_what_is_near_it_is_timed_on_the_further_runtime(tmp_path,
     found = find_choices("s:front", tmp_path, where="CHOICE")
     assert [arch_id(choice.arch) for choice in found] == [record.candidate.arch_id for record in outcome.front]
     assert {choice.classes for choice in found} == {10}
+
+
+def test_what_is_behind_the_front_is_not_timed_on_the_further_runtime(tmp_path, search, stand_ins):
+    stand_ins["correct"] = lambda params: 200 - params // 1000  # the smallest is the best
+    outcome = search(measure_front=("torch",), objectives=("accuracy", "params"))
+    (best,) = outcome.front
+    timed = [record for record in records(tmp_path) if record.has(TORCH)]
+    assert best.candidate.arch_id in {record.candidate.arch_id for record in timed}
+    assert all(record.values["params"].value < 1.06 * best.values["params"].value for record in timed)
+    assert len(timed) < 6
 
 
 def test_a_network_that_the_further_runtime_refuses_is_noted_and_the_others_go_on(tmp_path, search, stand_ins):
