@@ -7,6 +7,8 @@ import pytest
 from commands import TINY
 from torch import nn
 
+from mvit_nas.arch.paths import with_values
+from mvit_nas.arch.presets import PRESETS
 from mvit_nas.artifacts.checked import artefact_of, export, outputs, photographs
 from mvit_nas.cost.runtimes.registry import RUNTIMES
 from mvit_nas.errors import MeasurementError
@@ -26,14 +28,14 @@ class Scaled(nn.Module):
 
 
 def test_an_artefact_tells_images_apart_and_says_how_far_it_is_from_pytorch(tmp_path):
-    path = tmp_path / "tiny.onnx"
-    found = export(ONNX, TINY, path, classes=10)
+    path = tmp_path / "xxs.onnx"
+    found = export(ONNX, with_values(PRESETS["mobilevit_xxs"], {"image_size": 64}), path, classes=10)
     assert 0 < found.difference < 1e-5
     assert found.size_bytes == path.stat().st_size
     assert (found.delegated, found.quantised) == (None, 0)
-    # With fresh batch norms the logits of all images are nearly the same, and an error would not show.
-    logits = outputs(ONNX, path, photographs(32))
-    assert np.ptp(logits, axis=0).min() > 1e-2 * np.abs(logits).max()
+    # With fresh batch norms the logits of all images are nearly the same (0.12), and an error would hardly show.
+    logits = outputs(ONNX, path, photographs(64))
+    assert np.ptp(logits, axis=0).min() > 0.2 * np.abs(logits).max()
 
 
 def test_an_artefact_that_computes_something_else_is_an_error_not_a_latency(tmp_path):
