@@ -189,6 +189,16 @@ def integer_weights(path):
     return [array.ravel().astype(int) for array in arrays if array.dtype == np.int8 and array.ndim > 1]
 
 
+def test_the_ranges_of_int8_come_from_all_images(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    arch = with_values(CHOSEN["small images, mixed patches, 5x5, narrow"], {"stages.*.mobilevit": None})
+    images = photographs(32) * torch.tensor([0.1, 0.1, 1, 0.1, 0.1, 0.1])[:, None, None, None]
+    path = tmp_path / "network.onnx"
+    RUNTIMES["onnxruntime"].quantise[BITS](awake(arch, fused_attention=False), images, path)
+    scales = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+    assert scales["images_scale"] == pytest.approx(float(images.max()) / 255, rel=1e-3)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "most_outside"), [("litert", 0), ("executorch", 1)])
 def test_delegates_take_nearly_everything_and_int8_is_mostly_integers(name, most_outside, tmp_path, capfd):

@@ -22,11 +22,12 @@ OTHER = with_values(ARCH, {"stages.2.mobilevit.depth": 1})
 class Device:
     """A target whose reference takes 8 ms at first and 2 ms more each time, and candidates a fixed number of times."""
 
-    def __init__(self, name="host", *, kind=TargetKind.HOST, version="1.0", ratio=3.0, saturates=False):
+    def __init__(self, name="host", *, kind=TargetKind.HOST, version="1.0", ratio=3.0, itself=1.0, saturates=False):
         self.name = name
         self.kind = kind
         self.version = version
         self.ratio = ratio
+        self.itself = itself
         self.saturates = saturates
         self.jobs = []
 
@@ -40,7 +41,7 @@ class Device:
         self.jobs.append((job.candidate.read_text(), job.threads))
         of_reference = job.candidate_shape == (1, 3, 128, 128)
         reference = 8_000_000 + 2_000_000 * ((len(self.jobs) - 1) // 2)
-        ns = int(reference * (1 if of_reference else self.ratio))
+        ns = int(reference * (self.itself if of_reference else self.ratio))
         bursts = [Burst(wall_ns=[taken], cpu_ns=[taken]) for taken in (ns, reference)]
         return [Round(candidate=bursts[0], reference=bursts[1])] * 6
 
@@ -116,6 +117,19 @@ def test_all_latencies_are_on_the_scale_of_the_first_look_at_the_reference_and_i
     assert conditions.target == "this host"
     board = make(Device("ssh://board", kind=TargetKind.SSH)).conditions()
     assert (board.target, board.target_kind) == ("ssh://board", TargetKind.SSH)
+
+
+def test_the_scale_is_the_mean_of_both_bursts_of_the_reference_beside_itself(exported):
+    assert make(Device(itself=1.5)).reference_ms() == pytest.approx(10.0)  # 8 and 12 ms
+
+
+def test_the_first_look_at_the_reference_is_kept_however_many_follow(exported, monkeypatch):
+    monkeypatch.setattr(meter_module, "_ANCHORS", 2)
+    device = Device()
+    for classes in range(10, 14):
+        make(device).latency(ARCH, classes=classes)
+    assert make(device).reference_ms() == 8.0
+    assert make(device).scale() == (8.0, 16.0, 3)  # the first, and the last two
 
 
 def test_networks_that_differ_in_nothing_that_runs_are_one_latency(exported):

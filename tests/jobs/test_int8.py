@@ -1,0 +1,71 @@
+"""What int8 costs in accuracy: what its ranges are taken from, and what it is scored on."""
+
+import numpy as np
+import pytest
+import torch
+from commands import TINY
+
+from mvit_nas.cost.runtimes.registry import RUNTIMES
+from mvit_nas.cost.targets.python import this_host
+from mvit_nas.evaluate.latency import LatencyMeter
+from mvit_nas.jobs import int8
+from mvit_nas.jobs.int8 import Trainer
+from mvit_nas.reporter import Silent
+from mvit_nas.settings.commands import LatencySettings
+
+
+@pytest.fixture
+def trainer(monkeypatch):
+    """Trains on the digits, without training; ``trainer.fits`` are the sides of what was."""
+    fits = []
+    monkeypatch.setattr(int8, "fit", lambda *parts, side, **options: fits.append(side))
+    made = Trainer(LatencySettings(choices=("x",), schedule="smoke"), reporter=Silent(), stop=lambda: False)
+    made.fits = fits
+    return made
+
+
+def seen(trainer, part):
+    """Every image of a part as a network of 32 px sees it, by its bytes, with its label."""
+    images, task = trainer._training.part(part, 32), trainer._training.task
+    batch = task.take(images, np.arange(len(images.labels_N)), device=torch.device("cpu"))
+    pixels = task.seen(batch, side=32).numpy()
+    return {one.tobytes(): label for one, label in zip(pixels, batch.targets_B.tolist(), strict=True)}
+
+
+def test_int8_is_calibrated_on_images_that_it_is_not_scored_on(trainer):
+    found = trainer.trained("tiny", TINY)
+    train, validation = seen(trainer, "train"), seen(trainer, "validation")
+    calibration = [one.tobytes() for one in found.calibration.numpy()]
+    assert len(set(calibration)) == 64
+    assert train.keys() >= set(calibration)
+    assert validation.keys().isdisjoint(calibration)
+    # Evenly over the part, which may be sorted by class.
+    assert {train[one] for one in calibration} == set(range(10))
+
+
+def test_both_artefacts_are_scored_on_the_validation_images_with_their_labels(trainer):
+    found = trainer.trained("tiny", TINY)
+    scored = {one.tobytes(): label for one, label in zip(found.images.numpy(), found.labels.tolist(), strict=True)}
+    assert scored == seen(trainer, "validation")
+
+
+def test_a_network_is_trained_once_and_has_the_evaluated_weights(trainer):
+    assert trainer.trained("tiny", TINY) is trainer.trained("again", TINY)
+    assert len(trainer.fits) == 1
+
+
+@pytest.mark.parametrize("is_int8", [False, True])
+def test_the_accuracy_is_that_of_the_artefact_that_is_timed(trainer, monkeypatch, is_int8):
+    meter = LatencyMeter(RUNTIMES["onnxruntime"], this_host(), threads=1, precision=0.2, seconds=1.0, int8=is_int8)
+    timed = []
+    monkeypatch.setattr(meter, "measure", lambda artefact, path, *, side: timed.append((artefact, path.read_bytes())))
+    asked = []
+    monkeypatch.setattr(int8, "outputs", lambda runtime, path, images: asked.append(path.read_bytes()) or answers)
+    found = trainer.trained("tiny", TINY)
+    answers = np.eye(10)[found.labels]
+    answers[: len(answers) // 4] = np.roll(answers[: len(answers) // 4], 1, axis=1)
+    _, accuracy = found.measure(meter)
+    assert accuracy == pytest.approx(1 - (len(answers) // 4) / len(answers))
+    ((artefact, blob),) = timed
+    assert asked == [blob]
+    assert artefact.quantised == float(is_int8)
