@@ -3,8 +3,9 @@
 Two spaces, the objectives accuracy, parameters and multiply-adds, a budget on both costs. In the *table* all networks
 were trained for real (NAS-Bench-Macro, Su et al., CVPR 2021: 6,561 networks on CIFAR-10, three trainings each): a trial
 sees one of the three trainings, and what is found is judged by their mean. The *simulation* is the space
-`mobilevit_small` with accuracies from a formula, trainings that scatter, and random effects of all pairs of choices,
-which no feature shows. Learning curves are simulated in both, so that trainings can be stopped (`known_spaces.py`).
+`benchmarks/spaces/with_stem_stride.yaml` with accuracies from a formula, trainings that scatter, and random effects of
+all pairs of choices, which no feature shows. Learning curves are simulated in both, so that trainings can be stopped
+(`known_spaces.py`).
 
 The loop is that of `mvit-nas search`, in memory and with these two as estimators. A whole training costs one unit, a
 stopped one the share of its epochs. All samplers start with the same designs. Reported: the hypervolume after 25,

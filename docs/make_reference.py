@@ -124,6 +124,7 @@ _MEANINGS = {
     "seed": "of weights, order and crops",
     "reason": "why it failed, or which budget it broke",
     "arch": "JSON: the architecture",
+    "tokens": "how many tokens attention sees in each MobileViT block, stage after stage, at the image size",
 }
 
 

@@ -133,12 +133,13 @@ def whole_block(values: Mapping[str, Any], where: str) -> dict[str, Any]:
 def arch_id(arch: ArchConfig) -> str:
     """Ten hexadecimal digits that name the network.
 
-    Configs that describe the same network share it: what has no effect (a ratio that rounds to the same width,
-    dropout of transformers that are not there) is left out or resolved first.
+    Configs that describe the same network share it: what has no effect at its image size (a ratio that rounds to the
+    same width, dropout of transformers that are not there, heads over a single token) is left out or resolved first.
     """
     values = to_dict(arch)
     channels = arch.stem.channels
-    for stage, plain in zip(arch.stages, values["stages"], strict=True):
+    sides = arch.sides_before_blocks(arch.image_size)
+    for (stage, side), plain in zip(sides, values["stages"], strict=True):
         # Every residual after the first takes the stage's own channels; one that is not there has no width.
         takes = (channels, stage.channels)[: stage.blocks]
         plain["hidden"] = [hidden_channels(width, stage.expand_ratio) for width in takes]
@@ -146,7 +147,7 @@ def arch_id(arch: ArchConfig) -> str:
         plain["expands"] = stage.expand_ratio != 1
         del plain["expand_ratio"]
         if stage.mobilevit is not None:
-            plain["mobilevit"] = stage.mobilevit.identity()
+            plain["mobilevit"] = stage.mobilevit.identity(side)
         channels = stage.channels
     if all(stage.mobilevit is None for stage in arch.stages):
         del values["dropout"]

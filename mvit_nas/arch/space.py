@@ -20,6 +20,7 @@ The file (YAML)::
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -27,7 +28,7 @@ from typing import Any
 
 import yaml
 
-from mvit_nas.arch.config import ArchConfig, to_dict
+from mvit_nas.arch.config import ArchConfig, arch_id, to_dict
 from mvit_nas.arch.paths import expand_path, flat, with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.errors import ArchError, InvalidArchError, SpaceError, unknown
@@ -65,6 +66,22 @@ class SearchSpace:
         for parameter in self.parameters:
             values.update(parameter.choices[labels[parameter.name]])
         return with_values(self.base, values)
+
+    def effective(self, labels: Mapping[str, Label]) -> dict[str, Label]:
+        """Those of ``labels`` that have an effect beside the others: another choice would make another network."""
+        identity = arch_id(self.arch(labels))
+        return {p.name: labels[p.name] for p in self.parameters if self._acts(p, labels, identity)}
+
+    def _acts(self, parameter: Parameter, labels: Mapping[str, Label], identity: str) -> bool:
+        """Whether a choice of ``parameter`` other than that of ``labels`` makes another network than ``identity``."""
+        others = []
+        for label in parameter.choices:
+            if label != labels[parameter.name]:
+                with suppress(InvalidArchError):
+                    others.append(arch_id(self.arch({**labels, parameter.name: label})))
+                    if others[-1] != identity:
+                        return True
+        return not others  # the only choice that makes a network
 
     def sample(self, suggest: Suggest) -> dict[str, Label]:
         """A label for each parameter, chosen by ``suggest(name, labels)``."""

@@ -17,8 +17,8 @@ from mvit_nas.data.parquet import list_parquet, parquet_files
 from mvit_nas.data.parts import FORMS, ImageData, ImageSource, IntArray, Listing, split
 from mvit_nas.errors import DataError
 
-# Each with whether a mirrored image keeps its class.
-NAMED_SETS: dict[str, tuple[Callable[[], Listing], bool]] = {"digits": (list_digits, False)}
+# Each with whether a mirrored image keeps its class, and with its schedule.
+NAMED_SETS: dict[str, tuple[Callable[[], Listing], bool, str]] = {"digits": (list_digits, False, "digits")}
 
 
 def find_data(path: str | Path | None) -> ImageData:
@@ -45,15 +45,15 @@ def find_data(path: str | Path | None) -> ImageData:
     listing = list_parquet(root, files) if files else list_folder(root)
     # Reports are sent to others: they show the path as it was given, not where it leads on this machine.
     listing = replace(listing, source=listing.source.replace(str(root), str(path)))
-    return _image_data(listing, name=root.name or "data", flips=True)
+    return _image_data(listing, name=root.name or "data", flips=True, schedule="short")
 
 
 def _named(name: str) -> ImageData:
-    listed, flips = NAMED_SETS[name]
-    return _image_data(listed(), name=name, flips=flips)
+    listed, flips, schedule = NAMED_SETS[name]
+    return _image_data(listed(), name=name, flips=flips, schedule=schedule)
 
 
-def _image_data(listing: Listing, *, name: str, flips: bool) -> ImageData:
+def _image_data(listing: Listing, *, name: str, flips: bool, schedule: str) -> ImageData:
     members, notes = split(listing)
     return ImageData(
         name=name,
@@ -62,6 +62,7 @@ def _image_data(listing: Listing, *, name: str, flips: bool) -> ImageData:
         classes=listing.classes,
         median_side=_median_side(listing.images, members["train"], source=listing.source),
         flips=flips,
+        schedule=schedule,
         notes=(*notes, *listing.notes),
         images=listing.images,
         labels_N=listing.labels_N,

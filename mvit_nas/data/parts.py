@@ -49,6 +49,7 @@ class ImageData:
     classes: tuple[str, ...]
     median_side: int  # pixels, median of the shorter sides of a sample of training images
     flips: bool  # whether a mirrored image keeps its class
+    schedule: str  # the shipped one that candidates are trained by, where no other is asked for
     notes: tuple[str, ...]  # sentences: what was given, carved, left out and assumed
     images: ImageSource = field(repr=False)
     labels_N: IntArray = field(repr=False, compare=False)  # of every image of every part

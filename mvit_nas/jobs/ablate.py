@@ -26,7 +26,7 @@ from mvit_nas.errors import (
 )
 from mvit_nas.evaluate.static import check_static_cost, static_values
 from mvit_nas.jobs.estimate import by_macs, training_seconds, try_step
-from mvit_nas.jobs.folders import Folders, folders_of, known_space, opened
+from mvit_nas.jobs.folders import Folders, folders_of, known_schedule, known_space, opened
 from mvit_nas.jobs.journal import Journal
 from mvit_nas.jobs.named_networks import Choice, find_choice
 from mvit_nas.jobs.provenance import ablation_origin, updated
@@ -113,7 +113,8 @@ def prepare(settings: AblateSettings, *, reporter: Reporter) -> Prepared:
     folders = folders_of(name, settings.out)
     asked, known = settings.space or base.space, known_space(folders) if settings.resume else None
     space = find_space(asked, images, image_size=settings.image_size, known=known, reporter=reporter)
-    setup = set_up(settings, images, space, precision=FINE, reporter=reporter)
+    begun = known_schedule(folders) if settings.resume else None
+    setup = set_up(settings, images, space, known=begun, precision=FINE, reporter=reporter)
     if base.images is not None and base.images.fingerprint != images.fingerprint:
         reporter.say(f"note: these are not the images of the study that {settings.base} is from")
     arch = _base_arch(settings, base, space)

@@ -11,6 +11,7 @@ from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import AblateSettings, SearchSettings
 from mvit_nas.settings.study_file import Found, check_same, found_in, study_text
 from mvit_nas.study.origin import read_origin
+from mvit_nas.training.schedule import Schedule, schedule_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,16 @@ def known_space(folders: Folders) -> tuple[str | None, str] | None:
         with suppress(MvitNasError):  # there is none yet, or a broken one, which is written anew
             return read_origin(folders.report / "environment.json").space.name, found.space
     return found.space_name, found.space
+
+
+def known_schedule(folders: Folders) -> Schedule | None:
+    """The schedule that the study was begun with; None where it was not begun."""
+    found = found_in(folders.settings)
+    if found is None:
+        return None
+    fields = dict(found.schedule)
+    name = str(fields.pop("name", ""))
+    return schedule_of(fields, name=name, where=f"{folders.settings}: schedule")
 
 
 @contextmanager

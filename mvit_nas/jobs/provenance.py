@@ -90,7 +90,7 @@ def _common(setup: Setup, settings: SearchSettings | AblateSettings) -> dict[str
             fingerprint=data.fingerprint,
             classes=tuple(data.classes),
             counts={part: data.count(part) for part in ("train", "validation", "test")},
-            notes=tuple(data.notes),
+            notes=setup.notes,
         ),
         "space": Space(name=space.name, settings=space.settings(), networks=space.networks(), text=space.text),
         "latency": None,

@@ -15,7 +15,7 @@ from mvit_nas.evaluate.inherit import Inheriting
 from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.rungs import EarlyStopping
 from mvit_nas.jobs.estimate import StepCost, by_macs, training_seconds, try_step
-from mvit_nas.jobs.folders import Folders, folders_of, known_space, opened
+from mvit_nas.jobs.folders import Folders, folders_of, known_schedule, known_space, opened
 from mvit_nas.jobs.journal import Journal
 from mvit_nas.jobs.provenance import conditions, search_origin, updated
 from mvit_nas.jobs.setup import COARSE, FINE, MEASURING_SECONDS, Setup, find_images, find_space, make_meter, set_up
@@ -126,7 +126,8 @@ def prepare(settings: SearchSettings, *, reporter: Reporter) -> Prepared:
     folders = folders_of(name, settings.out)
     known = known_space(folders) if settings.resume else None
     space = find_space(settings.space, images, image_size=settings.image_size, known=known, reporter=reporter)
-    setup = set_up(settings, images, space, precision=COARSE, reporter=reporter)
+    begun = known_schedule(folders) if settings.resume else None
+    setup = set_up(settings, images, space, known=begun, precision=COARSE, reporter=reporter)
     reporter.say(f"budget: {' and '.join(map(str, settings.budgets)) or 'none'}")
     designs = Designs(space, classes=setup.classes)
     feasible = sample_feasible(designs, settings.budgets, seed=settings.seed)

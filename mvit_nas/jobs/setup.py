@@ -40,6 +40,17 @@ class Setup:
         """Number of classes of the data."""
         return self.training.classes
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of the data and of how candidates see it."""
+        side = self.space.base.image_size
+        trained = self.training.schedule.side(side)
+        notes = self.training.data.notes
+        if trained == side:
+            return notes
+        smaller = f"Networks for {side} px are trained and scored at {trained} px, where attention sees fewer tokens."
+        return (*notes, smaller)
+
 
 def find_images(data: str | None, *, reporter: Reporter) -> ImageData:
     """The images of ``--data``. Says what they are."""
@@ -89,27 +100,42 @@ def set_up(
     images: ImageData,
     space: SearchSpace,
     *,
+    known: Schedule | None,
     precision: float,
     reporter: Reporter,
 ) -> Setup:
-    """What trains and what times the candidates of ``space``, each latency to ``precision``."""
+    """What trains and what times the candidates of ``space``, each latency to ``precision``.
+
+    ``known`` is the schedule of a study that was begun: it goes on with that where no other is asked for.
+    """
     meter = make_meter(
         settings, runtime=settings.runtime, precision=precision, seconds=MEASURING_SECONDS, reporter=reporter
     )
-    return Setup(space=space, training=make_training(settings, images, reporter=reporter), meter=meter)
+    training = make_training(settings, images, known=known, reporter=reporter)
+    setup = Setup(space=space, training=training, meter=meter)
+    for note in setup.notes[len(images.notes) :]:
+        reporter.say(f"note:  {note}")
+    return setup
 
 
-def make_training(settings: Training, images: ImageData, *, reporter: Reporter) -> ShortTraining:
+def make_training(
+    settings: Training, images: ImageData, *, known: Schedule | None = None, reporter: Reporter
+) -> ShortTraining:
     """What trains on ``images`` as ``settings`` say."""
     torch.set_num_threads(training_threads())
-    schedule = schedule_for(settings, images)
+    schedule = schedule_for(settings, images, known)
     return ShortTraining(images, schedule, device=choose_device(settings.device), reporter=reporter)
 
 
-def schedule_for(settings: Training, images: ImageData) -> Schedule:
-    """The schedule that ``settings`` name with the fields that they override; without mirroring where that is wrong."""
-    schedule = _named_schedule(settings.schedule)
+def schedule_for(settings: Training, images: ImageData, known: Schedule | None = None) -> Schedule:
+    """The schedule that ``settings`` name with the fields that they override; without mirroring where that is wrong.
+
+    Where they name none, it is that of the study, if it is ``known``, else the one for the ``images``.
+    """
     given = {name: value for name in _OVERRIDES if (value := getattr(settings, name)) is not None}
+    if settings.schedule is None and known is not None and with_fields(known, **given) == known:
+        return known
+    schedule = _named_schedule(settings.schedule or images.schedule)
     if given:
         words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
         schedule = replace(with_fields(schedule, **given), name=f"{schedule.name} ({words})")

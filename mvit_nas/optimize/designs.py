@@ -61,6 +61,10 @@ class Designs:
         adapted = {name: adapt_preset(preset, self.space) for name, preset in PRESETS.items()}
         return {name: self._preset(name, arch) for name, arch in adapted.items() if arch is not None}
 
+    def effective(self, labels: Mapping[str, Label]) -> Mapping[str, Label]:
+        """Those of ``labels`` that have an effect beside the others."""
+        return self.space.effective(labels)
+
     def values(self, design: Design) -> dict[str, Measured]:
         """What is counted of ``design``, by metric."""
         assert design.arch is not None

@@ -150,7 +150,8 @@ class Search:
             design = designs.presets[wish.name] if wish.name else designs.describe(wish.labels)
         except InvalidArchError as error:
             return Told(record=replace(record, state=State.INVALID, reason=str(error)))
-        candidate = replace(record.candidate, arch=design.arch, arch_id=design.arch_id)
+        labels = {} if wish.is_outside else designs.effective(wish.labels)
+        candidate = replace(record.candidate, arch=design.arch, arch_id=design.arch_id, labels=labels)
         return self._within_budget(Told(record=replace(record, candidate=candidate)), designs.values(design))
 
     def _admit(self, asked: Asked, told: Told) -> Told:

@@ -59,8 +59,11 @@ class Timing(Target):
 class Training:
     """How a candidate is trained. ``epochs``, ``batch_size`` and ``learning_rate`` override the schedule's."""
 
-    schedule: str = Group.TRAINING.flag(
-        "smoke, short or paper, or a YAML file.", default="short", metavar="NAME|FILE", decides=Decides.WHAT_IS_FOUND
+    schedule: str | None = Group.TRAINING.flag(
+        "smoke, digits, short or paper, or a YAML file. Without it: short, for the digits digits.",
+        default=None,
+        metavar="NAME|FILE",
+        decides=Decides.WHAT_IS_FOUND,
     )
     epochs: int | None = Group.TRAINING.flag(
         "Instead of the schedule's.", default=None, metavar="N", least=1, decides=Decides.WHAT_IS_FOUND

@@ -21,7 +21,7 @@ from mvit_nas.errors import InputError, PartialError
 from mvit_nas.metrics import Metric
 from mvit_nas.study.record import Cause, Guess, Record, State
 from mvit_nas.study.store import Asked, Told, Wish
-from mvit_nas.study.table import PARAM, from_document, to_document
+from mvit_nas.study.table import PARAM, from_document, is_first_format, to_document
 
 # User attributes of a trial. Those of a wish: the preset that it stands for, that this is outside the space (so that
 # its labels tell nothing), that its latency is measured whatever is predicted, that it is trained to the end whatever
@@ -197,8 +197,11 @@ def _wish(labels: Mapping[str, Any], attributes: Mapping[str, object]) -> Wish:
 
 def _record(trial: FrozenTrial) -> Record:
     """What ``trial`` carries; in the first format its number and labels are the trial's own."""
-    labels = {} if OUTSIDE in trial.user_attrs else {f"{PARAM}{name}": label for name, label in trial.params.items()}
-    return from_document({"trial": trial.number, **labels, **trial.user_attrs[_RECORD]})
+    document = trial.user_attrs[_RECORD]
+    if is_first_format(document):
+        labels = {} if OUTSIDE in trial.user_attrs else {PARAM + name: label for name, label in trial.params.items()}
+        document = {"trial": trial.number, **labels, **document}
+    return from_document(document)
 
 
 def _number(record: Record) -> int:

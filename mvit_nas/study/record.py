@@ -69,7 +69,10 @@ class Rung:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """The network of a trial. ``labels`` are its choices by factor, empty for a network outside the space.
+    """The network of a trial.
+
+    ``labels`` are its choices by factor, but those without effect beside the others (the depth of a block that is not
+    there); a network outside the space has none.
 
     ``arch`` is None where the labels make no network, ``arch_id`` is "" then, and ``name`` is that of a preset or "".
     ``matched`` is the cost that an ablation's variant was rescaled to equal, "" where it was not, None in a search.
@@ -80,6 +83,11 @@ class Candidate:
     name: str = ""
     labels: Mapping[str, Label] = field(default_factory=dict)
     matched: str | None = None
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """How many tokens attention sees in each of its MobileViT blocks, at its image size."""
+        return () if self.arch is None else self.arch.tokens(self.arch.image_size)
 
     @property
     def label(self) -> str:

@@ -4,9 +4,9 @@ import functools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
-from mvit_nas.arch.config import ArchConfig, from_dict, to_dict
+from mvit_nas.arch.config import ArchConfig, arch_id, from_dict, to_dict
 from mvit_nas.errors import ArchError
 from mvit_nas.metrics import LATENCY, METRICS, Form
 from mvit_nas.study.record import Candidate, Cause, Further, Measured, Record, Rung, Spent, State
@@ -43,6 +43,7 @@ COLUMNS: dict[str, str] = {
     "seed": "Int64",
     "reason": "string",  # why it failed or which budget it broke
     "arch": "string",  # JSON
+    "tokens": "string",  # that attention sees in each MobileViT block, stage after stage, at the image size: "64,16,4"
 }
 # And for each further runtime R on which the front was measured, "latency_ms.R" and so on; the note says why not.
 FURTHER: dict[str, str] = {
@@ -53,8 +54,9 @@ FURTHER: dict[str, str] = {
 }
 PARAM = "param."  # begins the column of a factor of the search space
 MATCHED = f"{PARAM}matched"  # in the table of an ablation: which cost a variant's width was rescaled to match
-# Of a record in a store. Rows of the first format have no number, and say in their reason alone what is tried again.
-FORMAT = 2
+# Of a record in a store. Rows of the first format have no number, and say in their reason alone what is tried again;
+# before the third, heads over a single token made another arch_id.
+FORMAT = 3
 _UNMEASURED_BEFORE = "latency not measured"
 
 
@@ -116,10 +118,19 @@ def to_document(record: Record) -> dict[str, Cell]:
 
 def from_document(document: Row) -> Record:
     """The record that a store holds, also one that an earlier version wrote."""
-    if "format" in document:
-        return from_row(document)
-    unmeasured = document["state"] == State.FAILED and _text(document.get("reason")).startswith(_UNMEASURED_BEFORE)
-    return from_row({**document, "cause": str(Cause.NOT_MEASURED if unmeasured else Cause.UNKNOWN)})
+    if is_first_format(document):
+        unmeasured = document["state"] == State.FAILED and _text(document.get("reason")).startswith(_UNMEASURED_BEFORE)
+        document = {**document, "cause": str(Cause.NOT_MEASURED if unmeasured else Cause.UNKNOWN)}
+    record = from_row(document)
+    arch = record.candidate.arch
+    if arch is None or document.get("format") == FORMAT:
+        return record
+    return replace(record, candidate=replace(record.candidate, arch_id=arch_id(arch)))
+
+
+def is_first_format(document: Row) -> bool:
+    """Whether an early version wrote it, whose rows lack what the store's trial says itself."""
+    return "format" not in document
 
 
 def further_runtimes(records: Sequence[Record]) -> tuple[str, ...]:
@@ -154,6 +165,7 @@ def _cells(record: Record) -> Iterator[tuple[str, Cell]]:
     yield "seed", record.seed
     yield "reason", record.reason
     yield "arch", "" if candidate.arch is None else json.dumps(to_dict(candidate.arch), sort_keys=True)
+    yield "tokens", None if candidate.arch is None else ",".join(map(str, candidate.tokens))
     for runtime, further in record.further.items():
         found = further.latency
         cells = () if found is None else (found.value, found.low, found.high)

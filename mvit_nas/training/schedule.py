@@ -93,7 +93,7 @@ class Schedule:
 
 
 # From the shortest to the longest; a file each in ``schedules``.
-NAMES = ("smoke", "short", "paper")
+NAMES = ("smoke", "digits", "short", "paper")
 
 
 def find_schedule(name: str) -> Schedule:
@@ -120,6 +120,11 @@ def parse_schedule(text: str, *, name: str, where: str) -> Schedule:
         plain = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"{where} is no YAML: {' '.join(str(error).split())}") from None
+    return schedule_of(plain, name=name, where=where)
+
+
+def schedule_of(plain: object, *, name: str, where: str) -> Schedule:
+    """The schedule that the mapping ``plain`` describes: the fields but the name. ``where`` names it in errors."""
     if not isinstance(plain, dict):
         raise InputError(f"{where} must be a mapping, got {plain!r}")
     known = {field.name: field for field in fields(Schedule) if field.name != "name"}

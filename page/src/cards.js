@@ -114,7 +114,7 @@ export function architectureCards(study, { pick }) {
   function details(part) {
     const words = part.residuals ? [`${part.residuals} × ${part.kernel_size}×${part.kernel_size}, expansion ${part.expand_ratio}`] : [`${part.kernel_size}×${part.kernel_size} convolution`];
     const block = part.transformer;
-    if (block) words.push(`${block.depth} × width ${block.dim}, ${plural(block.heads, "head")}, patch ${block.patch_size}, fusion ${block.fusion}`);
+    if (block) words.push(`${block.depth} × width ${block.dim}, ${plural(block.heads, "head")}, patch ${block.patch_size} (${plural(block.tokens, "token")}), fusion ${block.fusion}`);
     return words.join("; ");
   }
 

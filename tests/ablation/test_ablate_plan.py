@@ -156,7 +156,7 @@ def test_values_of_the_space_that_mean_the_same_network_are_left_out():
     ("factors", "values", "message"),
     [
         (("patch",), (), "no factor 'patch' in mobilevit_small, did you mean 'patch_size'? known are patch_size, depth, width, dim"),
-        (("colour",), (), "no factor 'colour' in mobilevit_small: known are patch_size, depth, width, dim, heads, mlp_ratio, expand_ratio, kernel, residual_depth, placement, fusion, stem_stride, image_size, label_smoothing, ema, augmentation"),
+        (("colour",), (), "no factor 'colour' in mobilevit_small: known are patch_size, depth, width, dim, heads, mlp_ratio, expand_ratio, kernel, residual_depth, placement, fusion, image_size, label_smoothing, ema, augmentation"),
         (("depth", "width", "dim"), (), "name one factor or two different ones, got depth, width, dim: run a third on its own"),
         (("depth", "depth"), (), "name one factor or two different ones"),
         (("depth", "dim"), [["1"]], "--values must stand once for each of depth, dim, in their order, or not at all"),

@@ -105,3 +105,13 @@ def test_tokens_are_the_patches_of_the_map_that_a_block_sees(patch_size, image_s
     assert arch.tokens(image_size) == tokens
     without = with_values(arch, {"stages.3.mobilevit": None})
     assert without.tokens(image_size) == (tokens[0], tokens[2])
+
+
+def test_heads_over_a_single_token_make_no_other_network():
+    # At 64 px the maps are 8, 4 and 2 px: patches of 4 leave the last two blocks a single token.
+    coarse = with_values(XS, {"image_size": 64, "stages.*.mobilevit.patch_size": 4})
+    assert coarse.tokens(64) == (4, 1, 1)
+    heads = [with_values(coarse, {f"stages.{stage}.mobilevit.heads": 2}) for stage in (2, 3, 4)]
+    assert [arch_id(one) == arch_id(coarse) for one in heads] == [False, True, True]
+    # At another image size they see more.
+    assert arch_id(with_values(heads[1], {"image_size": 256})) != arch_id(with_values(coarse, {"image_size": 256}))

@@ -10,7 +10,7 @@ import pytest
 from mvit_nas.arch.config import arch_id, to_dict
 from mvit_nas.arch.paths import expand_path, with_values
 from mvit_nas.arch.presets import PRESETS
-from mvit_nas.arch.space import adapt_preset, fix_image_size, load_space, parse_space
+from mvit_nas.arch.space import adapt_preset, fix_image_size, load_space, parse_space, shipped_spaces
 from mvit_nas.errors import InvalidArchError, SpaceError
 
 SMALL = """
@@ -213,3 +213,42 @@ def test_an_unknown_name_lists_the_shipped_spaces(tmp_path):
     binary.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SpaceError, match="cannot read the search space"):
         load_space(binary)
+
+
+@pytest.mark.parametrize("name", shipped_spaces())
+def test_every_block_of_a_shipped_space_has_tokens_to_share_at_its_image_size(name):
+    space = load_space(name)
+    labels, choices = space.nearest_labels(space.base), {one.name: one.choices for one in space.parameters}
+    for placement, patch in itertools.product(*(choices[one] for one in ("placement", "patch_size"))):
+        arch = space.arch({**labels, "placement": placement, "patch_size": patch})
+        assert min(arch.tokens(arch.image_size)) >= 4, (placement, patch)
+
+
+def test_labels_have_an_effect_where_another_choice_makes_another_network():
+    space = load_space("mobilevit_small")
+    labels = space.nearest_labels(space.base)
+    assert space.effective(labels) == labels
+    # Without the block of stage 2 its depth says nothing.
+    without = {**labels, "placement": "4,5"}
+    assert without.keys() - space.effective(without).keys() == {"depth.stages.2"}
+    # Heads of a single token do not, and those of other blocks do.
+    coarse = parse_space(
+        """
+base: mobilevit_xs
+set: {image_size: 64}
+factors:
+  patch_size: {paths: [stages.*.mobilevit.patch_size], values: [4, 8]}
+  early: {paths: [stages.2.mobilevit.heads], values: [2, 4]}
+  late: {paths: [stages.3.mobilevit.heads, stages.4.mobilevit.heads], values: [2, 4, 7]}
+""",
+        name="coarse",
+        where="coarse",
+    )
+    assert coarse.effective({"patch_size": 4, "early": 2, "late": 4}) == {"patch_size": 4, "early": 2}
+    assert coarse.effective({"patch_size": 8, "early": 2, "late": 2}) == {"patch_size": 8}
+
+
+def test_the_only_choice_that_makes_a_network_has_an_effect():
+    text = "base: mobilevit_xs\nfactors:\n  heads: {paths: [stages.*.mobilevit.heads], values: [4, 7]}\n"
+    space = parse_space(text, name="narrow", where="narrow")
+    assert space.effective({"heads": 4}) == {"heads": 4}

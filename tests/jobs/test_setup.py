@@ -97,3 +97,20 @@ def test_digits_are_not_mirrored():
 def test_a_phone_runs_litert_where_nothing_else_is_said():
     assert runtime_for(SearchSettings(target="adb:1"), "").name == "litert"
     assert runtime_for(SearchSettings(target="adb:1"), "torch").name == "torch"
+
+
+def test_the_digits_have_a_schedule_of_their_own(tmp_path):
+    digits = find_images(None, reporter=Silent())
+    assert schedule_for(SearchSettings(), digits).name == "digits"
+    assert schedule_for(SearchSettings(schedule="short"), digits).name == "short"
+    # A folder of that name is a folder.
+    assert schedule_for(SearchSettings(), find_data(str(photos(tmp_path / "digits")))).name == "short"
+
+
+def test_a_study_goes_on_with_its_schedule_where_no_other_is_asked_for(tmp_path):
+    mirrored = find_data(str(photos(tmp_path / "photos")))
+    known = replace(find_schedule("short"), name="as it was", min_crop=0.9)
+    assert schedule_for(SearchSettings(), mirrored, known) == known
+    assert schedule_for(SearchSettings(epochs=known.epochs), mirrored, known) == known
+    assert schedule_for(SearchSettings(epochs=9), mirrored, known).name == "short (epochs 9)"
+    assert schedule_for(SearchSettings(schedule="smoke"), mirrored, known).name == "smoke"

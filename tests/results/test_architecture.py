@@ -77,7 +77,7 @@ def test_a_part_shows_its_shape():
     assert [part.expand_ratio for part in drawn.parts] == [None, 4.0, 4.0, 4.0, 4.0, 4.0, None]
     assert [part.transformer is None for part in drawn.parts] == [True, True, True, False, False, False, True]
     assert drawn.parts[4].transformer == Transformer(
-        patch_size=2, dim=120, depth=4, heads=4, mlp_width=240, fusion="conv3x3", tiles=True
+        patch_size=2, dim=120, depth=4, heads=4, mlp_width=240, fusion="conv3x3", tokens=64, tiles=True
     )
 
 

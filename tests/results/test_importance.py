@@ -248,3 +248,20 @@ def test_of_many_networks_a_thousand_are_learned_from_over_the_whole_search():
     found, every_third = explained(rows), explained(rows[::3])
     assert (found.networks, every_third.networks) == (2998, 1000)
     assert found.factors == every_third.factors
+
+
+def test_a_factor_counts_where_it_has_an_effect():
+    """Half of the networks have no block: their depth is missing, and says nothing of what depth does."""
+    networks = [{"block": "yes", "depth": depth} for depth in DEPTH] + [{"block": "no"}] * 3
+    found = explained(
+        rows_of(networks * 10, accuracy=lambda labels: 0.4 + DEPTH[labels["depth"]] if "depth" in labels else 0.5)
+    )
+    assert means(found, "depth") == pytest.approx({"1": 0.40, "2": 0.46, "3": 0.49}, abs=1e-3)
+    assert [effect.networks for effect in factor(found, "depth").effects] == [10, 10, 10]
+    assert means(found, "block") == pytest.approx({"yes": 0.45, "no": 0.5}, abs=5e-3)
+
+
+def test_a_factor_with_one_value_or_none_says_where():
+    networks = [{"patch": patch, "depth": 2} for patch in PATCH] + [{"patch": "1"}]
+    found = explained(rows_of(networks * 6, accuracy=lambda labels: 0.5 + PATCH[labels["patch"]]))
+    assert factor(found, "depth").reason == "it never varied: every network in which it has an effect has 2"

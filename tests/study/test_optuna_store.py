@@ -177,7 +177,12 @@ def resumed(folder, space, **options):
 def test_a_study_of_the_first_format_opens(small):
     folder, space, rows = small
     records = resumed(folder, space).store.records()
-    assert [{k: v for k, v in to_row(one).items() if k != "arch"} for one in records] == rows
+    # Since then heads over a single token make no other network, and the tokens are told.
+    since = ("arch", "arch_id", "tokens")
+    now, then = (
+        [{k: v for k, v in row.items() if k not in since} for row in table] for table in (map(to_row, records), rows)
+    )
+    assert now == then
     assert {one.cause for one in records if one.state is State.FAILED} == {Cause.NOT_MEASURED, Cause.UNKNOWN}
     assert all(arch_id(one.candidate.arch) == one.candidate.arch_id for one in records)
     assert [bool(one.candidate.labels) for one in records[:4]] == [False, False, False, True]  # three presets outside

@@ -47,6 +47,6 @@ class Block(Protocol):
         """The fields that are widths, each with what it must be a multiple of."""
         ...
 
-    def identity(self) -> dict[str, Plain]:
-        """What tells its networks apart: its values, resolved where several mean the same."""
+    def identity(self, side: int) -> dict[str, Plain]:
+        """What tells its networks apart on a map of ``side``: its values but those without effect there."""
         ...

@@ -62,9 +62,13 @@ class MobileViTConfig:
         """The transformer's width, which the heads divide."""
         return {"dim": self.heads}
 
-    def identity(self) -> dict[str, Plain]:
-        """Its values, with the feed-forward width in place of the ratio, which may round to the same."""
-        values = {name: getattr(self, name) for name in self.__slots__ if name != "mlp_ratio"}
+    def identity(self, side: int) -> dict[str, Plain]:
+        """Its values, with the feed-forward width in place of the ratio, which may round to the same.
+
+        Attention over a single token gives that token's value back, whatever the heads.
+        """
+        idle = {"mlp_ratio", "heads"} if self.tokens(side) == 1 else {"mlp_ratio"}
+        values = {name: getattr(self, name) for name in self.__slots__ if name not in idle}
         return {**values, "mlp_width": self.mlp_width}
 
     def operators(self, *, channels: int, side: int) -> Iterator[Operator]:

@@ -11,7 +11,10 @@ from mvit_nas.arch.paths import flat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transformer:
-    """The MobileViT block of a stage. ``tiles`` is whether its patches tile the map; where not, the map is resized."""
+    """The MobileViT block of a stage. ``tokens`` are what its attention sees at once.
+
+    ``tiles`` is whether its patches tile the map; where not, the map is resized.
+    """
 
     patch_size: int
     dim: int
@@ -19,6 +22,7 @@ class Transformer:
     heads: int
     mlp_width: int
     fusion: str
+    tokens: int
     tiles: bool
 
 
@@ -139,5 +143,6 @@ def _transformer(stage: StageConfig, side: int) -> Transformer | None:
         heads=block.heads,
         mlp_width=block.mlp_width,
         fusion=block.fusion,
+        tokens=block.tokens(side),
         tiles=block.tiled_side(side) == side,
     )

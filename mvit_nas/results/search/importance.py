@@ -30,10 +30,10 @@ NOTE = (
     "regression; costs on a logarithmic scale), learned from the networks that were trained to the end. "
     "Importance is the share of the objective's variance that a factor's effects explain in networks left out of "
     f"the learning: mean and middle 95 % of {_RESAMPLES} resamples. Where its interval holds 0, the factor is not "
-    "known to matter. An effect is the mean that the objective would have if every network had that value and "
-    "kept its others, with its 95 % interval; few networks with a value draw it towards the mean of all. What "
-    "factors do only together is part of neither: it is in the share that all factors leave unexplained. The "
-    "search chose these networks, so the numbers hold around what it tried."
+    "known to matter. An effect is the mean that the objective would have if every network in which the factor has "
+    "an effect had that value and kept its others, with its 95 % interval; few networks with a value draw it towards "
+    "the mean of all. What factors do only together is part of neither: it is in the share that all factors leave "
+    "unexplained. The search chose these networks, so the numbers hold around what it tried."
 )
 
 
@@ -113,9 +113,9 @@ def importance(view: StudyView) -> Importance:
         identity = record.candidate.arch_id or str(index)
         networks.pop(identity, None)  # of equal ones the last, in its place
         networks[identity] = record
-    # A preset outside the space has no values of its factors.
+    # A preset outside the space has no values of its factors. Others lack those that have no effect in them.
     factors = view.table.factors
-    trained = [record for record in networks.values() if all(name in record.candidate.labels for name in factors)]
+    trained = [record for record in networks.values() if record.candidate.labels or not factors]
     order = {} if view.space is None else {p.name: [str(label) for label in p.choices] for p in view.space.parameters}
     found = []
     for metric in OBJECTIVES:
@@ -134,7 +134,7 @@ def _explain(
     positions = np.linspace(0, networks - 1, min(networks, _MOST_NETWORKS)).round().astype(int)
     chosen = [trained[position] for position in positions]
     values = numbers(chosen, [metric])[:, 0]
-    labels = {name: _as_text([record.candidate.labels[name] for record in chosen]) for name in factors}
+    labels = {name: _as_text([record.candidate.labels.get(name) for record in chosen]) for name in factors}
     known = {name: _sorted(column, order.get(name, ())) for name, column in labels.items()}
     varied = {name: found for name, found in known.items() if len(found) > 1}
     reason = _why_none(networks, values, varied)
@@ -162,9 +162,9 @@ def _explain(
         for name in sorted(varied, key=lambda name: -shares[name].value)
     ]
     constant = [
-        Factor(name=name, share=None, effects=(), reason=f"it never varied: every network has {found[0]}")
+        Factor(name=name, share=None, effects=(), reason=_why_constant(labels[name], found))
         for name, found in known.items()
-        if len(found) == 1
+        if len(found) < 2
     ]
     return Explained(objective=objective, networks=networks, share=share, factors=(*varying, *constant), reason="")
 
@@ -182,22 +182,32 @@ def _why_none(networks: int, values: pareto.Floats, varied: Mapping[str, Sequenc
     return ""
 
 
-def _as_text(labels: Sequence[Label]) -> list[str]:
-    """As a column of a table has them: where one is a number with a fraction, all are."""
+def _why_constant(labels: Sequence[str | None], found: Sequence[str]) -> str:
+    if not found:
+        return "it had no effect in any network"
+    return f"it never varied: every network {'in which it has an effect ' if None in labels else ''}has {found[0]}"
+
+
+def _as_text(labels: Sequence[Label | None]) -> list[str | None]:
+    """As a column of a table has them: where one is a number with a fraction, all are. None stays None."""
     decimal = any(isinstance(label, float) for label in labels)
-    return [str(float(label)) if decimal and isinstance(label, int | float) else str(label) for label in labels]
+    return [
+        None if label is None else str(float(label)) if decimal and isinstance(label, int | float) else str(label)
+        for label in labels
+    ]
 
 
-def _sorted(labels: Sequence[str], order: Sequence[str]) -> list[str]:
+def _sorted(labels: Sequence[str | None], order: Sequence[str]) -> list[str]:
     """The different ``labels``: those in ``order`` as there, then the others as they come."""
-    present = dict.fromkeys(labels)
+    present = dict.fromkeys(label for label in labels if label is not None)
     return [label for label in order if label in present] + [label for label in present if label not in order]
 
 
 def _means(x: pareto.Floats, y: pareto.Floats, where: Mapping[str, slice]) -> tuple[pareto.Floats, float]:
     """The adjusted mean for each column of ``x`` with the ends of its interval, three columns; and the ridge.
 
-    ``x`` has one column of 0 and 1 for each value of each factor, whose columns are in ``where``. The ridge is the
+    ``x`` has one column of 0 and 1 for each value of each factor, whose columns are in ``where``: all 0 in networks in
+    which the factor has no effect. The ridge is the
     variance of the noise over that of the effects. It is not known: the posteriors of all in _RIDGES are mixed by how
     likely each makes ``y``, with a variance of the noise that is not known either.
     """
@@ -208,10 +218,12 @@ def _means(x: pareto.Floats, y: pareto.Floats, where: Mapping[str, slice]) -> tu
     squares, axes = scales[real] ** 2, axes[real]
     along = left.T[real] @ (y - centre)
     rest = max(0.0, float(np.sum((y - centre) ** 2) - np.sum(along**2)))
-    # All networks get the value, which moves their mean by its effect less those of the values that they have.
+    # All networks in which the factor has an effect get the value in place of their own.
     contrasts = np.zeros((x.shape[1], x.shape[1]))
     for columns in where.values():
-        contrasts[columns, columns] = np.eye(columns.stop - columns.start) - x[:, columns].mean(axis=0)
+        contrasts[columns] = x[x[:, columns].any(axis=1)].mean(axis=0)
+        contrasts[columns, columns] = np.eye(columns.stop - columns.start)
+    contrasts -= x.mean(axis=0)
     onto = contrasts @ axes.T
     lengths = np.sum(contrasts**2, axis=1)
     likelihoods, means, variances = [], [], []
