@@ -57,6 +57,11 @@ class StudyView:
         return tuple(sorted(range(len(numbers)), key=numbers.__getitem__))
 
     @cached_property
+    def ordered(self) -> tuple[Record, ...]:
+        """The records in the order of their trials."""
+        return tuple(self.records[index] for index in self.by_trial)
+
+    @cached_property
     def box(self) -> Box | None:
         """Where hypervolume is measured; None where the reference lacks an objective or is not worse than the ideal."""
         reference = self.origin.reference
@@ -80,14 +85,13 @@ class StudyView:
     @cached_property
     def against_random(self) -> AgainstRandom | None:
         """What the search found against the random sampling beside it; None where it had none."""
-        sampler, by = self.origin.experiment.sampler, [self.records[i].proposed_by for i in self.by_trial]
-        if not self.origin.experiment.baseline or sampler in (None, RANDOM) or not any(by) or self.box is None:
+        experiment, by = self.origin.experiment, [record.proposed_by for record in self.ordered]
+        if not experiment.baseline or experiment.sampler in (None, RANDOM) or not any(by) or self.box is None:
             return None
-        ordered = [self.records[i] for i in self.by_trial]
         return against_random(
-            values_where_complete(ordered, self.objectives),
-            np.array([record.spent.trainings for record in ordered]),
-            by_sampler=np.array([name == sampler for name in by]),
+            values_where_complete(self.ordered, self.objectives),
+            np.array([record.spent.trainings for record in self.ordered]),
+            by_sampler=np.array([name == experiment.sampler for name in by]),
             by_random=np.array([name == RANDOM for name in by]),
             box=self.box,
         )
@@ -155,11 +159,9 @@ def front(records: Sequence[Record], metrics: Sequence[Metric], *, first: Metric
     if not any(records[index].has(first) for index in trained):
         first = metrics[0]
     mask = pareto.front(numbers([records[index] for index in trained], metrics), [one.maximise for one in metrics])
-    on_front = sorted(
-        (index for index, on in zip(trained, mask, strict=True) if on), key=lambda index: _rank(records[index], first)
-    )
+    on_front = [index for index, on in zip(trained, mask, strict=True) if on]
     networks: dict[object, int] = {}
-    for index in on_front:
+    for index in sorted(on_front, key=lambda index: rank(records[index], first)):
         networks.setdefault(records[index].candidate.arch_id or index, index)
     return tuple(networks.values())
 
@@ -185,27 +187,16 @@ def through(view: StudyView, runtime: str) -> StudyView:
     """
     metric, threads = LATENCY.by(runtime), view.origin.further[runtime].threads
     seen = [
-        replace(
-            record,
-            values={**record.values, LATENCY.name: latency},
-            further={},
-            latency_runs=None,
-            latency_threads=threads,
-        )
-        for record in view.records
-        if (latency := record.measured(metric)) is not None
+        replace(one, values={**one.values, LATENCY.name: found}, further={}, latency_runs=None, latency_threads=threads)
+        for one in view.records
+        if (found := one.measured(metric)) is not None
     ]
-    origin = seen_through(
-        view.origin,
-        runtime,
-        measured=len(seen),
-        trained=len(view.trained),
-        names={record.candidate.name for record in seen},
-    )
+    names = {record.candidate.name for record in seen}
+    origin = seen_through(view.origin, runtime, measured=len(seen), trained=len(view.trained), names=names)
     return StudyView(make_table(seen), origin)
 
 
-def _rank(record: Record, metric: Metric) -> tuple[bool, float]:
+def rank(record: Record, metric: Metric) -> tuple[bool, float]:
     """What sorts the best first and the unknown last."""
     value = record.value(metric)
     return value is None, 0.0 if value is None else -value if metric.maximise else value

@@ -11,14 +11,7 @@ from mvit_nas.maths.hypervolume import Box, hypervolume_history
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import MIN_PAIRS, paired_difference, welch_interval
 from mvit_nas.metrics import METRICS, Metric, Source
-from mvit_nas.results.comparison.methods import (
-    Study,
-    check_comparable,
-    labels_of,
-    latency_apart,
-    machine_words,
-    method_key,
-)
+from mvit_nas.results.comparison.methods import Study, check_comparable, labels_of, latency_apart, method_key
 from mvit_nas.results.view import StudyView, box_of, numbers, values_where_complete
 from mvit_nas.study.record import Record, State
 
@@ -47,8 +40,7 @@ class Gain:
     """
 
     mean: float
-    low: float | None
-    high: float | None
+    interval: tuple[float, float] | None
     seeds: int
     paired: bool
     why: str
@@ -111,31 +103,30 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
     """
     check_comparable(studies)
     notes = []
-    all_of_them = objectives = studies[0].view.objectives
+    shared = objectives = studies[0].view.objectives
     timed = [metric for metric in objectives if metric.source is Source.TIMED]
     apart = latency_apart(studies) if timed else ""
     if apart:
         objectives = tuple(metric for metric in objectives if metric not in timed)
         if len(objectives) < 2:
-            measured = " and ".join(metric.noun for metric in all_of_them)
+            measured = " and ".join(metric.noun for metric in shared)
             raise InputError(f"{apart}, and {measured} are all that they measured: measure both under one")
         notes.append(f"{timed[0].title} is left out of the hypervolume: {apart}.")
     box = _box(studies, objectives)
-    paths = [_path(study, objectives, box) for study in studies]
-    equal = min(float(path.trainings[-1]) for path in paths)
-    no_seconds = _no_seconds(studies, paths)
+    runs = [_run(study, objectives, box) for study in studies]
+    equal = min(float(run.trainings[-1]) for run in runs)
+    no_seconds = _no_seconds(runs)
     if no_seconds:
         notes.append(f"There is no plot over seconds: {no_seconds}.")
     cost = _cost(studies[0].view, objectives)
-    groups: dict[tuple[tuple[str, str], ...], list[int]] = {}
-    for index, study in enumerate(studies):
-        groups.setdefault(method_key(study), []).append(index)
-    labels = labels_of([studies[indices[0]] for indices in groups.values()])
+    groups: dict[tuple[tuple[str, str], ...], list[_Run]] = {}
+    for run in runs:
+        groups.setdefault(method_key(run.study), []).append(run)
+    labels = labels_of([own[0].study for own in groups.values()])
     methods: list[Method] = []
-    for label, indices in zip(labels, groups.values(), strict=True):
-        own, own_paths = [studies[i] for i in indices], [paths[i] for i in indices]
+    for label, own in zip(labels, groups.values(), strict=True):
         first = methods[0] if methods else None
-        methods.append(_method(label, own, own_paths, cost=cost, equal=equal, first=first, by_seconds=not no_seconds))
+        methods.append(_method(label, own, cost=cost, equal=equal, first=first, by_seconds=not no_seconds))
     return Comparison(
         objectives=objectives,
         box=box,
@@ -147,46 +138,15 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
     )
 
 
-def _method(
-    label: str,
-    studies: Sequence[Study],
-    paths: Sequence["_Path"],
-    *,
-    cost: Metric,
-    equal: float,
-    first: Method | None,
-    by_seconds: bool,
-) -> Method:
-    _check_seeds(studies)
-    volumes = tuple(float(_at(path.trainings, path.volumes, [equal])[0]) for path in paths)
-    return Method(
-        label=label,
-        studies=tuple(studies),
-        hypervolumes=volumes,
-        trainings=tuple(float(path.trainings[-1]) for path in paths),
-        by_trainings=_curve([(path.trainings, path.volumes) for path in paths]),
-        by_seconds=_curve([(path.seconds, path.volumes) for path in paths]) if by_seconds else None,
-        attained=_attained(studies, cost, equal),
-        gain=None if first is None else _gain(_by_seed(studies, volumes), _by_seed(first.studies, first.hypervolumes)),
-    )
-
-
-def _by_seed(studies: Sequence[Study], volumes: Sequence[float]) -> dict[int, float]:
-    return {study.seed: volume for study, volume in zip(studies, volumes, strict=True)}
-
-
 def document(comparison: Comparison) -> dict[str, Json]:
     """The comparison as plain values: what ``compare --json`` prints, documented in docs/json.md."""
-
-    def curve(one: Curve | None) -> Json:
-        return None if one is None else {name: list(values) for name, values in asdict(one).items()}
 
     def gain(one: Gain | None) -> dict[str, Json]:
         if one is None:
             return dict.fromkeys(("difference", "interval", "paired", "pairs", "note"))
         return {
             "difference": one.mean,
-            "interval": None if one.low is None else [one.low, one.high],
+            "interval": one.interval,
             "paired": one.paired,
             "pairs": one.seeds if one.paired else None,
             "note": one.why or None,
@@ -205,15 +165,15 @@ def document(comparison: Comparison) -> dict[str, Json]:
                 ],
                 "hypervolume": method.mean,
                 **gain(method.gain),
-                "by_trainings": curve(method.by_trainings),
-                "by_seconds": curve(method.by_seconds),
+                "by_trainings": asdict(method.by_trainings),
+                "by_seconds": None if method.by_seconds is None else asdict(method.by_seconds),
                 "attained": [
                     {comparison.cost.name: cost, comparison.score.name: score} for cost, score in method.attained
                 ],
             }
             for method in comparison.methods
         ],
-        "notes": list(comparison.notes),
+        "notes": comparison.notes,
     }
 
 
@@ -223,23 +183,54 @@ def spent_to_reach(curve: Curve, volume: float) -> float | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Path:
-    """Compute so far and the hypervolume then, after each row that cost a training; seconds NaN where unknown."""
+class _Run:
+    """A study's compute so far and hypervolume then, after each row that cost a training; seconds NaN where unknown."""
 
+    study: Study
     trainings: Floats
     seconds: Floats
     volumes: Floats
 
 
+def _run(study: Study, objectives: Sequence[Metric], box: Box) -> _Run:
+    records = [record for record in study.view.ordered if record.spent.trainings > 0]
+    return _Run(
+        study=study,
+        trainings=_spent(records),
+        seconds=np.cumsum([_training_seconds(record) for record in records]),
+        volumes=hypervolume_history(values_where_complete(records, objectives), box),
+    )
+
+
+def _method(
+    label: str, runs: Sequence[_Run], *, cost: Metric, equal: float, first: Method | None, by_seconds: bool
+) -> Method:
+    studies = tuple(run.study for run in runs)
+    _check_seeds(studies)
+    volumes = tuple(float(_at(run.trainings, run.volumes, [equal])[0]) for run in runs)
+    return Method(
+        label=label,
+        studies=studies,
+        hypervolumes=volumes,
+        trainings=tuple(float(run.trainings[-1]) for run in runs),
+        by_trainings=_curve([(run.trainings, run.volumes) for run in runs]),
+        by_seconds=_curve([(run.seconds, run.volumes) for run in runs]) if by_seconds else None,
+        attained=_attained(studies, cost, equal),
+        gain=None if first is None else _gain(_by_seed(studies, volumes), _by_seed(first.studies, first.hypervolumes)),
+    )
+
+
+def _by_seed(studies: Sequence[Study], volumes: Sequence[float]) -> dict[int, float]:
+    return {study.seed: volume for study, volume in zip(studies, volumes, strict=True)}
+
+
 def _check_seeds(studies: Sequence[Study]) -> None:
     by_seed: dict[int, Study] = {}
     for study in studies:
-        if study.seed in by_seed:
-            raise InputError(
-                f"{by_seed[study.seed].name} and {study.name} are the same search with the same seed, {study.seed}: "
-                "leave one out"
-            )
-        by_seed[study.seed] = study
+        other = by_seed.setdefault(study.seed, study)
+        if other is not study:
+            same = f"{other.name} and {study.name} are the same search with the same seed, {study.seed}"
+            raise InputError(f"{same}: leave one out")
 
 
 def _box(studies: Sequence[Study], objectives: Sequence[Metric]) -> Box:
@@ -256,19 +247,6 @@ def _box(studies: Sequence[Study], objectives: Sequence[Metric]) -> Box:
     return box_of(objectives, corner)
 
 
-def _path(study: Study, objectives: Sequence[Metric], box: Box) -> _Path:
-    records = [record for record in _ordered(study) if record.spent.trainings > 0]
-    return _Path(
-        trainings=_spent(records),
-        seconds=np.cumsum([_training_seconds(record) for record in records]),
-        volumes=hypervolume_history(values_where_complete(records, objectives), box),
-    )
-
-
-def _ordered(study: Study) -> list[Record]:
-    return [study.view.records[index] for index in study.view.by_trial]
-
-
 def _training_seconds(record: Record) -> float:
     """NaN where that is not known. A training that failed did not tell how long it took; its trial did."""
     seconds = record.spent.seconds if record.state is State.FAILED else record.spent.training_seconds
@@ -281,16 +259,16 @@ def _spent(records: Sequence[Record]) -> Floats:
     return spent
 
 
-def _no_seconds(studies: Sequence[Study], paths: Sequence[_Path]) -> str:
+def _no_seconds(runs: Sequence[_Run]) -> str:
     """Why seconds of training cannot be compared; empty where they can."""
-    unknown = [study.name for study, path in zip(studies, paths, strict=True) if np.isnan(path.seconds).any()]
-    if unknown:
-        return f"the table of {unknown[0]} does not say how long each training took"
-    machines = {study.name: machine_words(study) for study in studies}
-    first = studies[0].name
-    for name, machine in machines.items():
-        if machine != machines[first]:
-            return f"{first} and {name} were trained on different machines ({machines[first]}; {machine})"
+    for run in runs:
+        if np.isnan(run.seconds).any():
+            return f"the table of {run.study.name} does not say how long each training took"
+    first = runs[0].study
+    for run in runs:
+        if run.study.machine != first.machine:
+            machines = f"{first.machine}; {run.study.machine}"
+            return f"{first.name} and {run.study.name} were trained on different machines ({machines})"
     return ""
 
 
@@ -326,7 +304,7 @@ def _attained(studies: Sequence[Study], cost: Metric, equal: float) -> tuple[tup
     """The median attainment curve: for each cost the accuracy that at least half of the studies reach with no more."""
     reached = []
     for study in studies:
-        records = _ordered(study)
+        records = study.view.ordered
         within = [record for record, spent in zip(records, _spent(records), strict=True) if spent <= equal]
         scored = [record for record in within if record.is_complete and record.has(study.view.score)]
         reached.append(numbers(scored, (cost, study.view.score)))
@@ -346,17 +324,17 @@ def _gain(values: Mapping[int, float], base: Mapping[int, float]) -> Gain:
     """The difference of hypervolumes by seed: paired where the seeds are shared, otherwise Welch's."""
     shared = [seed for seed in values if seed in base]
     paired = len(shared) >= MIN_PAIRS or set(values) == set(base)
+    interval: tuple[float, float] | None
     if paired:
         difference = paired_difference([values[seed] for seed in shared], [base[seed] for seed in shared])
         assert difference.mean is not None, "methods have seeds"
-        mean, interval = difference.mean, (difference.low, difference.high)
-        seeds = len(shared)
+        mean, seeds, low, high = difference.mean, len(shared), difference.low, difference.high
+        interval = None if low is None or high is None else (low, high)
     else:
         one, two = (np.array(list(known.values())) for known in (values, base))
-        mean, interval = float(one.mean() - two.mean()), welch_interval(one, two) or (None, None)
-        seeds = min(len(one), len(two))
+        mean, seeds, interval = float(one.mean() - two.mean()), min(len(one), len(two)), welch_interval(one, two)
     why = ""
-    if interval[0] is None:
+    if interval is None:
         few = "one seed: no spread is known" if seeds == 1 else f"{seeds} seeds: too few for an interval"
         why = few if seeds < MIN_PAIRS else "all seeds differ by the same"
-    return Gain(mean=mean, low=interval[0], high=interval[1], seeds=seeds, paired=paired, why=why)
+    return Gain(mean=mean, interval=interval, seeds=seeds, paired=paired, why=why)

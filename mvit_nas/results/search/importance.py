@@ -11,7 +11,7 @@ from mvit_nas.maths import pareto
 from mvit_nas.maths.statistics import ALPHA
 from mvit_nas.metrics import OBJECTIVES, Form, Metric
 from mvit_nas.results.view import StudyView, numbers
-from mvit_nas.study.record import Record
+from mvit_nas.study.record import Measured, Record
 
 # With fewer trained networks, what is left out to judge the rest by would be four or fewer.
 LEAST_NETWORKS = 12
@@ -38,21 +38,12 @@ NOTE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A number with the ends of its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
     """What a factor's value does: the adjusted mean of the objective, in its unit, and the networks that had it."""
 
     label: str
     networks: int
-    mean: Estimate
+    mean: Measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +51,7 @@ class Factor:
     """What one factor does to an objective. Without a ``share`` there are no effects, and ``reason`` says why."""
 
     name: str
-    share: Estimate | None
+    share: Measured | None
     effects: tuple[Effect, ...]
     reason: str
 
@@ -74,20 +65,12 @@ class Explained:
 
     objective: str
     networks: int
-    share: Estimate | None
+    share: Measured | None
     factors: tuple[Factor, ...]
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Importance:
-    """What the factors do to each objective that was measured, and how that was found out."""
-
-    objectives: tuple[Explained, ...]
-    note: str
-
-
-def importance(view: StudyView) -> Importance:
+def importance(view: StudyView) -> list[Explained]:
     """The importance of each factor for each objective that has values, and the effects of its values.
 
     An objective (the logarithm of a cost) is a sum of one effect for each value of each factor, by Bayesian linear
@@ -124,7 +107,7 @@ def importance(view: StudyView) -> Importance:
             values = [(record, record.value(metric)) for record in trained]
             known = [record for record, value in values if value is not None and (metric.maximise or value > 0)]
             found.append(_explain(metric, known, factors, order))
-    return Importance(objectives=tuple(found), note=NOTE)
+    return found
 
 
 def _explain(
@@ -232,7 +215,7 @@ def _means(x: pareto.Floats, y: pareto.Floats, where: Mapping[str, slice]) -> tu
 
 def _shares(
     x: pareto.Floats, y: pareto.Floats, where: Mapping[str, slice], ridge: float
-) -> tuple[Estimate, dict[str, Estimate]]:
+) -> tuple[Measured, dict[str, Measured]]:
     """What all factors together explain of the networks left out of the learning, and what each of them does."""
     count, variance = x.shape[0], y.var(ddof=1)
     draws = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=_RESAMPLES)
@@ -255,6 +238,6 @@ def _shares(
     return whole, dict(zip(where, shares, strict=True))
 
 
-def _estimate(row: pareto.Floats) -> Estimate:
+def _estimate(row: pareto.Floats) -> Measured:
     value, low, high = row.tolist()
-    return Estimate(value=value, low=low, high=high)
+    return Measured(value=value, low=low, high=high)
