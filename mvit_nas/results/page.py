@@ -1,7 +1,7 @@
 """What every page shows alike: cards, the cells of its tables and the origin of its numbers, as plain data."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,6 +9,8 @@ from mvit_nas.metrics import LATENCY, Metric, Source
 from mvit_nas.study.origin import Conditions, Document, Origin, SearchOrigin, as_document
 from mvit_nas.study.table import Cell as Value
 from mvit_nas.units import format_seconds
+
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 MISSING = "-"
 _SCALE = ("reference_ms", "reference_low_ms", "reference_high_ms", "reference_measurements")

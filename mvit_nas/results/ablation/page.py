@@ -1,7 +1,7 @@
 """The page of an ablation as plain data: the answer in words, the verdicts with their price, the plots and the runs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from mvit_nas.maths.statistics import Difference
 from mvit_nas.metrics import ACCURACY, COSTS, Metric, Source
@@ -57,7 +57,6 @@ def page_data(records: Sequence[Record], origin: AblationOrigin) -> Page:
     summary = summarise(records, origin.plan)
     heads = columns(summary, origin)
     with_matched = any(record.candidate.matched for record in records)
-    forest, accuracy = forest_plot(summary, origin), accuracy_plot(summary, origin)
     return Page(
         study=origin.study,
         question=_question(summary, origin),
@@ -80,11 +79,7 @@ def page_data(records: Sequence[Record], origin: AblationOrigin) -> Page:
         elapsed=format_seconds(origin.elapsed_seconds),
         provenance=provenance(_with_plan_in_words(summary, origin)),
         document=finite(
-            {
-                "page": "ablation",
-                "forest": None if forest is None else asdict(forest),
-                "accuracy": None if accuracy is None else asdict(accuracy),
-            }
+            {"page": "ablation", "forest": forest_plot(summary, origin), "accuracy": accuracy_plot(summary, origin)}
         ),
     )
 

@@ -131,11 +131,10 @@ def summarise(records: Sequence[Record], plan: Ablated) -> Summary:
     seeds = tuple(sorted({record.seed for record in records if record.seed is not None}))
     accuracies = [_by_seed(part, seeds) for part in runs]
     base = next(index for index, variant in enumerate(planned) if variant.is_base)
+    comparisons = max(1, len(planned) - 1)
     differences = [
-        None
-        if index == base
-        else paired_difference(accuracies[index], accuracies[base], comparisons=max(1, len(planned) - 1))
-        for index in range(len(planned))
+        None if index == base else paired_difference(found, accuracies[base], comparisons=comparisons)
+        for index, found in enumerate(accuracies)
     ]
     others = iter(holm([difference.p for difference in differences if difference is not None]))
     corrected = [None if difference is None else next(others) for difference in differences]
@@ -190,11 +189,7 @@ def _by_seed(runs: Sequence[Record], seeds: Sequence[int]) -> Floats:
 
 
 def _variant(
-    planned: PlannedVariant,
-    runs: Sequence[Record],
-    accuracies: Floats,
-    difference: Difference | None,
-    p_holm: float | None,
+    planned: PlannedVariant, runs: Sequence[Record], accuracies: Floats, difference: Difference | None, p: float | None
 ) -> Variant:
     known = accuracies[~np.isnan(accuracies)]
     failed = sum(record.state is State.FAILED for record in runs)
@@ -203,7 +198,7 @@ def _variant(
     elif not runs:
         found = Verdict.NOT_RUN
     else:
-        found = Verdict.BASE if difference is None else verdict(difference, p_holm)
+        found = Verdict.BASE if difference is None else verdict(difference, p)
     # All runs of a variant are one network; one that failed may have come to no measurement.
     measured = {cost.name: [one for record in runs if (one := record.measured(cost)) is not None] for cost in COSTS}
     return Variant(
@@ -217,7 +212,7 @@ def _variant(
         accuracy=float(known.mean()) if len(known) else None,
         spread=float(known.std(ddof=1)) if len(known) > 1 else None,
         difference=difference,
-        p_holm=p_holm,
+        p_holm=p,
         verdict=found,
         costs={name: values[0] for name, values in measured.items() if values},
         notes=planned.notes,
@@ -236,19 +231,13 @@ def _interactions(variants: Sequence[Variant], accuracies: Sequence[Floats]) -> 
         for a, b in [tuple(variant.labels.values())]
         if a != first and b != second and (a, second) in free and (first, b) in free
     ]
+    comparisons = max(1, len(pairs))
     differences = [
-        paired_difference(
-            free[a, b] - free[a, second], free[first, b] - free[first, second], comparisons=max(1, len(pairs))
-        )
+        paired_difference(free[a, b] - free[a, second], free[first, b] - free[first, second], comparisons=comparisons)
         for _, a, b in pairs
     ]
     corrected = holm([difference.p for difference in differences])
     return tuple(
-        Interaction(
-            labels=labels,
-            difference=difference,
-            p_holm=p,
-            verdict=verdict(difference, p),
-        )
-        for (labels, _, _), difference, p in zip(pairs, differences, corrected, strict=True)
+        Interaction(labels=labels, difference=difference, p_holm=p, verdict=verdict(difference, p))
+        for (labels, *_), difference, p in zip(pairs, differences, corrected, strict=True)
     )

@@ -12,13 +12,12 @@ from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import MIN_PAIRS, paired_difference, welch_interval
 from mvit_nas.metrics import METRICS, Metric, Source
 from mvit_nas.results.comparison.methods import Study, check_comparable, labels_of, latency_apart, method_key
+from mvit_nas.results.page import Json
 from mvit_nas.results.view import StudyView, box_of, numbers, values_where_complete
 from mvit_nas.study.record import Record, State
 
 # Epochs as shares of trainings add up to whole ones but for rounding.
 _DIGITS = 9
-
-Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mvit_nas.metrics import Form
-from mvit_nas.results.comparison.comparison import Comparison, Curve, Gain, Json, Method, spent_to_reach
+from mvit_nas.results.comparison.comparison import Comparison, Curve, Gain, Method, spent_to_reach
 from mvit_nas.results.comparison.methods import Study
 from mvit_nas.results.page import (
     Card,
     Column,
+    Json,
     Row,
     Section,
     axis_label,

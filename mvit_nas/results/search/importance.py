@@ -51,9 +51,9 @@ class Factor:
     """What one factor does to an objective. Without a ``share`` there are no effects, and ``reason`` says why."""
 
     name: str
-    share: Measured | None
-    effects: tuple[Effect, ...]
-    reason: str
+    share: Measured | None = None
+    effects: tuple[Effect, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +65,9 @@ class Explained:
 
     objective: str
     networks: int
-    share: Measured | None
-    factors: tuple[Factor, ...]
-    reason: str
+    share: Measured | None = None
+    factors: tuple[Factor, ...] = ()
+    reason: str = ""
 
 
 def importance(view: StudyView) -> list[Explained]:
@@ -113,7 +113,7 @@ def importance(view: StudyView) -> list[Explained]:
 def _explain(
     metric: Metric, trained: Sequence[Record], factors: Sequence[str], order: Mapping[str, Sequence[str]]
 ) -> Explained:
-    networks, objective = len(trained), metric.name
+    networks = len(trained)
     positions = np.linspace(0, networks - 1, min(networks, _MOST_NETWORKS)).round().astype(int)
     chosen = [trained[position] for position in positions]
     values = numbers(chosen, [metric])[:, 0]
@@ -122,34 +122,26 @@ def _explain(
     varied = {name: found for name, found in known.items() if len(found) > 1}
     reason = _why_none(networks, values, varied)
     if reason:
-        return Explained(objective=objective, networks=networks, share=None, factors=(), reason=reason)
+        return Explained(objective=metric.name, networks=networks, reason=reason)
     x = np.hstack([np.array(labels[name])[:, None] == np.array(found) for name, found in varied.items()]).astype(float)
     ends = np.cumsum([0, *map(len, varied.values())])
     where = {name: slice(start, end) for name, start, end in zip(varied, ends[:-1], ends[1:], strict=True)}
-    logarithmic = metric.is_cost
-    y = np.log(values) if logarithmic else values
+    y = np.log(values) if metric.is_cost else values
     means, ridge = _means(x, y, where)
-    means = np.exp(means) if logarithmic else means
+    means = np.exp(means) if metric.is_cost else means
     means = np.clip(means, 0.0, 1.0) if metric.form is Form.SHARE else means
     share, shares = _shares(x, y, where, ridge)
-    varying = [
-        Factor(
-            name=name,
-            share=shares[name],
-            effects=tuple(
-                Effect(label=label, networks=labels[name].count(label), mean=_estimate(mean))
-                for label, mean in zip(varied[name], means[where[name]], strict=True)
-            ),
-            reason="",
-        )
-        for name in sorted(varied, key=lambda name: -shares[name].value)
-    ]
-    constant = [
-        Factor(name=name, share=None, effects=(), reason=f"it never varied: every network has {found[0]}")
-        for name, found in known.items()
-        if len(found) == 1
-    ]
-    return Explained(objective=objective, networks=networks, share=share, factors=(*varying, *constant), reason="")
+    explained = []
+    for name in sorted(varied, key=lambda name: -shares[name].value):
+        effects = [
+            Effect(label=label, networks=labels[name].count(label), mean=_estimate(mean))
+            for label, mean in zip(varied[name], means[where[name]], strict=True)
+        ]
+        explained.append(Factor(name=name, share=shares[name], effects=tuple(effects)))
+    for name, found in known.items():
+        if len(found) == 1:
+            explained.append(Factor(name=name, reason=f"it never varied: every network has {found[0]}"))
+    return Explained(objective=metric.name, networks=networks, share=share, factors=tuple(explained))
 
 
 def _why_none(networks: int, values: pareto.Floats, varied: Mapping[str, Sequence[str]]) -> str:
