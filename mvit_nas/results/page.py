@@ -45,9 +45,9 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One cell: its text, its small print, and what the page sorts by ("" for missing, which comes last)."""
+    """One cell: its text, its small print, and what the page sorts by; as it is, one that is missing and comes last."""
 
-    text: str
+    text: str = MISSING
     detail: str = ""
     sort: Value = ""
 
@@ -137,7 +137,7 @@ def cell(text: str, *, detail: str = "", sort: Value = None) -> Cell:
 
 def number(value: float | None, words: Callable[[float], str], detail: str = "") -> Cell:
     """The cell of a number in ``words`` that sorts by its value; a dash where it is missing."""
-    return Cell(text=MISSING) if value is None else Cell(text=words(value), detail=detail, sort=value)
+    return Cell() if value is None else Cell(text=words(value), detail=detail, sort=value)
 
 
 def counted(count: int, noun: str) -> str:

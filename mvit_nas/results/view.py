@@ -5,7 +5,7 @@ Records are named by their position.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,8 @@ from mvit_nas.study.origin import SearchOrigin, seen_through
 from mvit_nas.study.record import Record
 
 RANDOM = "random"  # the sampler that others are compared with
+# A search is settled when over the last third of at least 15 trainings the hypervolume grew by less than 1 %.
+SETTLED_SHARE, SETTLED_GROWTH, SETTLED_LEAST = 1 / 3, 0.01, 15
 
 
 class StudyView:
@@ -178,6 +180,33 @@ def box_of(metrics: Sequence[Metric], reference: Sequence[float]) -> Box:
 def volume(records: Sequence[Record], metrics: Sequence[Metric], box: Box) -> float:
     """The hypervolume of those of ``records`` that were trained to the end."""
     return hypervolume(numbers([record for record in records if record.is_complete], metrics), box)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """The hypervolume ``now``, after so many ``trainings``, and ``before`` the last third of them."""
+
+    trainings: float
+    now: float
+    before: float
+
+    @property
+    def share(self) -> float:
+        """By how much it grew, relative; infinite where it was nothing."""
+        return self.now / self.before - 1 if self.before else math.inf
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether that is little, after trainings enough to tell."""
+        return self.trainings >= SETTLED_LEAST and self.share <= SETTLED_GROWTH
+
+
+def growth(records: Sequence[Record], metrics: Sequence[Metric], box: Box) -> Growth:
+    """The growth over the last third of the trainings of ``records``, which are in the order of their trials."""
+    spent = np.cumsum([record.spent.trainings for record in records])
+    total = float(spent[-1]) if len(spent) else 0.0
+    earlier = [record for record, so_far in zip(records, spent, strict=True) if so_far <= (1 - SETTLED_SHARE) * total]
+    return Growth(trainings=total, now=volume(records, metrics, box), before=volume(earlier, metrics, box))
 
 
 def through(view: StudyView, runtime: str) -> StudyView:

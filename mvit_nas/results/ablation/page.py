@@ -35,11 +35,9 @@ _NAMED = 3
 class Page:
     """All that the page of an ablation shows, as plain data; ``document`` is what its script draws."""
 
-    study: str
     question: str
     summary: tuple[str, ...]
     cards: tuple[Card, ...]
-    comparisons: int
     columns: tuple[Column, ...]
     variants: tuple[Row, ...]
     interaction_columns: tuple[Column, ...]
@@ -55,18 +53,17 @@ class Page:
 def page_data(records: Sequence[Record], origin: AblationOrigin) -> Page:
     """All that the page shows."""
     summary = summarise(records, origin.plan)
+    do = "does" if len(summary.factors) == 1 else "do"
     heads = columns(summary, origin)
     with_matched = any(record.candidate.matched for record in records)
     return Page(
-        study=origin.study,
-        question=_question(summary, origin),
+        question=f"What {do} {' and '.join(summary.factors)} do to {origin.plan.base}?",
         summary=tuple(_chips(records, summary, origin)),
         cards=tuple(cards(records, summary, origin)),
-        comparisons=len(summary.others),
         columns=tuple(heads),
         variants=tuple(_variant_row(variant, summary) for variant in (summary.base, *summary.others)),
         interaction_columns=(*columns_of("Pair"), *heads[2:7]),
-        interactions=tuple(_interaction_row(interaction) for interaction in summary.interactions),
+        interactions=tuple(_interaction_row(one) for one in summary.interactions),
         run_columns=(
             *columns_of("Seed", *summary.factors, *(["Matched"] if with_matched else [])),
             *columns_of("Accuracy (%)", numeric=True),
@@ -122,11 +119,6 @@ def _costs(summary: Summary) -> list[Metric]:
         for metric in COSTS
         if metric.source is Source.COUNTED or any(variant.cost(metric) is not None for variant in summary.variants)
     ]
-
-
-def _question(summary: Summary, origin: AblationOrigin) -> str:
-    do = "does" if len(summary.factors) == 1 else "do"
-    return f"What {do} {' and '.join(summary.factors)} do to {origin.plan.base}?"
 
 
 def _chips(records: Sequence[Record], summary: Summary, origin: AblationOrigin) -> Iterator[str]:
@@ -214,14 +206,10 @@ def _sentence(variant: Variant, base: Variant) -> str:
 
 
 def _detectable(summary: Summary) -> Iterator[str]:
-    known = [
-        variant.difference
-        for variant in summary.others
-        if variant.difference is not None and variant.difference.detectable is not None
-    ]
+    differences = [variant.difference for variant in summary.others if variant.difference is not None]
+    known = [(one.pairs, 100 * one.detectable) for one in differences if one.detectable is not None]
     if known:
-        sizes = sorted(100 * difference.detectable for difference in known if difference.detectable is not None)
-        pairs = sorted({difference.pairs for difference in known})
+        pairs, sizes = sorted({pairs for pairs, _ in known}), sorted(size for _, size in known)
         low, high = f"{sizes[0]:.2f}", f"{sizes[-1]:.2f}"
         size = f"{high} points" if low == high else f"{low} to {high} points, depending on the variant"
         seeds = counted(pairs[-1], "seed") if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]} seeds"
@@ -270,7 +258,7 @@ def _variant_row(variant: Variant, summary: Summary) -> Row:
 def _difference_cells(difference: Difference | None, p_holm: float | None) -> Iterator[Cell]:
     """Difference with its interval, p, effect size and what could have shown: dashes where there is none."""
     if difference is None or difference.mean is None:
-        yield from [Cell(text=MISSING)] * 4
+        yield from [Cell()] * 4
         return
     yield number(difference.mean, signed, interval_points(difference))
     yield number(p_holm, lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}")

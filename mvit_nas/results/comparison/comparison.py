@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 
@@ -34,15 +34,15 @@ class Curve:
 class Gain:
     """How much more hypervolume a method found than the first one, at equal compute, with its 95 % interval.
 
-    ``seeds`` are those that the mean is over: pairs, or where ``paired`` is False the fewer of the two. Where there is
-    no interval, ``why`` says why.
+    ``pairs`` of seeds are what it is the mean over, where they are ``paired``. Where there is no interval, the ``note``
+    says why.
     """
 
-    mean: float
+    difference: float
     interval: tuple[float, float] | None
-    seeds: int
     paired: bool
-    why: str
+    pairs: int | None
+    note: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,12 @@ class Method:
     by_trainings: Curve
     by_seconds: Curve | None
     attained: tuple[tuple[float, float], ...]
-    gain: Gain | None
+    gain: Gain | None = None
+
+    @property
+    def by_seed(self) -> dict[int, float]:
+        """Hypervolume at equal compute by seed."""
+        return {study.seed: volume for study, volume in zip(self.studies, self.hypervolumes, strict=True)}
 
     @property
     def mean(self) -> float:
@@ -124,8 +129,9 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
     labels = labels_of([own[0].study for own in groups.values()])
     methods: list[Method] = []
     for label, own in zip(labels, groups.values(), strict=True):
-        first = methods[0] if methods else None
-        methods.append(_method(label, own, cost=cost, equal=equal, first=first, by_seconds=not no_seconds))
+        method = _method(label, own, cost=cost, equal=equal, by_seconds=not no_seconds)
+        gain = _gain(method.by_seed, methods[0].by_seed) if methods else None
+        methods.append(replace(method, gain=gain))
     return Comparison(
         objectives=objectives,
         box=box,
@@ -139,18 +145,7 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
 
 def document(comparison: Comparison) -> dict[str, Json]:
     """The comparison as plain values: what ``compare --json`` prints, documented in docs/json.md."""
-
-    def gain(one: Gain | None) -> dict[str, Json]:
-        if one is None:
-            return dict.fromkeys(("difference", "interval", "paired", "pairs", "note"))
-        return {
-            "difference": one.mean,
-            "interval": one.interval,
-            "paired": one.paired,
-            "pairs": one.seeds if one.paired else None,
-            "note": one.why or None,
-        }
-
+    no_gain = dict.fromkeys(field.name for field in fields(Gain))
     return {
         "objectives": [metric.name for metric in comparison.objectives],
         "reference": comparison.reference,
@@ -163,7 +158,7 @@ def document(comparison: Comparison) -> dict[str, Json]:
                     for study, spent, volume in zip(method.studies, method.trainings, method.hypervolumes, strict=True)
                 ],
                 "hypervolume": method.mean,
-                **gain(method.gain),
+                **(no_gain if method.gain is None else asdict(method.gain)),
                 "by_trainings": asdict(method.by_trainings),
                 "by_seconds": None if method.by_seconds is None else asdict(method.by_seconds),
                 "attained": [
@@ -193,34 +188,28 @@ class _Run:
 
 def _run(study: Study, objectives: Sequence[Metric], box: Box) -> _Run:
     records = [record for record in study.view.ordered if record.spent.trainings > 0]
+    # A training that failed did not tell how long it took; its trial did.
+    seconds = [one.spent.seconds if one.state is State.FAILED else one.spent.training_seconds for one in records]
     return _Run(
         study=study,
         trainings=_spent(records),
-        seconds=np.cumsum([_training_seconds(record) for record in records]),
+        seconds=np.cumsum(np.array(seconds, dtype=float)),  # NaN for None
         volumes=hypervolume_history(values_where_complete(records, objectives), box),
     )
 
 
-def _method(
-    label: str, runs: Sequence[_Run], *, cost: Metric, equal: float, first: Method | None, by_seconds: bool
-) -> Method:
+def _method(label: str, runs: Sequence[_Run], *, cost: Metric, equal: float, by_seconds: bool) -> Method:
     studies = tuple(run.study for run in runs)
     _check_seeds(studies)
-    volumes = tuple(float(_at(run.trainings, run.volumes, [equal])[0]) for run in runs)
     return Method(
         label=label,
         studies=studies,
-        hypervolumes=volumes,
+        hypervolumes=tuple(float(_at(run.trainings, run.volumes, [equal])[0]) for run in runs),
         trainings=tuple(float(run.trainings[-1]) for run in runs),
         by_trainings=_curve([(run.trainings, run.volumes) for run in runs]),
         by_seconds=_curve([(run.seconds, run.volumes) for run in runs]) if by_seconds else None,
         attained=_attained(studies, cost, equal),
-        gain=None if first is None else _gain(_by_seed(studies, volumes), _by_seed(first.studies, first.hypervolumes)),
     )
-
-
-def _by_seed(studies: Sequence[Study], volumes: Sequence[float]) -> dict[int, float]:
-    return {study.seed: volume for study, volume in zip(studies, volumes, strict=True)}
 
 
 def _check_seeds(studies: Sequence[Study]) -> None:
@@ -244,12 +233,6 @@ def _box(studies: Sequence[Study], objectives: Sequence[Metric]) -> Box:
             raise InputError(f"the hypervolume's reference for {metric.name}, {worst:g}, leaves no box")
         corner.append(worst)
     return box_of(objectives, corner)
-
-
-def _training_seconds(record: Record) -> float:
-    """NaN where that is not known. A training that failed did not tell how long it took; its trial did."""
-    seconds = record.spent.seconds if record.state is State.FAILED else record.spent.training_seconds
-    return math.nan if seconds is None else seconds
 
 
 def _spent(records: Sequence[Record]) -> Floats:
@@ -325,15 +308,17 @@ def _gain(values: Mapping[int, float], base: Mapping[int, float]) -> Gain:
     paired = len(shared) >= MIN_PAIRS or set(values) == set(base)
     interval: tuple[float, float] | None
     if paired:
-        difference = paired_difference([values[seed] for seed in shared], [base[seed] for seed in shared])
-        assert difference.mean is not None, "methods have seeds"
-        mean, seeds, low, high = difference.mean, len(shared), difference.low, difference.high
-        interval = None if low is None or high is None else (low, high)
+        found = paired_difference([values[seed] for seed in shared], [base[seed] for seed in shared])
+        assert found.mean is not None, "methods have seeds"
+        difference, seeds = found.mean, len(shared)
+        interval = None if found.low is None or found.high is None else (found.low, found.high)
     else:
         one, two = (np.array(list(known.values())) for known in (values, base))
-        mean, seeds, interval = float(one.mean() - two.mean()), min(len(one), len(two)), welch_interval(one, two)
-    why = ""
+        difference, seeds = float(one.mean() - two.mean()), min(len(one), len(two))
+        interval = welch_interval(one, two)
+    note = None
     if interval is None:
         few = "one seed: no spread is known" if seeds == 1 else f"{seeds} seeds: too few for an interval"
-        why = few if seeds < MIN_PAIRS else "all seeds differ by the same"
-    return Gain(mean=mean, interval=interval, seeds=seeds, paired=paired, why=why)
+        note = few if seeds < MIN_PAIRS else "all seeds differ by the same"
+    pairs = seeds if paired else None
+    return Gain(difference=difference, interval=interval, paired=paired, pairs=pairs, note=note)

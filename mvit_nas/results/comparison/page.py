@@ -112,14 +112,14 @@ def cards(comparison: Comparison) -> Iterator[Card]:
 def verdict(gain: Gain) -> str:
     """What a difference shows, in a few words."""
     if gain.interval is None:
-        return f"{gain.mean:+.3f}; {gain.why}"
+        return f"{gain.difference:+.3f}; {gain.note}"
     low, high = gain.interval
     return "Finds more" if low > 0 else "Finds less" if high < 0 else "No difference shows"
 
 
 def gain_words(gain: Gain) -> str:
     """The difference with its interval, "+0.031 (+0.010 to +0.052)", or why it has none."""
-    return f"{gain.mean:+.3f} ({_interval_words(gain) or gain.why})"
+    return f"{gain.difference:+.3f} ({_interval_words(gain) or gain.note})"
 
 
 def _interval_words(gain: Gain) -> str:
@@ -147,11 +147,11 @@ def _difference_sentence(method: Method, first: Method, spent: str) -> str:
     assert gain is not None, "only the first has none"
     head = (
         f"After {spent} each, {method.label} dominates {method.mean:.3f} of the box and {first.label} "
-        f"{first.mean:.3f}: a difference of {gain.mean:+.3f}"
+        f"{first.mean:.3f}: a difference of {gain.difference:+.3f}"
     )
     if gain.interval is None:
-        return f"{head}; {gain.why}."
-    over = f"over {gain.seeds} paired seeds" if gain.paired else "by Welch, as the seeds are not shared"
+        return f"{head}; {gain.note}."
+    over = f"over {gain.pairs} paired seeds" if gain.paired else "by Welch, as the seeds are not shared"
     return f"{head} (95 % interval {_interval_words(gain)}, {over})."
 
 

@@ -1,6 +1,6 @@
 """What a picture of a network needs, part by part, as plain data."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from mvit_nas.arch.config import ArchConfig, StageConfig
 from mvit_nas.arch.count import parts, total
@@ -44,15 +44,8 @@ def drawing(arch: ArchConfig, classes: int) -> tuple[Part, ...]:
     """``arch`` with ``classes`` outputs, from the image to the classifier; the costs add up to the whole network's."""
     of_stem, *of_stages, of_head = (total(operators) for operators in parts(arch, classes=classes))
     sides = arch.map_sides(arch.image_size)
-    stem = Part(
-        name="stem",
-        channels=arch.stem.channels,
-        side=-(-arch.image_size // arch.stem.stride),
-        stride=arch.stem.stride,
-        kernel_size=3,
-        params=of_stem.params,
-        macs=of_stem.macs,
-    )
+    first, side = arch.stem, -(-arch.image_size // arch.stem.stride)
+    stem = Part(name="stem", channels=first.channels, side=side, stride=first.stride, kernel_size=3, **asdict(of_stem))
     stages = [
         Part(
             name=f"stage {number}",
@@ -63,22 +56,13 @@ def drawing(arch: ArchConfig, classes: int) -> tuple[Part, ...]:
             residuals=stage.blocks,
             expand_ratio=stage.expand_ratio,
             transformer=_transformer(stage, side_before),
-            params=cost.params,
-            macs=cost.macs,
+            **asdict(cost),
         )
         for number, ((stage, side_before), side, cost) in enumerate(
             zip(arch.sides_before_blocks(arch.image_size), sides, of_stages, strict=True), start=1
         )
     ]
-    head = Part(
-        name="head",
-        channels=arch.head_channels,
-        side=sides[-1],
-        stride=1,
-        kernel_size=1,
-        params=of_head.params,
-        macs=of_head.macs,
-    )
+    head = Part(name="head", channels=arch.head_channels, side=sides[-1], stride=1, kernel_size=1, **asdict(of_head))
     return (stem, *stages, head)
 
 

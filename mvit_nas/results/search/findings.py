@@ -39,9 +39,11 @@ def lasting_findings(view: StudyView) -> list[Finding]:
     if not view.trained:
         return []
     found = []
-    skipped = [f"{name} ({_why_not(view, name)})" for name in view.origin.presets if view.preset(name) is None]
-    if skipped:
-        found.append(Finding(title="Presets not compared", facts=tuple(skipped)))
+    tried = {record.candidate.name: STATE_WORDS[record.state] for record in view.records}  # how the last of each ended
+    presets = [name for name in view.origin.presets if view.preset(name) is None]
+    if presets:
+        facts = tuple(f"{name} ({tried.get(name, 'not tried')})" for name in presets)
+        found.append(Finding(title="Presets not compared", facts=facts))
     if view.against_random is not None:
         found.append(_against_random(view, view.against_random))
     return found
@@ -116,7 +118,8 @@ def _difference(record: Record, preset: Record, score: Metric) -> str:
     if mine is not None and theirs is not None:
         points = 100 * (mine - theirs)
         sign = f"the same {score.noun}" if abs(points) < 0.05 else f"{points:+.1f} {score.noun} points"
-        parts.append(sign + (" (the intervals overlap)" if _overlap(record, preset, score) else ""))
+        one, other = record.measured(score), preset.measured(score)
+        parts.append(sign + (" (the intervals overlap)" if _overlap(one, other) else ""))
     for cost in COSTS:
         mine, theirs = record.value(cost), preset.value(cost)
         if mine is not None and theirs is not None:
@@ -124,30 +127,21 @@ def _difference(record: Record, preset: Record, score: Metric) -> str:
     return ", ".join(parts)
 
 
-def _overlap(record: Record, other: Record, metric: Metric) -> bool:
-    one, two = record.measured(metric), other.measured(metric)
-    if one is None or two is None or None in (one.low, one.high, two.low, two.high):
+def _overlap(one: Measured | None, other: Measured | None) -> bool:
+    if one is None or other is None or None in (one.low, one.high, other.low, other.high):
         return False
-    return one.low <= two.high and two.low <= one.high  # type: ignore[operator]
+    return one.low <= other.high and other.low <= one.high  # type: ignore[operator]
 
 
 def _against_random(view: StudyView, found: AgainstRandom) -> Finding:
     if found.p is None:
-        fact = (
-            f"{found.finished} trained candidates by {view.origin.experiment.sampler} and "
-            f"{found.random_finished} drawn at random are too few to tell"
-        )
+        finished = f"{found.finished} trained candidates by {view.origin.experiment.sampler}"
+        fact = f"{finished} and {found.random_finished} drawn at random are too few to tell"
     else:
-        fact = (
-            f"after {found.trainings:.1f} trainings each, hypervolume {found.hypervolume:.3f} against "
-            f"{found.random_hypervolume:.3f} (p = {found.p:.2g}, by exchanging who proposed what)"
-        )
+        volumes = f"hypervolume {found.hypervolume:.3f} against {found.random_hypervolume:.3f}"
+        test = f"p = {found.p:.2g}, by exchanging who proposed what"
+        fact = f"after {found.trainings:.1f} trainings each, {volumes} ({test})"
     return Finding(title="Against random sampling", facts=(fact,))
-
-
-def _why_not(view: StudyView, name: str) -> str:
-    tried = [record for record in view.records if record.candidate.name == name]
-    return STATE_WORDS[tried[-1].state] if tried else "not tried"
 
 
 def _nothing(view: StudyView) -> Finding:

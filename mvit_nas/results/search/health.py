@@ -16,8 +16,7 @@ from mvit_nas.errors import ArchError
 from mvit_nas.maths.statistics import ALPHA
 from mvit_nas.metrics import LATENCY
 from mvit_nas.results.page import title
-from mvit_nas.results.settled import SETTLED_GROWTH, SETTLED_LEAST, growth
-from mvit_nas.results.view import RANDOM, StudyView, front
+from mvit_nas.results.view import RANDOM, SETTLED_GROWTH, SETTLED_LEAST, StudyView, front, growth
 from mvit_nas.study.record import State
 
 Colour = Literal["good", "warning", "bad", "unknown"]

@@ -8,26 +8,13 @@ from importlib import resources
 from threadpoolctl import threadpool_limits
 
 from mvit_nas.metrics import LATENCY, MACS, METRICS, PARAMS, Metric
-from mvit_nas.results.page import (
-    MISSING,
-    Cell,
-    Column,
-    Row,
-    Section,
-    axis_label,
-    cell,
-    columns_of,
-    number,
-    provenance,
-    title,
-)
+from mvit_nas.results.page import Cell, Column, Row, Section, axis_label, cell, columns_of, number, provenance, title
 from mvit_nas.results.search.document import Document, document, history, measured_metrics
 from mvit_nas.results.search.findings import STATE_WORDS, Finding, findings, interval_words, said
 from mvit_nas.results.search.health import Light, lights
 from mvit_nas.results.search.runtimes import Comparison, compare, sentences
 from mvit_nas.results.view import StudyView, numbers, rank
-from mvit_nas.study.record import Record, State
-from mvit_nas.units import format_seconds
+from mvit_nas.study.record import Further, Record, State
 
 # Without scripts a browser draws the whole table at once, and thousands of rows take it many seconds.
 MOST_ROWS = 200
@@ -62,21 +49,16 @@ class Page:
     """All that the page of a search shows, as plain data; ``document`` is what its script draws."""
 
     study: str
+    view: StudyView
     summary: tuple[str, ...]
     findings: tuple[Finding, ...]
     lights: tuple[Light, ...]
-    trained: bool
-    schedule: str
     metrics: int
     further: tuple[FurtherSection, ...]
     columns: tuple[Column, ...]
     candidates: tuple[Row, ...]
-    left_out: int
     factors_left_out: int
-    view: bool
     outcomes: tuple[Outcome, ...]
-    total: str
-    elapsed: str
     share: str
     reference: str
     glossary: tuple[tuple[str, str], ...]
@@ -94,22 +76,16 @@ def page_data(view: StudyView) -> Page:
         drawn = document(view, comparisons, lines)
     return Page(
         study=origin.study,
+        view=view,
         summary=tuple(_summary(view)),
         findings=tuple(findings(view)),
         lights=tuple(lights(view)),
-        trained=bool(view.trained),
-        schedule=origin.schedule,
         metrics=len(list(measured_metrics(view))),
         further=tuple(further_section(view, one) for one in comparisons.values()),
         columns=tuple(columns(view)),
         candidates=tuple(candidates(view)),
-        left_out=max(0, len(view.records) - MOST_ROWS),
         factors_left_out=max(0, len(view.factors) - MOST_FACTORS),
-        # What the trials cost is the search's: a view shows only those that another runtime was measured on.
-        view=origin.through is not None,
         outcomes=tuple(outcomes(view.records)),
-        total=format_seconds(sum(record.spent.seconds for record in view.records)),
-        elapsed=format_seconds(origin.elapsed_seconds),
         share=f"{lines[0].percent[-1]:.1f} %" if lines else "",
         reference=", ".join(said(METRICS[name], value) for name, value in origin.reference.items()),
         glossary=tuple(glossary()),
@@ -161,7 +137,7 @@ def further_section(view: StudyView, comparison: Comparison) -> FurtherSection:
     The candidates are those that were to be measured, fastest by this runtime first, then those that could not be.
     """
     runtime, metric = comparison.runtime, LATENCY.by(comparison.runtime)
-    asked = [index for index, record in enumerate(view.records) if _was_asked(record, runtime)]
+    asked = [row for row, one in enumerate(view.records) if one.has(metric) or one.further.get(runtime, Further()).note]
     asked.sort(key=lambda index: (not view.records[index].has(metric), view.records[index].value(metric) or 0.0))
     own = any(view.records[index].has(LATENCY) for index in asked)
     latencies = (LATENCY, metric) if own else (metric,)
@@ -195,14 +171,9 @@ def _further_row(view: StudyView, index: int, comparison: Comparison, ranks: Map
     ]
     for latency, known in ranks.items():
         failed = note and latency.runtime
-        cells.append(Cell(text=MISSING, detail=note) if failed else _metric_cell(record, latency))
+        cells.append(Cell(detail=note) if failed else _metric_cell(record, latency))
         cells.append(number(known.get(index), str))
     return Row(front=index in comparison.front, measured=not note, reason=note, cells=tuple(cells))
-
-
-def _was_asked(record: Record, runtime: str) -> bool:
-    further = record.further.get(runtime)
-    return further is not None and (further.latency is not None or bool(further.note))
 
 
 def _ranks(view: StudyView, among: Sequence[int], metric: Metric) -> dict[int, int]:
@@ -227,7 +198,7 @@ def _row(record: Record, factors: Sequence[str], metrics: Sequence[Metric], *, f
         cell(record.label, detail="" if record.label == identity else identity),
         cell("front" if front else "", sort=0 if front else 1),
         *(_metric_cell(record, metric) for metric in metrics),
-        *(cell(str(labels[name]), sort=labels[name]) if name in labels else Cell(text=MISSING) for name in factors),
+        *(cell(str(labels[name]), sort=labels[name]) if name in labels else Cell() for name in factors),
         cell(f"{state} (earlier)" if record.spent.cached else state, detail=record.reason),
         number(record.spent.seconds, "{:.1f}".format),
         number(record.trial, "{:.0f}".format),
