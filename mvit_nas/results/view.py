@@ -4,7 +4,7 @@ Records are named by their position.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -38,14 +38,14 @@ class StudyView:
         self.score = next((metric for metric in self.objectives if metric.source is Source.TRAINED), ACCURACY)
 
     @cached_property
-    def trained(self) -> tuple[int, ...]:
+    def trained(self) -> tuple[Record, ...]:
         """Those that were trained to the end."""
-        return self.where(lambda record: record.is_complete)
+        return tuple(record for record in self.records if record.is_complete)
 
     @cached_property
-    def scored(self) -> tuple[int, ...]:
+    def scored(self) -> tuple[Record, ...]:
         """Those of them that have a score."""
-        return self.where(lambda record: record.is_complete and record.has(self.score))
+        return tuple(record for record in self.trained if record.has(self.score))
 
     @cached_property
     def front(self) -> tuple[int, ...]:
@@ -81,7 +81,7 @@ class StudyView:
         wanted = [*budgeted, *(metric.name for metric in self.objectives)]
         if self.origin.through is not None:
             wanted.insert(0, LATENCY.name)
-        costs = {metric.name: metric for metric in COSTS if self.is_measured(metric, among=self.trained)}
+        costs = {metric.name: metric for metric in COSTS if any(record.has(metric) for record in self.trained)}
         return next((costs[name] for name in wanted if name in costs), PARAMS)
 
     @cached_property
@@ -122,26 +122,24 @@ class StudyView:
         """Those of which ``holds`` is true."""
         return tuple(index for index, record in enumerate(self.records) if holds(record))
 
-    def is_measured(self, metric: Metric, *, among: Iterable[int] | None = None) -> bool:
-        """Whether ``metric`` is known of any record, or of any ``among`` some."""
-        chosen = self.records if among is None else [self.records[index] for index in among]
-        return any(record.has(metric) for record in chosen)
+    def is_measured(self, metric: Metric) -> bool:
+        """Whether ``metric`` is known of any record."""
+        return any(record.has(metric) for record in self.records)
 
-    def knee(self, among: Sequence[int] | None = None) -> int | None:
-        """The knee of the score against the main cost, ``among`` the scored ones; None where that front has none."""
-        scored = self.scored if among is None else among
-        values = numbers([self.records[index] for index in scored], (self.cost, self.score))
+    def knee(self, among: Sequence[Record]) -> Record | None:
+        """The knee of the score against the main cost ``among`` some; None where their front has none."""
+        values = numbers(among, (self.cost, self.score))
         found = pareto.knee(values[:, 0], values[:, 1])
-        return None if found is None else scored[found]
+        return None if found is None else among[found]
 
-    def preset(self, name: str) -> int | None:
+    def preset(self, name: str) -> Record | None:
         """The first that was trained to the end of the preset ``name``."""
-        return next((index for index in self.trained if self.records[index].candidate.name == name), None)
+        return next((record for record in self.trained if record.candidate.name == name), None)
 
 
 def numbers(records: Sequence[Record], metrics: Sequence[Metric]) -> Floats:
     """[records, metrics], NaN where nothing was measured."""
-    rows = [[math.nan if (v := record.value(metric)) is None else v for metric in metrics] for record in records]
+    rows = [[record.value(metric) for metric in metrics] for record in records]
     return np.array(rows, dtype=float).reshape(len(records), len(metrics))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mvit_nas.maths.statistics import Difference
 from mvit_nas.metrics import ACCURACY, COSTS, Metric, Source
 from mvit_nas.results.ablation.plots import accuracy_plot, forest_plot, interval_points, signed
-from mvit_nas.results.ablation.summary import Interaction, Summary, Variant, Verdict, summarise, value_words
+from mvit_nas.results.ablation.summary import Interaction, Summary, Variant, Verdict, full_words, summarise, value_words
 from mvit_nas.results.page import (
     MISSING,
     Card,
@@ -232,12 +232,13 @@ def _deviations(records: Sequence[Record], summary: Summary, origin: AblationOri
     failures: dict[tuple[str, str], list[str]] = {}
     for record in records:
         if record.state is State.FAILED:
-            failures.setdefault((_words(record, summary), record.reason), []).append(_seed(record))
+            labels = {name: str(record.candidate.labels.get(name, "")) for name in summary.factors}
+            words = full_words(labels, record.candidate.matched or "")
+            failures.setdefault((words, record.reason), []).append(_seed(record))
     for (words, reason), seeds in failures.items():
         yield f"Failed: {words}, seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}" + (f": {reason}" if reason else "")
     for one in plan.left_out:
-        labels = ", ".join(f"{name} {label}" for name, label in one.labels.items())
-        yield f"Left out: {labels}: {one.reason}"
+        yield f"Left out: {full_words(one.labels, '')}: {one.reason}"
 
 
 def _variant_row(variant: Variant, summary: Summary) -> Row:
@@ -295,13 +296,6 @@ def _run_row(record: Record, summary: Summary, *, with_matched: bool) -> Row:
         _text_cell(candidate.arch_id),
     )
     return Row(measured=record.is_complete, reason=record.reason, cells=cells)
-
-
-def _words(record: Record, summary: Summary) -> str:
-    """The variant of a run in words that stand alone."""
-    labels = {name: str(record.candidate.labels.get(name, "")) for name in summary.factors}
-    words = value_words(labels, record.candidate.matched or "")
-    return words if len(labels) > 1 else f"{summary.factors[0]} {words}"
 
 
 def _seed(record: Record) -> str:

@@ -14,16 +14,16 @@ from mvit_nas.study.record import Measured, Record, State
 
 
 class Verdict(StrEnum):
-    """What the difference of a variant from the base, or an interaction, shows."""
+    """What the difference of a variant from the base, or an interaction, shows, in words."""
 
     BASE = "base"
     BETTER = "better"
     WORSE = "worse"
-    NOT_SHOWN = "not_shown"
-    NO_SPREAD = "no_spread"
-    TOO_FEW = "too_few"
+    NOT_SHOWN = "no difference shown"
+    NO_SPREAD = "no spread between seeds"
+    TOO_FEW = "too few seeds"
     FAILED = "failed"
-    NOT_RUN = "not_run"
+    NOT_RUN = "not run yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class Variant:
     @property
     def words(self) -> str:
         """The variant in words that stand alone: "patch_size 4 at equal macs", "patch_size 4, depth 1"."""
-        return self.value if len(self.labels) > 1 else f"{next(iter(self.labels))} {self.value}"
+        return full_words(self.labels, self.matched)
 
     @property
     def verdict_words(self) -> str:
@@ -153,6 +153,12 @@ def value_words(labels: Mapping[str, str], matched: str) -> str:
     return ", ".join(values) + (f" at equal {METRICS[matched].option}" if matched else "")
 
 
+def full_words(labels: Mapping[str, str], matched: str) -> str:
+    """The same in words that stand alone, with the name of a single factor too."""
+    words = value_words(labels, matched)
+    return words if len(labels) > 1 else f"{next(iter(labels))} {words}"
+
+
 def verdict(difference: Difference, p_holm: float | None) -> Verdict:
     """What a difference shows."""
     if difference.pairs < MIN_PAIRS:
@@ -166,12 +172,8 @@ def verdict(difference: Difference, p_holm: float | None) -> Verdict:
 
 def _words(one: Verdict, difference: Difference | None) -> str:
     if one is Verdict.TOO_FEW:
-        return f"too few seeds ({0 if difference is None else difference.pairs} of at least {MIN_PAIRS})"
-    return {
-        Verdict.NOT_SHOWN: "no difference shown",
-        Verdict.NO_SPREAD: "no spread between seeds",
-        Verdict.NOT_RUN: "not run yet",
-    }.get(one, str(one))
+        return f"{one} ({0 if difference is None else difference.pairs} of at least {MIN_PAIRS})"
+    return str(one)
 
 
 def _is_run_of(record: Record, variant: PlannedVariant) -> bool:
@@ -184,8 +186,7 @@ def _is_run_of(record: Record, variant: PlannedVariant) -> bool:
 def _by_seed(runs: Sequence[Record], seeds: Sequence[int]) -> Floats:
     """One accuracy for each seed, NaN where the run failed or is not there yet."""
     known = {record.seed: record.value(ACCURACY) for record in runs}
-    values = [known.get(seed) for seed in seeds]
-    return np.array([np.nan if value is None else value for value in values], dtype=float)
+    return np.array([known.get(seed) for seed in seeds], dtype=float)
 
 
 def _variant(

@@ -292,10 +292,7 @@ def _attained(studies: Sequence[Study], cost: Metric, equal: float) -> tuple[tup
         reached.append(numbers(scored, (cost, study.view.score)))
     costs = np.unique(np.concatenate([rows[:, 0] for rows in reached]))
     costs = costs[~np.isnan(costs)]
-    best = np.zeros((len(studies), len(costs)))
-    for row, rows in zip(best, reached, strict=True):
-        for index, limit in enumerate(costs):
-            row[index] = rows[rows[:, 0] <= limit, 1].max(initial=0.0)
+    best = np.array([[rows[rows[:, 0] <= limit, 1].max(initial=0.0) for limit in costs] for rows in reached])
     half = math.ceil(len(studies) / 2)
     median = -np.sort(-best, axis=0)[half - 1]
     rises = np.diff(median, prepend=0.0) > 0

@@ -63,22 +63,21 @@ def _best(view: StudyView) -> Iterator[Finding]:
     words = ", ".join(view.origin.budget_words)
     if not view.scored:
         for metric in view.objectives:
-            measured = [index for index in view.trained if view.records[index].has(metric)]
+            measured = [record for record in view.trained if record.has(metric)]
             if measured:
-                least = min(measured, key=lambda index: view.records[index].value(metric) or 0.0)
-                yield _finding(metric.extreme, view.records[least], view)
+                yield _finding(metric.extreme, min(measured, key=lambda record: record.value(metric) or 0.0), view)
         return
     # All that was trained is within the budget as the search measured it, not by another runtime's latency.
-    within = [index for index in view.scored if _is_within(view, view.records[index])]
+    within = [record for record in view.scored if _is_within(view, record)]
     if not within:
         none = f"none of the {len(view.scored)} trained ones does"
         yield Finding(title=f"No candidate meets the budget ({words})", facts=(none,))
         return
     title = f"Best within the budget ({words})" if words else "Best (no budget was set)"
-    yield _finding(title, view.records[min(within, key=lambda index: _merit(view, view.records[index]))], view)
-    knee = view.knee(among=within)
+    yield _finding(title, min(within, key=lambda record: _merit(view, record)), view)
+    knee = view.knee(within)
     if knee is not None:
-        yield _finding(f"Knee of the front ({view.score.noun} against {view.cost.noun})", view.records[knee], view)
+        yield _finding(f"Knee of the front ({view.score.noun} against {view.cost.noun})", knee, view)
 
 
 def _merit(view: StudyView, record: Record) -> tuple[float, bool, float]:
@@ -105,7 +104,7 @@ def _finding(title: str, record: Record, view: StudyView) -> Finding:
         else:
             facts.append(said(metric, value))
     comparisons = [
-        f"Against {name}: {_difference(record, view.records[preset], view.score)}"
+        f"Against {name}: {_difference(record, preset, view.score)}"
         for name in view.origin.presets
         if (preset := view.preset(name)) is not None and name != record.label
     ]
@@ -114,12 +113,11 @@ def _finding(title: str, record: Record, view: StudyView) -> Finding:
 
 def _difference(record: Record, preset: Record, score: Metric) -> str:
     parts = []
-    mine, theirs = record.value(score), preset.value(score)
-    if mine is not None and theirs is not None:
-        points = 100 * (mine - theirs)
-        sign = f"the same {score.noun}" if abs(points) < 0.05 else f"{points:+.1f} {score.noun} points"
-        one, other = record.measured(score), preset.measured(score)
-        parts.append(sign + (" (the intervals overlap)" if _overlap(one, other) else ""))
+    one, other = record.measured(score), preset.measured(score)
+    if one is not None and other is not None:
+        points = 100 * (one.value - other.value)
+        words = f"the same {score.noun}" if abs(points) < 0.05 else f"{points:+.1f} {score.noun} points"
+        parts.append(words + (" (the intervals overlap)" if _overlap(one, other) else ""))
     for cost in COSTS:
         mine, theirs = record.value(cost), preset.value(cost)
         if mine is not None and theirs is not None:
@@ -127,8 +125,8 @@ def _difference(record: Record, preset: Record, score: Metric) -> str:
     return ", ".join(parts)
 
 
-def _overlap(one: Measured | None, other: Measured | None) -> bool:
-    if one is None or other is None or None in (one.low, one.high, other.low, other.high):
+def _overlap(one: Measured, other: Measured) -> bool:
+    if None in (one.low, one.high, other.low, other.high):
         return False
     return one.low <= other.high and other.low <= one.high  # type: ignore[operator]
 

@@ -111,8 +111,8 @@ def _open_edges(base: ArchConfig, parameter: Parameter) -> Iterator[tuple[str, o
     Ordered is a factor whose choices are numbers for the same paths; the size of a choice is their sum.
     """
     choices = parameter.choices
-    ordered = all(set(values) == parameter.paths and _are_numbers(values) for values in choices.values())
-    if not ordered or len(choices) < 2:
+    numbers = [set(map(type, values.values())) <= {int, float} for values in choices.values()]
+    if len(choices) < 2 or not all(numbers) or any(set(values) != parameter.paths for values in choices.values()):
         return
     sizes = {label: sum(values.values()) for label, values in choices.items()}
     for which, label, factor, step in (
@@ -129,11 +129,7 @@ def _open_edges(base: ArchConfig, parameter: Parameter) -> Iterator[tuple[str, o
             yield which, label
 
 
-def _are_numbers(values: Mapping[str, object]) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values.values())
-
-
-def _builds(base: ArchConfig, values: Mapping[str, object]) -> bool:
+def _builds(base: ArchConfig, values: Mapping[str, float]) -> bool:
     try:
         with_values(base, values)
     except ArchError:

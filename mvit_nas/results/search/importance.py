@@ -91,8 +91,7 @@ def importance(view: StudyView) -> list[Explained]:
     together.
     """
     networks: dict[str, Record] = {}
-    for index in view.trained:
-        record = view.records[index]
+    for index, record in enumerate(view.trained):
         identity = record.candidate.arch_id or str(index)
         networks.pop(identity, None)  # of equal ones the last, in its place
         networks[identity] = record

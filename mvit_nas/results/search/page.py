@@ -125,7 +125,8 @@ def columns(view: StudyView) -> list[Column]:
 def candidates(view: StudyView) -> list[Row]:
     """The first MOST_ROWS rows of the candidates' table: those on the front, the other trained ones, the rest."""
     on_front = set(view.front)
-    trained = sorted(view.trained, key=lambda index: rank(view.records[index], view.score))
+    complete = view.where(lambda record: record.is_complete)
+    trained = sorted(complete, key=lambda index: rank(view.records[index], view.score))
     ordered = list(dict.fromkeys([*view.front, *trained, *view.by_trial]))
     metrics, factors = _shown(view), view.factors[:MOST_FACTORS]
     return [_row(view.records[index], factors, metrics, front=index in on_front) for index in ordered[:MOST_ROWS]]
