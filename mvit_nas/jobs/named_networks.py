@@ -73,10 +73,10 @@ def _of_study(folder: Path, study: str, trial: str, where: str) -> list[Choice]:
         chosen = _trial(table.records, trial)
     elif trial == "knee":
         view = StudyView(table, origin)
-        knee = view.knee()
+        knee = view.knee(view.scored)
         if knee is None:
             raise InputError(f"{where} {study}:knee: the front of {study} has no knee; name a trial, as in {study}:0")
-        chosen = [view.records[knee]]
+        chosen = [knee]
     elif trial == "front":
         chosen = [table.records[index] for index in StudyView(table, origin).front]
     else:

@@ -28,8 +28,7 @@ from mvit_nas.optimize.samplers import open_store
 from mvit_nas.optimize.within_budget import Feasible, presets_within, sample_feasible
 from mvit_nas.reporter import Reporter
 from mvit_nas.results.report import write_search
-from mvit_nas.results.settled import SETTLED_GROWTH, SETTLED_SHARE, growth
-from mvit_nas.results.view import box_of, front, numbers, volume
+from mvit_nas.results.view import SETTLED_GROWTH, SETTLED_SHARE, box_of, front, growth, numbers, volume
 from mvit_nas.settings.commands import SearchSettings
 from mvit_nas.settings.parse import default_name
 from mvit_nas.settings.study_file import Found

@@ -1,14 +1,16 @@
 """What every page shows alike: cards, the cells of its tables and the origin of its numbers, as plain data."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+from typing import NamedTuple
 
 from mvit_nas.metrics import LATENCY, Metric, Source
 from mvit_nas.study.origin import Conditions, Document, Origin, SearchOrigin, as_document
 from mvit_nas.study.table import Cell as Value
 from mvit_nas.units import format_seconds
+
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 MISSING = "-"
 _SCALE = ("reference_ms", "reference_low_ms", "reference_high_ms", "reference_measurements")
@@ -34,8 +36,7 @@ class Card:
     points: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class Column(NamedTuple):
     """The head of a table's column: its label, and whether it holds numbers."""
 
     label: str
@@ -44,61 +45,53 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One cell: its text, its small print, and what the page sorts by ("" for missing, which comes last)."""
+    """One cell: its text, its small print, and what the page sorts by; as it is, one that is missing and comes last."""
 
-    text: str
+    text: str = MISSING
     detail: str = ""
     sort: Value = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class Row:
+    """A row of a table: on the ``front`` it is tinted, not ``measured`` grey; a detail that is the ``reason`` wraps."""
+
+    cells: tuple[Cell, ...]
+    reason: str = ""
+    front: bool = False
+    measured: bool = True
+
+
+class Section(NamedTuple):
     """A part of the provenance: names and values in words."""
 
     title: str
     entries: tuple[tuple[str, str], ...]
 
-    def __iter__(self) -> Iterator[object]:  # a template takes it apart
-        return iter((self.title, self.entries))
-
 
 def provenance(origin: Origin) -> tuple[Section, ...]:
     """All of the origin in words."""
-    document = {key: value for key, value in as_document(origin).items() if key != "format"}
-    words = {}
-    if isinstance(origin, SearchOrigin):
-        words = {"experiment": {"budgets": origin.budget_words}}
-    latencies: dict[str, tuple[Section, ...]] = {}
-    if origin.latency is not None:
-        latencies["latency"] = (Section(title="latency", entries=_conditions(origin.latency)),)
-    if isinstance(origin, SearchOrigin):
-        latencies["front_latency"] = tuple(
-            Section(title=f"latency by {name}", entries=_conditions(one)) for name, one in origin.further.items()
-        )
-    return entries_of(document, instead=latencies, words=words)
-
-
-def entries_of(
-    document: Document,
-    *,
-    instead: Mapping[str, tuple[Section, ...]] = MappingProxyType({}),
-    words: Mapping[str, Document] = MappingProxyType({}),
-) -> tuple[Section, ...]:
-    """A document in words: first what stands by itself, then a section for each object.
-
-    Some sections are said otherwise (``instead``), and so are some of their entries (``words``).
-    """
-    single = {key: value for key, value in document.items() if not isinstance(value, Mapping)}
-    sections = [Section(title="Run", entries=tuple(_entries(single)))]
-    for key, value in document.items():
-        if key in instead:
-            sections += instead[key]
-        elif isinstance(value, Mapping) and value:
+    search = origin if isinstance(origin, SearchOrigin) else None
+    document: dict[str, object] = {}
+    for key, value in as_document(origin).items():
+        if key == "latency" and origin.latency is not None:
+            document[key] = _conditions(origin.latency)
+        elif key == "front_latency" and search:
+            document |= {f"latency by {name}": _conditions(one) for name, one in search.further.items()}
+        elif key == "experiment":
             # The text of the space has a section of its own.
-            shown = {name: part for name, part in value.items() if (key, name) != ("experiment", "space")}
-            shown |= {name: part for name, part in words.get(key, {}).items() if name in shown}
-            sections.append(Section(title=title(key), entries=tuple(_entries(shown))))
-    return tuple(sections)
+            shown = {name: part for name, part in value.items() if name != "space"}
+            document[key] = shown | ({"budgets": search.budget_words} if search else {})
+        elif key != "format":
+            document[key] = value
+    return sections_of(document)
+
+
+def sections_of(document: Document) -> tuple[Section, ...]:
+    """A document in words: first what stands by itself, then a section for each object."""
+    single = {key: value for key, value in document.items() if not isinstance(value, Mapping)}
+    objects = [(title(key), value) for key, value in document.items() if isinstance(value, Mapping) and value]
+    return tuple(Section(name, tuple(_entries(values))) for name, values in [("Run", single), *objects])
 
 
 def axis_label(metric: Metric, origin: Origin) -> str:
@@ -113,7 +106,7 @@ def axis_label(metric: Metric, origin: Origin) -> str:
         latency = origin.further[metric.runtime]
     conditions = ""
     if latency is not None:
-        conditions = f"; {latency.runtime}, {latency.target}, {_threads(latency.threads)}"
+        conditions = f"; {latency.runtime}, {latency.target}, {counted(latency.threads, 'thread')}"
         conditions += "" if latency.precision is None else f", ±{100 * latency.precision:.2g} %"
     return f"{metric.heading} ({metric.unit}{conditions})"
 
@@ -132,28 +125,34 @@ def scale_words(latency: Conditions) -> str:
     )
 
 
+def columns_of(*labels: str, numeric: bool = False) -> tuple[Column, ...]:
+    """Columns of text, or of numbers."""
+    return tuple(Column(label, numeric) for label in labels)
+
+
 def cell(text: str, *, detail: str = "", sort: Value = None) -> Cell:
     """A cell, which sorts by its text where nothing else is given."""
     return Cell(text=text, detail=detail, sort=text if sort is None else sort)
 
 
-def number(value: float | None, text: str, detail: str = "") -> Cell:
-    """The cell of a number that sorts by its value; a dash where it is missing."""
-    return cell(MISSING, sort="") if value is None else cell(text, detail=detail, sort=value)
+def number(value: float | None, words: Callable[[float], str], detail: str = "") -> Cell:
+    """The cell of a number in ``words`` that sorts by its value; a dash where it is missing."""
+    return Cell() if value is None else Cell(text=words(value), detail=detail, sort=value)
 
 
-def _threads(count: int) -> str:
-    return f"{count} thread{'s' * (count != 1)}"
+def counted(count: int, noun: str) -> str:
+    """How many: "1 seed", "3 seeds"."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
-def _conditions(latency: Conditions) -> tuple[tuple[str, str], ...]:
+def _conditions(latency: Conditions) -> Document:
     """The conditions of a latency, with what is known of its scale as a sentence."""
     scale = scale_words(latency)
     hidden = (*_SCALE, "reference") if scale else ()
-    plain = {key: value for key, value in latency.document.items() if key not in hidden}
+    shown = {key: value for key, value in latency.document.items() if key not in hidden}
     if latency.precision is not None:
-        plain |= {"precision": f"±{100 * latency.precision:.2g} %"}
-    return (*_entries(plain), *([("scale", scale)] if scale else []))
+        shown |= {"precision": f"±{100 * latency.precision:.2g} %"}
+    return shown | ({"scale": scale} if scale else {})
 
 
 def _entries(values: Document) -> Iterator[tuple[str, str]]:

@@ -12,16 +12,13 @@ class Published:
     ``params`` and ``macs`` are rounded as the source rounds them. ``macs`` is what papers call FLOPs: multiply-adds, by
     the counting rules and at the image size of the source, which differ (the MobileViT paper counts at 224 px what it
     trains at 256 px). ``accuracy`` is the top-1 share on ImageNet-1k as the source trained it; recipes differ,
-    and some were distilled or saw more data, as most of their names or sources say. ``latency_ms`` holds for
-    ``latency_device`` alone.
+    and some were distilled or saw more data, as most of their names or sources say.
     """
 
     name: str
     params: int | None
     macs: int | None
     accuracy: float
-    latency_ms: float | None
-    latency_device: str | None
     source: str
 
 
@@ -38,8 +35,6 @@ def published_models() -> list[Published]:
             params=_count(row["params_m"], 1e6),
             macs=_count(row["flops_g"], 1e9),
             accuracy=round(float(row["top1"]) / 100, 6),
-            latency_ms=float(row["latency_ms"]) if row["latency_ms"] else None,
-            latency_device=row["latency_device"] or None,
             source=row["source"],
         )
         for row in csv.DictReader(text.splitlines())

@@ -26,6 +26,7 @@ from mvit_nas.study.origin import AblationOrigin, Origin, SearchOrigin, as_docum
 from mvit_nas.study.origin_schema import problems_to_compare
 from mvit_nas.study.record import Record
 from mvit_nas.study.table import MATCHED, PARAM
+from mvit_nas.units import format_seconds
 
 
 def write_search(records: Sequence[Record], origin: SearchOrigin, directory: Path) -> Path:
@@ -35,13 +36,13 @@ def write_search(records: Sequence[Record], origin: SearchOrigin, directory: Pat
     """
     table = make_table(records)
     _write_data(table, origin, directory)
-    return _write_page(render_search(StudyView(table, origin)), directory / "report.html")
+    return _write(directory / "report.html", render_search(StudyView(table, origin)))
 
 
 def write_ablation(records: Sequence[Record], origin: AblationOrigin, directory: Path) -> Path:
     """The same for an ablation."""
     _write_data(make_table(records), origin, directory)
-    return _write_page(render_ablation(records, origin), directory / "report.html")
+    return _write(directory / "report.html", render_ablation(records, origin))
 
 
 def remake_report(directory: Path, *, runtime: str | None = None, target: str | None = None) -> Path:
@@ -55,7 +56,7 @@ def remake_report(directory: Path, *, runtime: str | None = None, target: str | 
     origin = read_origin(directory / "environment.json")
     if isinstance(origin, AblationOrigin):
         _check_labels(table, origin, directory / "results.csv")
-        return _write_page(render_ablation(table.records, origin), directory / "report.html")
+        return _write(directory / "report.html", render_ablation(table.records, origin))
     for name in table.further_runtimes:
         if name not in origin.further:
             raise InputError(f"{directory / 'environment.json'}: 'front_latency.{name}' is missing")
@@ -63,19 +64,17 @@ def remake_report(directory: Path, *, runtime: str | None = None, target: str | 
     shown = view if runtime is None else choose_runtime(view, runtime)
     if target is not None:
         check_target(shown, target)
-    return _write_page(render_search(shown), directory / ("report.html" if shown is view else f"report-{runtime}.html"))
+    return _write(directory / ("report.html" if shown is view else f"report-{runtime}.html"), render_search(shown))
 
 
 def render_search(view: StudyView) -> str:
     """The page of a search as HTML."""
-    page = search_page.page_data(view)
-    return _fill("search", page, page.document)
+    return _fill("search", search_page.page_data(view))
 
 
 def render_ablation(records: Sequence[Record], origin: AblationOrigin) -> str:
     """The page of an ablation as HTML."""
-    page = ablation_page.page_data(records, origin)
-    return _fill("ablation", page, page.document)
+    return _fill("ablation", ablation_page.page_data(records, origin))
 
 
 def write_comparison(comparison: Comparison, conditions: Mapping[str, str], directory: Path) -> Path:
@@ -84,10 +83,9 @@ def write_comparison(comparison: Comparison, conditions: Mapping[str, str], dire
     ``conditions`` are of making it: command, created, versions. Each file is written whole or not at all. Raises
     InputError where the folder cannot be written.
     """
-    numbers = json.dumps(finite(document(comparison)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(directory / "comparison.json", lambda path: path.write_text(numbers, "utf-8"))
-    page = compare_page.page_data(comparison, conditions)
-    return _write_page(_fill("compare", page, page.document), directory / "compare.html")
+    _write_json(directory / "comparison.json", document(comparison))
+    page = _fill("compare", compare_page.page_data(comparison, conditions))
+    return _write(directory / "compare.html", page)
 
 
 def read_study(folder: Path, name: str) -> Study:
@@ -105,8 +103,8 @@ def read_study(folder: Path, name: str) -> Study:
     return Study(name=name, view=StudyView(table, origin))
 
 
-def _fill(name: str, page: search_page.Page | ablation_page.Page | compare_page.Page, drawn: object) -> str:
-    """The template ``name`` with ``page``, what its script draws, the script and the libraries in it."""
+def _fill(name: str, page: search_page.Page | ablation_page.Page | compare_page.Page) -> str:
+    """The template ``name`` with ``page``, the script and the libraries in it."""
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("mvit_nas.results"),
         autoescape=True,
@@ -115,10 +113,11 @@ def _fill(name: str, page: search_page.Page | ablation_page.Page | compare_page.
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.filters["seconds"] = format_seconds
     libraries = ["plotly-basic.min.js", *(["tabulator.min.js"] if name == "search" else []), "page.js"]
     return templates.get_template(f"{name}.html").render(
         **{one.name: getattr(page, one.name) for one in fields(page)},
-        packed=_packed(drawn),
+        packed=_packed(page.document),
         scripts=[Markup(_static(file)) for file in libraries],
         tabulator_style=Markup(_static("tabulator.min.css")),
     )
@@ -141,13 +140,16 @@ def _static(file: str) -> str:
 
 
 def _write_data(table: Table, origin: Origin, directory: Path) -> None:
-    document = json.dumps(finite(as_document(origin)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_table(table, directory / "results.csv")
-    write_atomically(directory / "environment.json", lambda path: path.write_text(document, "utf-8"))
+    _write_json(directory / "environment.json", as_document(origin))
 
 
-def _write_page(page: str, path: Path) -> Path:
-    write_atomically(path, lambda temporary: temporary.write_text(page, "utf-8"))
+def _write_json(path: Path, document: object) -> None:
+    _write(path, json.dumps(finite(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _write(path: Path, text: str) -> Path:
+    write_atomically(path, lambda temporary: temporary.write_text(text, "utf-8"))
     return path
 
 

@@ -1,10 +1,12 @@
 """Records as one table with fixed columns, in memory and on disk (CSV and Parquet)."""
 
+import contextlib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow
@@ -29,7 +31,12 @@ _LATER = {
 }
 _FURTHER = re.compile(rf"(?:{'|'.join(FURTHER)})\.(?P<runtime>\w+)")
 _FRACTIONS = {name for one in METRICS.values() if one.form is Form.SHARE for name in (one.name, one.low, one.high)}
-_BOOLEANS = {"true": True, "false": False}
+_READ: dict[str, Callable[[str], Cell]] = {
+    "string": str,
+    "boolean": lambda text: {"true": True, "false": False}[text.lower()],
+    "Int64": int,
+    "Float64": float,
+}
 # A cell and what ends it. The csv module cannot tell "12" (text) from 12 (number), nor "" from nothing.
 _CELL = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<bare>[^",\r\n]*))(?P<end>,|\r\n|\n|\r|\Z)')
 
@@ -43,40 +50,31 @@ class Column:
     cells: tuple[Cell, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """Records, and the columns that they are kept in: all of COLUMNS, FURTHER's by runtime, then ``param.*``."""
 
-    def __init__(self, records: Sequence[Record], frame: pd.DataFrame) -> None:
-        """``frame`` has one row for each of ``records``, in their order."""
-        self.records = tuple(records)
-        self.frame = frame
+    records: tuple[Record, ...]
+    columns: tuple[Column, ...]
 
     def __len__(self) -> int:
         return len(self.records)
 
     @property
-    def columns(self) -> list[Column]:
-        """Every column, so that the file can be written again to the letter."""
-        # Through object, because NA in a column of floats would come out as NaN.
-        objects = ((name, self.frame[name]) for name in self.frame.columns)
-        return [
-            Column(name=name, kind=str(one.dtype), cells=tuple(one.astype(object).where(one.notna(), None).tolist()))
-            for name, one in objects
-        ]
+    def frame(self) -> pd.DataFrame:
+        """The columns as pandas has them, one row for each record."""
+        arrays = {one.name: pd.array(list(one.cells), dtype=one.kind) for one in self.columns}  # type: ignore[call-overload]
+        return pd.DataFrame(arrays)
 
     @property
     def factors(self) -> tuple[str, ...]:
         """The factors that it has columns of, by name."""
-        return tuple(name.removeprefix(PARAM) for name in self.frame.columns if name.startswith(PARAM))
+        return tuple(one.name.removeprefix(PARAM) for one in self.columns if one.name.startswith(PARAM))
 
     @property
     def further_runtimes(self) -> tuple[str, ...]:
         """The further runtimes that it has columns of, whether or not any candidate could be measured."""
-        return tuple(
-            dict.fromkeys(
-                match["runtime"] for name in self.frame.columns.tolist() if (match := _FURTHER.fullmatch(name))
-            )
-        )
+        return _runtimes(one.name for one in self.columns)
 
 
 def make_table(records: Iterable[Record]) -> Table:
@@ -86,12 +84,12 @@ def make_table(records: Iterable[Record]) -> Table:
     integers, numbers, booleans or, as soon as one value is text, text. Raises ValueError for a value that does not fit
     its column.
     """
-    records = list(records)
+    records = tuple(records)
     rows = [to_row(record) for record in records]
     names = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
     for runtime in further_runtimes(records):  # also one that nothing could be measured on
         names |= dict.fromkeys(f"{name}.{runtime}" for name in FURTHER)
-    return Table(records, _frame({name: [row.get(name) for row in rows] for name in names}))
+    return Table(records=records, columns=_columns({name: [row.get(name) for row in rows] for name in names}))
 
 
 def table_of(rows: Iterable[Row]) -> Table:
@@ -100,25 +98,21 @@ def table_of(rows: Iterable[Row]) -> Table:
     Raises ValueError for a column that no table has, for an unknown state and for a value that does not fit.
     """
     rows = list(rows)
-    names = [*COLUMNS, *dict.fromkeys(name for row in rows for name in row if name not in COLUMNS)]
-    return _with_records(_frame({name: [row.get(name) for row in rows] for name in names}))
+    names = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
+    return _with_records({name: [row.get(name) for row in rows] for name in names})
 
 
-def _with_records(frame: pd.DataFrame) -> Table:
-    plain = {name: frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in frame.columns}
-    rows = [dict(zip(plain, cells, strict=True)) for cells in zip(*plain.values(), strict=True)]
-    return Table([from_row(row) for row in rows], frame)
-
-
-def missing(value: object) -> bool:
-    """Whether ``value``, one cell of a table, is NA."""
-    return bool(pd.isna(value))  # type: ignore[call-overload]
+def _with_records(values: Mapping[str, list[object]]) -> Table:
+    columns = _columns(values)
+    names = [one.name for one in columns]
+    cells = zip(*(one.cells for one in columns), strict=True)
+    return Table(records=tuple(from_row(dict(zip(names, row, strict=True))) for row in cells), columns=columns)
 
 
 def write_table(table: Table, path: Path) -> None:
     """Write ``table`` to ``path`` (.csv or .parquet), whole or not at all."""
     if path.suffix == ".csv":
-        write_atomically(path, lambda temporary: temporary.write_text(_csv(table.frame), "utf-8", newline=""))
+        write_atomically(path, lambda temporary: temporary.write_text(_csv(table.columns), "utf-8", newline=""))
     elif path.suffix == ".parquet":
         write_atomically(path, lambda temporary: table.frame.to_parquet(temporary, index=False))
     else:
@@ -130,18 +124,15 @@ def read_table(path: Path) -> Table:
 
     Raises InputError in one line for a file that is missing or does not hold such a table.
     """
-    readers: dict[str, Callable[[Path], dict[str, list[object]]]] = {
-        ".csv": _read_csv,
-        ".parquet": _read_parquet,
-    }
-    if path.suffix not in readers:
+    reader = {".csv": _read_csv, ".parquet": _read_parquet}.get(path.suffix)
+    if reader is None:
         raise InputError(f"{path}: a table ends in .csv or .parquet")
     try:
-        columns = readers[path.suffix](path)
+        columns = reader(path)
         for name in COLUMNS:
             if name not in columns and name not in _LATER:
                 raise ValueError(f"the column {name!r} is missing")
-        return _with_records(_frame(columns))
+        return _with_records(columns)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except OSError as error:
@@ -158,37 +149,42 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
-def _frame(columns: Mapping[str, list[object]]) -> pd.DataFrame:
-    for name in columns:
+def _columns(values: Mapping[str, list[object]]) -> tuple[Column, ...]:
+    for name in values:
         if _fixed_kind(name) is None and not name.startswith(PARAM):
             raise ValueError(f"unknown column {name!r}; a factor of the search space is named {PARAM}NAME")
-    runtimes = dict.fromkeys(match["runtime"] for name in columns if (match := _FURTHER.fullmatch(name)))
-    further = [f"{name}.{runtime}" for runtime in runtimes for name in FURTHER]
-    order = [*COLUMNS, *further, *(name for name in columns if name.startswith(PARAM))]
-    nothing: list[object] = [None] * len(columns["state"])
-    arrays = {name: _column(name, [_clean(value) for value in columns.get(name, nothing)]) for name in order}
-    for state in arrays["state"]:
-        if missing(state) or state not in list(State):
-            raise ValueError(f"unknown state {state!r} in the column 'state'; known are {', '.join(State)}")
-    return pd.DataFrame(arrays)
+    further = [f"{name}.{runtime}" for runtime in _runtimes(values) for name in FURTHER]
+    order = [*COLUMNS, *further, *(name for name in values if name.startswith(PARAM))]
+    nothing: list[object] = [None] * len(values["state"])
+    columns = {name: _column(name, [_clean(value) for value in values.get(name, nothing)]) for name in order}
+    for state in columns["state"].cells:
+        if state not in list(State):
+            shown = "<NA>" if state is None else repr(state)
+            raise ValueError(f"unknown state {shown} in the column 'state'; known are {', '.join(State)}")
+    return tuple(columns.values())
 
 
-def _column(name: str, values: list[object]) -> pd.api.extensions.ExtensionArray:
+def _runtimes(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(match["runtime"] for name in names if (match := _FURTHER.fullmatch(name))))
+
+
+def _column(name: str, values: list[object]) -> Column:
     kind = _fixed_kind(name) or _kind_of_factor(name, values)
-    present = [value for value in values if value is not None]
-    if kind == "string":
-        values = [None if value is None else _text(str(value)) for value in values]
-    for value in present:
-        if not _fits(value, kind):
-            raise ValueError(f"the column {name!r} cannot hold {value!r}")
-        if name in _FRACTIONS and not 0 <= float(str(value)) <= 1:
-            raise ValueError(f"the column {name!r} holds fractions from 0 to 1, not {value!r}")
-    return pd.array(values, dtype=kind)  # type: ignore[call-overload,no-any-return]
+    cells = [None if value is None else _fitted(name, value, kind) for value in values]
+    return Column(name=name, kind=kind, cells=tuple(cells))
 
 
 def _fixed_kind(name: str) -> str | None:
     """The type of the column by its name alone; None for a factor's and for those that no table has."""
     return FURTHER[name.partition(".")[0]] if _FURTHER.fullmatch(name) else COLUMNS.get(name)
+
+
+def _fitted(name: str, value: object, kind: str) -> Cell:
+    if not _fits(value, kind):
+        raise ValueError(f"the column {name!r} cannot hold {value!r}")
+    if name in _FRACTIONS and not 0 <= float(str(value)) <= 1:
+        raise ValueError(f"the column {name!r} holds fractions from 0 to 1, not {value!r}")
+    return _KINDS[kind](value)
 
 
 def _fits(value: object, kind: str) -> bool:
@@ -203,10 +199,11 @@ def _fits(value: object, kind: str) -> bool:
 
 def _kind_of_factor(name: str, values: list[object]) -> str:
     present = [value for value in values if value is not None]
-    if present and all(isinstance(value, bool) for value in present):
-        return "boolean"
-    if present and all(_fits(value, "Float64") for value in present):
-        return "Int64" if all(isinstance(value, int) for value in present) else "Float64"
+    types = {type(value) for value in present}
+    if types in ({bool}, {int}):
+        return "boolean" if bool in types else "Int64"
+    if types and types <= {int, float}:
+        return "Float64"
     for value in present:
         if not _fits(value, "string"):
             raise ValueError(f"the column {name!r} holds numbers or text, not {value!r}")
@@ -221,23 +218,24 @@ def _clean(value: object) -> object:
     return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
-def _text(value: str) -> str:
+def _text(value: object) -> str:
     # A file name that is not UTF-8 reaches a reason with lone surrogates, which no file here can hold.
-    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _csv(table: pd.DataFrame) -> str:
-    lines = [tuple(table.columns), *table.astype(object).itertuples(index=False, name=None)]
-    return "".join(",".join(_cell(value) for value in line) + "\n" for line in lines)
+_KINDS: dict[str, Callable[[Any], Cell]] = {"string": _text, "boolean": bool, "Int64": int, "Float64": float}
 
 
-def _cell(value: object) -> str:
+def _csv(columns: Sequence[Column]) -> str:
+    lines = [[one.name for one in columns], *zip(*(one.cells for one in columns), strict=True)]
+    return "".join(",".join(map(_written, line)) + "\n" for line in lines)
+
+
+def _written(cell: Cell) -> str:
     """Text always in quotes, everything else never: so "12" and 12, and "" and NA, stay apart."""
-    if isinstance(value, str):
-        return '"' + value.replace('"', '""') + '"'
-    if missing(value):
-        return ""
-    return str(value).lower()  # true and false; numbers have no capitals
+    if isinstance(cell, str):
+        return '"' + cell.replace('"', '""') + '"'
+    return "" if cell is None else str(cell).lower()  # true and false; numbers have no capitals
 
 
 def _read_csv(path: Path) -> dict[str, list[object]]:
@@ -278,32 +276,18 @@ def _lines(text: str) -> list[list[tuple[str | None, bool]]]:
 
 def _parse(name: str, cells: list[tuple[str | None, bool]]) -> list[object]:
     fixed = _fixed_kind(name)
-    if fixed is not None:
-        return [None if text is None else _value(name, text, fixed) for text, _ in cells]
-    present = [text for text, _ in cells if text is not None]
-    if any(quoted for _, quoted in cells):
-        return [text for text, _ in cells]
-    for kind in ("Int64", "Float64", "boolean"):
-        try:
-            for text in present:
-                _value(name, text, kind)
-        except ValueError:
-            continue
-        return [None if text is None else _value(name, text, kind) for text, _ in cells]
-    return [text for text, _ in cells]
+    if fixed is None and not any(quoted for _, quoted in cells):
+        for kind in ("Int64", "Float64", "boolean"):
+            with contextlib.suppress(ValueError):
+                return [_value(name, text, kind) for text, _ in cells]
+    return [_value(name, text, fixed or "string") for text, _ in cells]
 
 
-def _value(name: str, text: str, kind: str) -> object:
+def _value(name: str, text: str | None, kind: str) -> object:
     try:
-        if kind == "Int64":
-            return int(text)
-        if kind == "Float64":
-            return float(text)
-        if kind == "boolean":
-            return _BOOLEANS[text.lower()]
+        return None if text is None else _READ[kind](text)
     except (ValueError, KeyError):
         raise ValueError(f"the column {name!r} cannot hold {text!r}") from None
-    return text
 
 
 def _read_parquet(path: Path) -> dict[str, list[object]]:

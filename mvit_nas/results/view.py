@@ -4,8 +4,8 @@ Records are named by their position.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,8 @@ from mvit_nas.study.origin import SearchOrigin, seen_through
 from mvit_nas.study.record import Record
 
 RANDOM = "random"  # the sampler that others are compared with
+# A search is settled when over the last third of at least 15 trainings the hypervolume grew by less than 1 %.
+SETTLED_SHARE, SETTLED_GROWTH, SETTLED_LEAST = 1 / 3, 0.01, 15
 
 
 class StudyView:
@@ -36,14 +38,14 @@ class StudyView:
         self.score = next((metric for metric in self.objectives if metric.source is Source.TRAINED), ACCURACY)
 
     @cached_property
-    def trained(self) -> tuple[int, ...]:
+    def trained(self) -> tuple[Record, ...]:
         """Those that were trained to the end."""
-        return self.where(lambda record: record.is_complete)
+        return tuple(record for record in self.records if record.is_complete)
 
     @cached_property
-    def scored(self) -> tuple[int, ...]:
+    def scored(self) -> tuple[Record, ...]:
         """Those of them that have a score."""
-        return self.where(lambda record: record.is_complete and record.has(self.score))
+        return tuple(record for record in self.trained if record.has(self.score))
 
     @cached_property
     def front(self) -> tuple[int, ...]:
@@ -55,6 +57,11 @@ class StudyView:
         """All, in the order of their trials; those without a number last."""
         numbers = [math.inf if record.trial is None else record.trial for record in self.records]
         return tuple(sorted(range(len(numbers)), key=numbers.__getitem__))
+
+    @cached_property
+    def ordered(self) -> tuple[Record, ...]:
+        """The records in the order of their trials."""
+        return tuple(self.records[index] for index in self.by_trial)
 
     @cached_property
     def box(self) -> Box | None:
@@ -74,20 +81,19 @@ class StudyView:
         wanted = [*budgeted, *(metric.name for metric in self.objectives)]
         if self.origin.through is not None:
             wanted.insert(0, LATENCY.name)
-        costs = {metric.name: metric for metric in COSTS if self.is_measured(metric, among=self.trained)}
+        costs = {metric.name: metric for metric in COSTS if any(record.has(metric) for record in self.trained)}
         return next((costs[name] for name in wanted if name in costs), PARAMS)
 
     @cached_property
     def against_random(self) -> AgainstRandom | None:
         """What the search found against the random sampling beside it; None where it had none."""
-        sampler, by = self.origin.experiment.sampler, [self.records[i].proposed_by for i in self.by_trial]
-        if not self.origin.experiment.baseline or sampler in (None, RANDOM) or not any(by) or self.box is None:
+        experiment, by = self.origin.experiment, [record.proposed_by for record in self.ordered]
+        if not experiment.baseline or experiment.sampler in (None, RANDOM) or not any(by) or self.box is None:
             return None
-        ordered = [self.records[i] for i in self.by_trial]
         return against_random(
-            values_where_complete(ordered, self.objectives),
-            np.array([record.spent.trainings for record in ordered]),
-            by_sampler=np.array([name == sampler for name in by]),
+            values_where_complete(self.ordered, self.objectives),
+            np.array([record.spent.trainings for record in self.ordered]),
+            by_sampler=np.array([name == experiment.sampler for name in by]),
             by_random=np.array([name == RANDOM for name in by]),
             box=self.box,
         )
@@ -116,26 +122,24 @@ class StudyView:
         """Those of which ``holds`` is true."""
         return tuple(index for index, record in enumerate(self.records) if holds(record))
 
-    def is_measured(self, metric: Metric, *, among: Iterable[int] | None = None) -> bool:
-        """Whether ``metric`` is known of any record, or of any ``among`` some."""
-        chosen = self.records if among is None else [self.records[index] for index in among]
-        return any(record.has(metric) for record in chosen)
+    def is_measured(self, metric: Metric) -> bool:
+        """Whether ``metric`` is known of any record."""
+        return any(record.has(metric) for record in self.records)
 
-    def knee(self, among: Sequence[int] | None = None) -> int | None:
-        """The knee of the score against the main cost, ``among`` the scored ones; None where that front has none."""
-        scored = self.scored if among is None else among
-        values = numbers([self.records[index] for index in scored], (self.cost, self.score))
+    def knee(self, among: Sequence[Record]) -> Record | None:
+        """The knee of the score against the main cost ``among`` some; None where their front has none."""
+        values = numbers(among, (self.cost, self.score))
         found = pareto.knee(values[:, 0], values[:, 1])
-        return None if found is None else scored[found]
+        return None if found is None else among[found]
 
-    def preset(self, name: str) -> int | None:
+    def preset(self, name: str) -> Record | None:
         """The first that was trained to the end of the preset ``name``."""
-        return next((index for index in self.trained if self.records[index].candidate.name == name), None)
+        return next((record for record in self.trained if record.candidate.name == name), None)
 
 
 def numbers(records: Sequence[Record], metrics: Sequence[Metric]) -> Floats:
     """[records, metrics], NaN where nothing was measured."""
-    rows = [[math.nan if (v := record.value(metric)) is None else v for metric in metrics] for record in records]
+    rows = [[record.value(metric) for metric in metrics] for record in records]
     return np.array(rows, dtype=float).reshape(len(records), len(metrics))
 
 
@@ -155,11 +159,9 @@ def front(records: Sequence[Record], metrics: Sequence[Metric], *, first: Metric
     if not any(records[index].has(first) for index in trained):
         first = metrics[0]
     mask = pareto.front(numbers([records[index] for index in trained], metrics), [one.maximise for one in metrics])
-    on_front = sorted(
-        (index for index, on in zip(trained, mask, strict=True) if on), key=lambda index: _rank(records[index], first)
-    )
+    on_front = [index for index, on in zip(trained, mask, strict=True) if on]
     networks: dict[object, int] = {}
-    for index in on_front:
+    for index in sorted(on_front, key=lambda index: rank(records[index], first)):
         networks.setdefault(records[index].candidate.arch_id or index, index)
     return tuple(networks.values())
 
@@ -178,6 +180,33 @@ def volume(records: Sequence[Record], metrics: Sequence[Metric], box: Box) -> fl
     return hypervolume(numbers([record for record in records if record.is_complete], metrics), box)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """The hypervolume ``now``, after so many ``trainings``, and ``before`` the last third of them."""
+
+    trainings: float
+    now: float
+    before: float
+
+    @property
+    def share(self) -> float:
+        """By how much it grew, relative; infinite where it was nothing."""
+        return self.now / self.before - 1 if self.before else math.inf
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether that is little, after trainings enough to tell."""
+        return self.trainings >= SETTLED_LEAST and self.share <= SETTLED_GROWTH
+
+
+def growth(records: Sequence[Record], metrics: Sequence[Metric], box: Box) -> Growth:
+    """The growth over the last third of the trainings of ``records``, which are in the order of their trials."""
+    spent = np.cumsum([record.spent.trainings for record in records])
+    total = float(spent[-1]) if len(spent) else 0.0
+    earlier = [record for record, so_far in zip(records, spent, strict=True) if so_far <= (1 - SETTLED_SHARE) * total]
+    return Growth(trainings=total, now=volume(records, metrics, box), before=volume(earlier, metrics, box))
+
+
 def through(view: StudyView, runtime: str) -> StudyView:
     """The candidates that a further ``runtime`` was measured on, with its latencies as theirs.
 
@@ -185,27 +214,16 @@ def through(view: StudyView, runtime: str) -> StudyView:
     """
     metric, threads = LATENCY.by(runtime), view.origin.further[runtime].threads
     seen = [
-        replace(
-            record,
-            values={**record.values, LATENCY.name: latency},
-            further={},
-            latency_runs=None,
-            latency_threads=threads,
-        )
-        for record in view.records
-        if (latency := record.measured(metric)) is not None
+        replace(one, values={**one.values, LATENCY.name: found}, further={}, latency_runs=None, latency_threads=threads)
+        for one in view.records
+        if (found := one.measured(metric)) is not None
     ]
-    origin = seen_through(
-        view.origin,
-        runtime,
-        measured=len(seen),
-        trained=len(view.trained),
-        names={record.candidate.name for record in seen},
-    )
+    names = {record.candidate.name for record in seen}
+    origin = seen_through(view.origin, runtime, measured=len(seen), trained=len(view.trained), names=names)
     return StudyView(make_table(seen), origin)
 
 
-def _rank(record: Record, metric: Metric) -> tuple[bool, float]:
+def rank(record: Record, metric: Metric) -> tuple[bool, float]:
     """What sorts the best first and the unknown last."""
     value = record.value(metric)
     return value is None, 0.0 if value is None else -value if metric.maximise else value

@@ -28,8 +28,8 @@ from mvit_nas.maths.pareto import front, near_front
 from mvit_nas.metrics import ACCURACY, LATENCY
 from mvit_nas.optimize.within_budget import sample_feasible
 from mvit_nas.reporter import Silent
-from mvit_nas.results.settled import SETTLED_LEAST
 from mvit_nas.results.table import read_table
+from mvit_nas.results.view import SETTLED_LEAST
 from mvit_nas.settings.commands import SearchSettings
 from mvit_nas.settings.study_file import described
 from mvit_nas.training.loop import Score

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from reports import view
+from reports import headline, view
 
 from mvit_nas.maths.exchange import against_random
 from mvit_nas.maths.hypervolume import Box, hypervolume, sampled_volumes
 from mvit_nas.metrics import ACCURACY, PARAMS
-from mvit_nas.results.search.findings import findings, headline
+from mvit_nas.results.search.findings import findings
 from mvit_nas.results.table import table_of
 from mvit_nas.results.view import values_where_complete
 

@@ -129,7 +129,7 @@ factors:
 """
     space = parse_space(text, name="mine", where="mine.yaml")
     assert space.arch({"block": "mixer"}).stages[4].mobilevit == MixerConfig(dim=24)
-    assert drawing(mixed, 7).parts[3].transformer.tiles is False
+    assert drawing(mixed, 7)[3].transformer.tiles is False
     target = count(PRESETS["mobilevit_xxs"]).params
     wide, scale = rescale(mixed, target=target, cost=lambda arch: count(arch).params, keep=(), what="the mixer")
     assert scale > 1

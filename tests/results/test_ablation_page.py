@@ -205,18 +205,18 @@ def test_costs_come_from_a_run_that_measured_them():
 
 def test_the_forest_holds_each_seed_and_the_interval_in_points():
     plot = forest_of(*by_hand())
-    (row,) = plot.rows
-    assert row.dots == pytest.approx((3, 2, 4))
-    assert (row.mean, row.low, row.high) == pytest.approx((3, 0.51586, 5.48414), abs=1e-4)
-    assert (row.label, row.kind, plot.base) == ("4", "free", "mobilevit_xxs<br>patch_size 2")
-    assert plot.range == pytest.approx((-0.06 * 5.48414, 1.06 * 5.48414), abs=1e-4)
-    assert list(plot.kinds) == ["base", "free"]
+    (row,) = plot["rows"]
+    assert row["dots"] == pytest.approx([3, 2, 4])
+    assert (row["mean"], row["low"], row["high"]) == pytest.approx((3, 0.51586, 5.48414), abs=1e-4)
+    assert (row["label"], row["kind"], plot["base"]) == ("4", "free", "mobilevit_xxs<br>patch_size 2")
+    assert plot["range"] == pytest.approx([-0.06 * 5.48414, 1.06 * 5.48414], abs=1e-4)
+    assert list(plot["kinds"]) == ["base", "free"]
 
 
 def test_the_forest_is_in_the_order_of_the_plan_and_keeps_those_without_interval():
-    rows = forest_of(*two_seeds()).rows
-    assert [row.label for row in rows] == ["1", "1 at equal macs", "4", "4 at equal macs", "8"]
-    assert all(row.low is None and len(row.dots) == 2 for row in rows)
+    rows = forest_of(*two_seeds())["rows"]
+    assert [row["label"] for row in rows] == ["1", "1 at equal macs", "4", "4 at equal macs", "8"]
+    assert all(row["low"] is None and len(row["dots"]) == 2 for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -231,15 +231,15 @@ def test_the_forest_is_in_the_order_of_the_plan_and_keeps_those_without_interval
 )
 def test_the_first_cost_that_differs_is_the_axis(changes, x):
     base, four = variant(patch_size="2", base=True), variant(patch_size="4")
-    assert accuracy_of([run(base, 0, 0.5), run(four, 0, 0.5, **changes)], environment([base, four])).x == x
+    assert accuracy_of([run(base, 0, 0.5), run(four, 0, 0.5, **changes)], environment([base, four]))["x"] == x
 
 
 def test_accuracies_have_the_interval_of_the_mean():
     plot = accuracy_of(*by_hand())
-    assert plot.accuracy.values == pytest.approx((62, 65))
-    assert plot.accuracy.low[0] == pytest.approx(62 - 4.96828, abs=1e-4)
-    assert plot.accuracy.high[0] == pytest.approx(62 + 4.96828, abs=1e-4)
-    assert plot.kind == ("base", "free")
+    assert plot["accuracy"]["values"] == pytest.approx([62, 65])
+    assert plot["accuracy"]["low"][0] == pytest.approx(62 - 4.96828, abs=1e-4)
+    assert plot["accuracy"]["high"][0] == pytest.approx(62 + 4.96828, abs=1e-4)
+    assert plot["kind"] == ["base", "free"]
 
 
 # Odd tables

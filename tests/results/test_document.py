@@ -9,7 +9,7 @@ from mvit_nas.arch.config import to_dict
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.results.search import document as module
 from mvit_nas.results.search.document import columns, document, drawings, history
-from mvit_nas.results.search.findings import findings, lasting_findings
+from mvit_nas.results.search.findings import findings
 from mvit_nas.results.table import table_of
 
 XXS = json.dumps(to_dict(PRESETS["mobilevit_xxs"]), sort_keys=True)
@@ -18,7 +18,7 @@ XS = json.dumps(to_dict(PRESETS["mobilevit_xs"]), sort_keys=True)
 
 def drawn_of(table):
     seen = view(table)
-    return document(seen, lasting_findings(seen), {}, history(seen))
+    return document(seen, {}, history(seen))
 
 
 def values(drawn, name):

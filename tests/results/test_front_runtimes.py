@@ -7,6 +7,7 @@ from reports import (
     data_of,
     environment,
     example_table,
+    headline,
     three_rows,
     trained,
     view,
@@ -19,7 +20,6 @@ from mvit_nas.maths.statistics import RankCorrelation
 from mvit_nas.metrics import LATENCY
 from mvit_nas.results.page import axis_label, provenance, scale_words
 from mvit_nas.results.report import remake_report, render_search
-from mvit_nas.results.search.findings import headline
 from mvit_nas.results.search.page import candidates, columns, further_section, page_data
 from mvit_nas.results.search.runtimes import Comparison, compare, sentences
 from mvit_nas.results.table import read_table, table_of
@@ -86,7 +86,7 @@ def test_a_comparison_has_the_front_by_the_further_runtime():
 
 def test_a_comparison_is_said_in_words():
     seen = view(by_hand(), conditions([AT_MOST_12_MS]))
-    assert sentences(compare(seen, "executorch"), seen) == [
+    assert list(sentences(compare(seen, "executorch"), seen)) == [
         (
             "It is not shown that ONNX Runtime and ExecuTorch rank these 4 networks alike: "
             "Kendall's tau 0.33 (95 % interval \u22120.65 to 0.91)."
@@ -108,7 +108,7 @@ def _said(further, **more):
     """The sentences on candidates that are all on the search's front, one millisecond and one point apart."""
     table = table_of([measured(i, 0.6 + i / 100, 5.0 + i, value) for i, value in enumerate(further)])
     seen = view(table, conditions(**more))
-    return sentences(compare(seen, "executorch"), seen)
+    return list(sentences(compare(seen, "executorch"), seen))
 
 
 def test_the_same_order_keeps_the_front():
@@ -158,7 +158,7 @@ def test_nothing_measured_says_only_why():
     seen = view(table, conditions())
     comparison = compare(seen, "executorch")
     assert comparison.ranks == RankCorrelation(rows=0, tau=None, low=None, high=None)
-    assert sentences(comparison, seen) == ["1 network could not be measured: it hangs."]
+    assert list(sentences(comparison, seen)) == ["1 network could not be measured: it hangs."]
     assert page_data(seen).document["further"] == []
     assert "The front as ExecuTorch runs it" in render_search(seen)
 
@@ -215,7 +215,7 @@ def test_a_view_tells_what_it_shows_and_not_what_the_search_cost():
     data = page_data(through(view(by_hand(), conditions()), "executorch"))
     assert data.summary[0] == "as ExecuTorch 1.5.2 runs them: 4 of the 6 trained candidates"
     drawn = data.document
-    assert (data.view, data.further, drawn["view"], drawn["history"]) == (True, (), True, None)
+    assert (data.further, drawn["view"], drawn["history"]) == ((), True, None)
     latencies = next(column["values"] for column in drawn["columns"] if column["name"] == "latency_ms")
     assert (drawn["x"], latencies) == ("latency_ms", [10.0, 9.0, 20.0, 15.0])
     labels = {metric["name"]: metric["label"] for metric in drawn["metrics"]}

@@ -6,6 +6,7 @@ from reports import (
     data_of,
     environment,
     example_table,
+    headline,
     only_costs,
     three_rows,
     trained,
@@ -18,7 +19,7 @@ from mvit_nas.errors import InputError
 from mvit_nas.metrics import ACCURACY, LATENCY, PARAMS
 from mvit_nas.results.page import axis_label, provenance
 from mvit_nas.results.report import remake_report, render_search
-from mvit_nas.results.search.findings import STATE_WORDS, Finding, findings, headline
+from mvit_nas.results.search.findings import STATE_WORDS, Finding, findings
 from mvit_nas.results.search.page import MOST_ROWS, Outcome, candidates, glossary, outcomes, page_data
 from mvit_nas.results.table import read_table, table_of
 from mvit_nas.results.view import front
@@ -111,8 +112,8 @@ def test_the_front_is_first_among_the_candidates():
     on_front = front(table.records, (ACCURACY, PARAMS, LATENCY))
     assert len(rows) == len(table)
     assert [row.front for row in rows] == [True] * len(on_front) + [False] * (len(table) - len(on_front))
-    states = [row.state for row in rows]
-    assert states == sorted(states, key=lambda state: state != "complete")
+    measured = [row.measured for row in rows]
+    assert measured == sorted(measured, reverse=True)
 
 
 def test_a_candidate_shows_intervals_choices_and_what_was_not_measured():
@@ -300,7 +301,7 @@ def test_a_page_is_written_when_nothing_is_complete(tmp_path, table):
 
 def test_every_state_has_its_word():
     rows = page_data(view(example_table(), environment())).outcomes
-    assert [row.outcome for row in rows] == list(STATE_WORDS.values())
+    assert [row.state for row in rows] == list(STATE_WORDS)
 
 
 def test_without_scripts_a_long_table_is_cut_and_says_so():
@@ -317,9 +318,9 @@ def test_what_the_trials_cost_is_summed_by_outcome():
         {"state": "failed", "seconds": 40.0},
     ]
     assert outcomes(table_of([*rows, {"state": "over_budget", "seconds": None}]).records) == [
-        Outcome(state=State.COMPLETE, outcome="trained", trials=2, seconds=60.0, percent=60.0),
-        Outcome(state=State.OVER_BUDGET, outcome="over budget", trials=1, seconds=0.0, percent=0.0),
-        Outcome(state=State.FAILED, outcome="failed", trials=1, seconds=40.0, percent=40.0),
+        Outcome(state=State.COMPLETE, trials=2, seconds=60.0, percent=60.0),
+        Outcome(state=State.OVER_BUDGET, trials=1, seconds=0.0, percent=0.0),
+        Outcome(state=State.FAILED, trials=1, seconds=40.0, percent=40.0),
     ]
     assert outcomes(table_of([{"state": "failed"}]).records)[0].percent == 0.0
 

@@ -7,6 +7,7 @@ import json
 import math
 import random
 import shlex
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,14 +15,13 @@ import numpy as np
 from reports import environment, example_table, rows_of, trained, view
 
 from mvit_nas.arch.config import to_dict
-from mvit_nas.arch.paths import with_values
+from mvit_nas.arch.paths import flat, with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.maths import pareto
 from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, PARAMS
 from mvit_nas.results.page import finite
-from mvit_nas.results.search.architecture import differences
 from mvit_nas.results.search.document import document, history
-from mvit_nas.results.search.findings import findings, lasting_findings
+from mvit_nas.results.search.findings import findings
 from mvit_nas.results.table import make_table, table_of, write_table
 from mvit_nas.units import format_count, format_seconds
 
@@ -51,7 +51,7 @@ def numbers(folder):
         "words": words(),
         "fronts": list(fronts()),
         "knees": list(knees()),
-        "document": document(seen, lasting_findings(seen), {}, history(seen)),
+        "document": document(seen, {}, history(seen)),
         "findings": finite([asdict(finding) for finding in findings(seen)]),
         "limited": [limited(table, limits) for limits in LIMITS],
         "csv": (folder / "results.csv").read_text(),
@@ -60,10 +60,25 @@ def numbers(folder):
             f"mvit-nas ablate width --base {shlex.quote(environment()['study'] + ':1')}",
         ],
         "differences": [
-            {"one": to_dict(one), "other": to_dict(other), "found": [asdict(c) for c in differences(one, other)]}
-            for one, other in pairs
+            {"one": to_dict(one), "other": to_dict(other), "found": differences(one, other)} for one, other in pairs
         ],
     }
+
+
+def differences(one, other):
+    """Every path at which ``one`` and ``other`` differ: "stages.2.mobilevit.dim", with both values.
+
+    Where only one has a part (a stage, a MobileViT block), the part is one difference, and nothing below it.
+    """
+    mine, theirs = flat(to_dict(one)), flat(to_dict(other))
+    found = []
+    for path in dict.fromkeys([*mine, *theirs]):
+        values = mine.get(path), theirs.get(path)
+        below = any(path.startswith(f"{change['path']}.") for change in found)
+        parts = all(isinstance(value, Mapping | tuple) for value in values)
+        if values[0] != values[1] and not below and not parts:
+            found.append({"path": path, "one": values[0], "other": values[1]})
+    return found
 
 
 def drawn_table():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mvit_nas.metrics import ACCURACY
 from mvit_nas.results.report import write_ablation, write_search
+from mvit_nas.results.search.findings import findings
 from mvit_nas.results.table import Table, table_of
 from mvit_nas.results.view import StudyView
 from mvit_nas.study.origin import AblationOrigin, parse_origin
@@ -205,6 +206,15 @@ def view(table, document=None):
     document |= {name: value for name, value in least.items() if name not in document}
     origin = parse_origin(document, where="environment.json")
     return StudyView(table if isinstance(table, Table) else table_of(table), origin)
+
+
+def headline(seen):
+    """What a view says first, as plain sentences."""
+    found = []
+    for finding in findings(seen):
+        facts = ", ".join(filter(None, [finding.subject, *finding.facts]))
+        found += [f"{finding.title}: {facts}.", *(f"{text}." for text in finding.comparisons)]
+    return found
 
 
 def rows_of(table):

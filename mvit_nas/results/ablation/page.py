@@ -1,14 +1,28 @@
 """The page of an ablation as plain data: the answer in words, the verdicts with their price, the plots and the runs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from mvit_nas.maths.statistics import Difference
 from mvit_nas.metrics import ACCURACY, COSTS, Metric, Source
 from mvit_nas.results.ablation.plots import accuracy_plot, forest_plot, interval_points, signed
-from mvit_nas.results.ablation.summary import Interaction, Summary, Variant, Verdict, summarise, value_words
-from mvit_nas.results.page import MISSING, Card, Cell, Column, Section, axis_label, cell, finite, number, provenance
-from mvit_nas.results.search.findings import STATE_WORDS
+from mvit_nas.results.ablation.summary import Interaction, Summary, Variant, Verdict, full_words, summarise, value_words
+from mvit_nas.results.page import (
+    MISSING,
+    Card,
+    Cell,
+    Column,
+    Row,
+    Section,
+    axis_label,
+    cell,
+    columns_of,
+    counted,
+    finite,
+    number,
+    provenance,
+)
+from mvit_nas.results.search.findings import STATE_WORDS, interval_words
 from mvit_nas.study.origin import AblationOrigin, plan_in_words
 from mvit_nas.study.record import Record, State
 from mvit_nas.units import format_seconds
@@ -18,24 +32,12 @@ _NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A row of one of the tables; ``reason`` is small print that stands apart, ``front`` tints it."""
-
-    cells: tuple[Cell, ...]
-    reason: str = ""
-    front: bool = False
-    measured: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """All that the page of an ablation shows, as plain data; ``document`` is what its script draws."""
 
-    study: str
     question: str
     summary: tuple[str, ...]
     cards: tuple[Card, ...]
-    comparisons: int
     columns: tuple[Column, ...]
     variants: tuple[Row, ...]
     interaction_columns: tuple[Column, ...]
@@ -51,29 +53,30 @@ class Page:
 def page_data(records: Sequence[Record], origin: AblationOrigin) -> Page:
     """All that the page shows."""
     summary = summarise(records, origin.plan)
+    do = "does" if len(summary.factors) == 1 else "do"
     heads = columns(summary, origin)
-    forest, accuracy = forest_plot(summary, origin), accuracy_plot(summary, origin)
+    with_matched = any(record.candidate.matched for record in records)
     return Page(
-        study=origin.study,
-        question=_question(summary, origin),
+        question=f"What {do} {' and '.join(summary.factors)} do to {origin.plan.base}?",
         summary=tuple(_chips(records, summary, origin)),
         cards=tuple(cards(records, summary, origin)),
-        comparisons=len(summary.others),
         columns=tuple(heads),
         variants=tuple(_variant_row(variant, summary) for variant in (summary.base, *summary.others)),
-        interaction_columns=(Column(label="Pair", numeric=False), *heads[2:7]),
-        interactions=tuple(_interaction_row(interaction) for interaction in summary.interactions),
-        run_columns=tuple(_run_columns(records, summary)),
-        runs=tuple(_run_row(record, records, summary) for record in records),
+        interaction_columns=(*columns_of("Pair"), *heads[2:7]),
+        interactions=tuple(_interaction_row(one) for one in summary.interactions),
+        run_columns=(
+            *columns_of("Seed", *summary.factors, *(["Matched"] if with_matched else [])),
+            *columns_of("Accuracy (%)", numeric=True),
+            *columns_of("State"),
+            *columns_of("Cost (s)", numeric=True),
+            *columns_of("Cached", "Candidate"),
+        ),
+        runs=tuple(_run_row(record, summary, with_matched=with_matched) for record in records),
         total=format_seconds(sum(record.spent.seconds for record in records)),
         elapsed=format_seconds(origin.elapsed_seconds),
-        provenance=tuple(provenance(_with_plan_in_words(summary, origin))),
+        provenance=provenance(_with_plan_in_words(summary, origin)),
         document=finite(
-            {
-                "page": "ablation",
-                "forest": None if forest is None else asdict(forest),
-                "accuracy": None if accuracy is None else asdict(accuracy),
-            }
+            {"page": "ablation", "forest": forest_plot(summary, origin), "accuracy": accuracy_plot(summary, origin)}
         ),
     )
 
@@ -90,21 +93,22 @@ def cards(records: Sequence[Record], summary: Summary, origin: AblationOrigin) -
             "So the intervals say nothing about other images or another schedule.",
         ),
     )
+    found = [_headline(records, summary, origin), reach]
     deviations = tuple(_deviations(records, summary, origin))
-    if not deviations:
-        return [_headline(records, summary, origin), reach]
-    odd = Card(title="Before you rely on it", subject="Not all went as planned", sentences=(), points=deviations)
-    return [_headline(records, summary, origin), reach, odd]
+    if deviations:
+        odd = "Not all went as planned"
+        found.append(Card(title="Before you rely on it", subject=odd, sentences=(), points=deviations))
+    return found
 
 
 def columns(summary: Summary, origin: AblationOrigin) -> list[Column]:
     """The columns of the verdicts' table."""
     numbers = ["Accuracy (%)", "Difference (points)", "p (Holm)", "Effect size (g)", "Detectable (points)"]
     return [
-        Column(label=", ".join(summary.factors), numeric=False),
-        *(Column(label=name, numeric=True) for name in numbers),
-        Column(label="Verdict", numeric=False),
-        *(Column(label=axis_label(metric, origin), numeric=True) for metric in _costs(summary)),
+        *columns_of(", ".join(summary.factors)),
+        *columns_of(*numbers, numeric=True),
+        *columns_of("Verdict"),
+        *columns_of(*(axis_label(metric, origin) for metric in _costs(summary)), numeric=True),
     ]
 
 
@@ -117,17 +121,12 @@ def _costs(summary: Summary) -> list[Metric]:
     ]
 
 
-def _question(summary: Summary, origin: AblationOrigin) -> str:
-    do = "does" if len(summary.factors) == 1 else "do"
-    return f"What {do} {' and '.join(summary.factors)} do to {origin.plan.base}?"
-
-
 def _chips(records: Sequence[Record], summary: Summary, origin: AblationOrigin) -> Iterator[str]:
     seeds = _planned_seeds(origin)
     trained = sum(record.is_complete for record in records)
     yield f"{trained} of {len(summary.variants) * seeds} runs trained"
     yield f"data: {origin.images.name}"
-    yield _count(seeds, "seed")
+    yield counted(seeds, "seed")
     yield origin.hardware.name
     yield origin.created[:16].replace("T", " ")
 
@@ -207,17 +206,13 @@ def _sentence(variant: Variant, base: Variant) -> str:
 
 
 def _detectable(summary: Summary) -> Iterator[str]:
-    known = [
-        variant.difference
-        for variant in summary.others
-        if variant.difference is not None and variant.difference.detectable is not None
-    ]
+    differences = [variant.difference for variant in summary.others if variant.difference is not None]
+    known = [(one.pairs, 100 * one.detectable) for one in differences if one.detectable is not None]
     if known:
-        sizes = sorted(100 * difference.detectable for difference in known if difference.detectable is not None)
-        pairs = sorted({difference.pairs for difference in known})
+        pairs, sizes = sorted({pairs for pairs, _ in known}), sorted(size for _, size in known)
         low, high = f"{sizes[0]:.2f}", f"{sizes[-1]:.2f}"
         size = f"{high} points" if low == high else f"{low} to {high} points, depending on the variant"
-        seeds = _count(pairs[-1], "seed") if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]} seeds"
+        seeds = counted(pairs[-1], "seed") if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]} seeds"
         yield (
             f"With {seeds}, the smallest difference that could have shown in 8 of 10 such experiments is {size}. "
             "Smaller ones can go unseen."
@@ -233,54 +228,43 @@ def _deviations(records: Sequence[Record], summary: Summary, origin: AblationOri
         )
     absent = len(summary.variants) * _planned_seeds(origin) - len(records)
     if absent > 0:
-        yield f"{_count(absent, 'run')} not there yet"
+        yield f"{counted(absent, 'run')} not there yet"
     failures: dict[tuple[str, str], list[str]] = {}
     for record in records:
         if record.state is State.FAILED:
-            failures.setdefault((_words(record, summary), record.reason), []).append(_seed(record))
+            labels = {name: str(record.candidate.labels.get(name, "")) for name in summary.factors}
+            words = full_words(labels, record.candidate.matched or "")
+            failures.setdefault((words, record.reason), []).append(_seed(record))
     for (words, reason), seeds in failures.items():
         yield f"Failed: {words}, seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}" + (f": {reason}" if reason else "")
     for one in plan.left_out:
-        labels = ", ".join(f"{name} {label}" for name, label in one.labels.items())
-        yield f"Left out: {labels}: {one.reason}"
+        yield f"Left out: {full_words(one.labels, '')}: {one.reason}"
 
 
 def _variant_row(variant: Variant, summary: Summary) -> Row:
     notes = "; ".join(variant.notes)
-    return Row(
-        front=variant.is_base,
-        measured=variant.accuracy is not None,
-        reason=notes,
-        cells=tuple(_variant_cells(variant, summary, notes)),
-    )
-
-
-def _variant_cells(variant: Variant, summary: Summary, notes: str) -> Iterator[Cell]:
-    yield cell(variant.value, detail=notes)
-    spread = "" if variant.spread is None else f" ± {100 * variant.spread:.2f}"
-    yield number(variant.accuracy, f"{_percent(variant.accuracy)}{spread}")
-    yield from _difference_cells(variant.difference, variant.p_holm)
-    yield cell(variant.verdict_words)
+    spread = "" if variant.spread is None else f" ± {_percent(variant.spread)}"
+    cells = [
+        cell(variant.value, detail=notes),
+        number(variant.accuracy, lambda accuracy: _percent(accuracy) + spread),
+        *_difference_cells(variant.difference, variant.p_holm),
+        cell(variant.verdict_words),
+    ]
     for metric in _costs(summary):
-        found = variant.costs.get(metric.name)
-        interval = ""
-        if found is not None and found.low is not None and found.high is not None:
-            interval = metric.interval(found.low, found.high)
-        details = [_change(variant, summary.base, metric), interval]
-        text = "" if found is None else metric.cell(found.value)
-        yield number(None if found is None else found.value, text, "\n".join(filter(None, details)))
+        details = [_change(variant, summary.base, metric), interval_words(metric, variant.costs.get(metric.name))]
+        cells.append(number(variant.cost(metric), metric.cell, "\n".join(filter(None, details))))
+    return Row(cells=tuple(cells), reason=notes, front=variant.is_base, measured=variant.accuracy is not None)
 
 
 def _difference_cells(difference: Difference | None, p_holm: float | None) -> Iterator[Cell]:
     """Difference with its interval, p, effect size and what could have shown: dashes where there is none."""
     if difference is None or difference.mean is None:
-        yield from [number(None, "")] * 4
+        yield from [Cell()] * 4
         return
-    yield number(difference.mean, signed(difference.mean), interval_points(difference))
-    yield number(p_holm, "" if p_holm is None else "< 0.001" if p_holm < 0.001 else f"{p_holm:.3f}")
-    size = difference.effect_size
-    yield number(size, "" if size is None else f"{size:+z.1f}".replace("-", "\u2212"))
-    yield number(difference.detectable, _percent(difference.detectable))
+    yield number(difference.mean, signed, interval_points(difference))
+    yield number(p_holm, lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}")
+    yield number(difference.effect_size, lambda size: f"{size:+z.1f}".replace("-", "\u2212"))
+    yield number(difference.detectable, _percent)
 
 
 def _change(variant: Variant, base: Variant, metric: Metric) -> str:
@@ -299,51 +283,27 @@ def _interaction_row(interaction: Interaction) -> Row:
     return Row(cells=(*cells, cell(interaction.verdict_words)))
 
 
-def _run_columns(records: Sequence[Record], summary: Summary) -> list[Column]:
-    matched = ["Matched"] if _any_matched(records) else []
-    return [
-        Column(label="Seed", numeric=False),
-        *(Column(label=name, numeric=False) for name in (*summary.factors, *matched)),
-        Column(label="Accuracy (%)", numeric=True),
-        Column(label="State", numeric=False),
-        Column(label="Cost (s)", numeric=True),
-        Column(label="Cached", numeric=False),
-        Column(label="Candidate", numeric=False),
-    ]
-
-
-def _run_row(record: Record, records: Sequence[Record], summary: Summary) -> Row:
-    candidate, accuracy = record.candidate, record.value(ACCURACY)
+def _run_row(record: Record, summary: Summary, *, with_matched: bool) -> Row:
+    candidate = record.candidate
     cells = (
         _text_cell(_seed(record)),
         *(_text_cell(str(candidate.labels.get(name, ""))) for name in summary.factors),
-        *([_text_cell(candidate.matched or "")] if _any_matched(records) else []),
-        number(accuracy, _percent(accuracy)),
+        *([_text_cell(candidate.matched or "")] if with_matched else []),
+        number(record.value(ACCURACY), _percent),
         cell(STATE_WORDS[record.state], detail=record.reason),
-        number(record.spent.seconds, f"{record.spent.seconds:.1f}"),
+        number(record.spent.seconds, "{:.1f}".format),
         cell("yes" if record.spent.cached else "no"),
         _text_cell(candidate.arch_id),
     )
     return Row(measured=record.is_complete, reason=record.reason, cells=cells)
 
 
-def _any_matched(records: Sequence[Record]) -> bool:
-    return any(record.candidate.matched for record in records)
-
-
-def _words(record: Record, summary: Summary) -> str:
-    """The variant of a run in words that stand alone."""
-    labels = {name: str(record.candidate.labels.get(name, "")) for name in summary.factors}
-    words = value_words(labels, record.candidate.matched or "")
-    return words if len(labels) > 1 else f"{summary.factors[0]} {words}"
-
-
 def _seed(record: Record) -> str:
     return "" if record.seed is None else str(record.seed)
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2f}"
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}"
 
 
 def _text_cell(text: str) -> Cell:
@@ -359,7 +319,3 @@ def _with_plan_in_words(summary: Summary, origin: AblationOrigin) -> AblationOri
         left_out=[f"{value_words(one.labels, '')} ({one.reason})" for one in plan.left_out],
         precision=None if plan.precision is None else f"± {100 * plan.precision:g} points",
     )
-
-
-def _count(number_of: int, noun: str) -> str:
-    return f"{number_of} {noun}{'s' * (number_of != 1)}"

@@ -14,16 +14,16 @@ from mvit_nas.study.record import Measured, Record, State
 
 
 class Verdict(StrEnum):
-    """What the difference of a variant from the base, or an interaction, shows."""
+    """What the difference of a variant from the base, or an interaction, shows, in words."""
 
     BASE = "base"
     BETTER = "better"
     WORSE = "worse"
-    NOT_SHOWN = "not_shown"
-    NO_SPREAD = "no_spread"
-    TOO_FEW = "too_few"
+    NOT_SHOWN = "no difference shown"
+    NO_SPREAD = "no spread between seeds"
+    TOO_FEW = "too few seeds"
     FAILED = "failed"
-    NOT_RUN = "not_run"
+    NOT_RUN = "not run yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class Variant:
     @property
     def words(self) -> str:
         """The variant in words that stand alone: "patch_size 4 at equal macs", "patch_size 4, depth 1"."""
-        return self.value if len(self.labels) > 1 else f"{next(iter(self.labels))} {self.value}"
+        return full_words(self.labels, self.matched)
 
     @property
     def verdict_words(self) -> str:
@@ -131,11 +131,10 @@ def summarise(records: Sequence[Record], plan: Ablated) -> Summary:
     seeds = tuple(sorted({record.seed for record in records if record.seed is not None}))
     accuracies = [_by_seed(part, seeds) for part in runs]
     base = next(index for index, variant in enumerate(planned) if variant.is_base)
+    comparisons = max(1, len(planned) - 1)
     differences = [
-        None
-        if index == base
-        else paired_difference(accuracies[index], accuracies[base], comparisons=max(1, len(planned) - 1))
-        for index in range(len(planned))
+        None if index == base else paired_difference(found, accuracies[base], comparisons=comparisons)
+        for index, found in enumerate(accuracies)
     ]
     others = iter(holm([difference.p for difference in differences if difference is not None]))
     corrected = [None if difference is None else next(others) for difference in differences]
@@ -154,6 +153,12 @@ def value_words(labels: Mapping[str, str], matched: str) -> str:
     return ", ".join(values) + (f" at equal {METRICS[matched].option}" if matched else "")
 
 
+def full_words(labels: Mapping[str, str], matched: str) -> str:
+    """The same in words that stand alone, with the name of a single factor too."""
+    words = value_words(labels, matched)
+    return words if len(labels) > 1 else f"{next(iter(labels))} {words}"
+
+
 def verdict(difference: Difference, p_holm: float | None) -> Verdict:
     """What a difference shows."""
     if difference.pairs < MIN_PAIRS:
@@ -167,12 +172,8 @@ def verdict(difference: Difference, p_holm: float | None) -> Verdict:
 
 def _words(one: Verdict, difference: Difference | None) -> str:
     if one is Verdict.TOO_FEW:
-        return f"too few seeds ({0 if difference is None else difference.pairs} of at least {MIN_PAIRS})"
-    return {
-        Verdict.NOT_SHOWN: "no difference shown",
-        Verdict.NO_SPREAD: "no spread between seeds",
-        Verdict.NOT_RUN: "not run yet",
-    }.get(one, str(one))
+        return f"{one} ({0 if difference is None else difference.pairs} of at least {MIN_PAIRS})"
+    return str(one)
 
 
 def _is_run_of(record: Record, variant: PlannedVariant) -> bool:
@@ -185,16 +186,11 @@ def _is_run_of(record: Record, variant: PlannedVariant) -> bool:
 def _by_seed(runs: Sequence[Record], seeds: Sequence[int]) -> Floats:
     """One accuracy for each seed, NaN where the run failed or is not there yet."""
     known = {record.seed: record.value(ACCURACY) for record in runs}
-    values = [known.get(seed) for seed in seeds]
-    return np.array([np.nan if value is None else value for value in values], dtype=float)
+    return np.array([known.get(seed) for seed in seeds], dtype=float)
 
 
 def _variant(
-    planned: PlannedVariant,
-    runs: Sequence[Record],
-    accuracies: Floats,
-    difference: Difference | None,
-    p_holm: float | None,
+    planned: PlannedVariant, runs: Sequence[Record], accuracies: Floats, difference: Difference | None, p: float | None
 ) -> Variant:
     known = accuracies[~np.isnan(accuracies)]
     failed = sum(record.state is State.FAILED for record in runs)
@@ -203,7 +199,7 @@ def _variant(
     elif not runs:
         found = Verdict.NOT_RUN
     else:
-        found = Verdict.BASE if difference is None else verdict(difference, p_holm)
+        found = Verdict.BASE if difference is None else verdict(difference, p)
     # All runs of a variant are one network; one that failed may have come to no measurement.
     measured = {cost.name: [one for record in runs if (one := record.measured(cost)) is not None] for cost in COSTS}
     return Variant(
@@ -217,7 +213,7 @@ def _variant(
         accuracy=float(known.mean()) if len(known) else None,
         spread=float(known.std(ddof=1)) if len(known) > 1 else None,
         difference=difference,
-        p_holm=p_holm,
+        p_holm=p,
         verdict=found,
         costs={name: values[0] for name, values in measured.items() if values},
         notes=planned.notes,
@@ -236,19 +232,13 @@ def _interactions(variants: Sequence[Variant], accuracies: Sequence[Floats]) -> 
         for a, b in [tuple(variant.labels.values())]
         if a != first and b != second and (a, second) in free and (first, b) in free
     ]
+    comparisons = max(1, len(pairs))
     differences = [
-        paired_difference(
-            free[a, b] - free[a, second], free[first, b] - free[first, second], comparisons=max(1, len(pairs))
-        )
+        paired_difference(free[a, b] - free[a, second], free[first, b] - free[first, second], comparisons=comparisons)
         for _, a, b in pairs
     ]
     corrected = holm([difference.p for difference in differences])
     return tuple(
-        Interaction(
-            labels=labels,
-            difference=difference,
-            p_holm=p,
-            verdict=verdict(difference, p),
-        )
-        for (labels, _, _), difference, p in zip(pairs, differences, corrected, strict=True)
+        Interaction(labels=labels, difference=difference, p_holm=p, verdict=verdict(difference, p))
+        for (labels, *_), difference, p in zip(pairs, differences, corrected, strict=True)
     )

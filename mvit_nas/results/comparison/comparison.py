@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 
@@ -11,21 +11,13 @@ from mvit_nas.maths.hypervolume import Box, hypervolume_history
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import MIN_PAIRS, paired_difference, welch_interval
 from mvit_nas.metrics import METRICS, Metric, Source
-from mvit_nas.results.comparison.methods import (
-    Study,
-    check_comparable,
-    labels_of,
-    latency_apart,
-    machine_words,
-    method_key,
-)
+from mvit_nas.results.comparison.methods import Study, check_comparable, labels_of, latency_apart, method_key
+from mvit_nas.results.page import Json
 from mvit_nas.results.view import StudyView, box_of, numbers, values_where_complete
 from mvit_nas.study.record import Record, State
 
 # Epochs as shares of trainings add up to whole ones but for rounding.
 _DIGITS = 9
-
-Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +34,15 @@ class Curve:
 class Gain:
     """How much more hypervolume a method found than the first one, at equal compute, with its 95 % interval.
 
-    ``seeds`` are those that the mean is over: pairs, or where ``paired`` is False the fewer of the two. Where there is
-    no interval, ``why`` says why.
+    ``pairs`` of seeds are what it is the mean over, where they are ``paired``. Where there is no interval, the ``note``
+    says why.
     """
 
-    mean: float
-    low: float | None
-    high: float | None
-    seeds: int
+    difference: float
+    interval: tuple[float, float] | None
     paired: bool
-    why: str
+    pairs: int | None
+    note: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +60,12 @@ class Method:
     by_trainings: Curve
     by_seconds: Curve | None
     attained: tuple[tuple[float, float], ...]
-    gain: Gain | None
+    gain: Gain | None = None
+
+    @property
+    def by_seed(self) -> dict[int, float]:
+        """Hypervolume at equal compute by seed."""
+        return {study.seed: volume for study, volume in zip(self.studies, self.hypervolumes, strict=True)}
 
     @property
     def mean(self) -> float:
@@ -111,31 +107,31 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
     """
     check_comparable(studies)
     notes = []
-    all_of_them = objectives = studies[0].view.objectives
+    shared = objectives = studies[0].view.objectives
     timed = [metric for metric in objectives if metric.source is Source.TIMED]
     apart = latency_apart(studies) if timed else ""
     if apart:
         objectives = tuple(metric for metric in objectives if metric not in timed)
         if len(objectives) < 2:
-            measured = " and ".join(metric.noun for metric in all_of_them)
+            measured = " and ".join(metric.noun for metric in shared)
             raise InputError(f"{apart}, and {measured} are all that they measured: measure both under one")
         notes.append(f"{timed[0].title} is left out of the hypervolume: {apart}.")
     box = _box(studies, objectives)
-    paths = [_path(study, objectives, box) for study in studies]
-    equal = min(float(path.trainings[-1]) for path in paths)
-    no_seconds = _no_seconds(studies, paths)
+    runs = [_run(study, objectives, box) for study in studies]
+    equal = min(float(run.trainings[-1]) for run in runs)
+    no_seconds = _no_seconds(runs)
     if no_seconds:
         notes.append(f"There is no plot over seconds: {no_seconds}.")
     cost = _cost(studies[0].view, objectives)
-    groups: dict[tuple[tuple[str, str], ...], list[int]] = {}
-    for index, study in enumerate(studies):
-        groups.setdefault(method_key(study), []).append(index)
-    labels = labels_of([studies[indices[0]] for indices in groups.values()])
+    groups: dict[tuple[tuple[str, str], ...], list[_Run]] = {}
+    for run in runs:
+        groups.setdefault(method_key(run.study), []).append(run)
+    labels = labels_of([own[0].study for own in groups.values()])
     methods: list[Method] = []
-    for label, indices in zip(labels, groups.values(), strict=True):
-        own, own_paths = [studies[i] for i in indices], [paths[i] for i in indices]
-        first = methods[0] if methods else None
-        methods.append(_method(label, own, own_paths, cost=cost, equal=equal, first=first, by_seconds=not no_seconds))
+    for label, own in zip(labels, groups.values(), strict=True):
+        method = _method(label, own, cost=cost, equal=equal, by_seconds=not no_seconds)
+        gain = _gain(method.by_seed, methods[0].by_seed) if methods else None
+        methods.append(replace(method, gain=gain))
     return Comparison(
         objectives=objectives,
         box=box,
@@ -147,51 +143,9 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
     )
 
 
-def _method(
-    label: str,
-    studies: Sequence[Study],
-    paths: Sequence["_Path"],
-    *,
-    cost: Metric,
-    equal: float,
-    first: Method | None,
-    by_seconds: bool,
-) -> Method:
-    _check_seeds(studies)
-    volumes = tuple(float(_at(path.trainings, path.volumes, [equal])[0]) for path in paths)
-    return Method(
-        label=label,
-        studies=tuple(studies),
-        hypervolumes=volumes,
-        trainings=tuple(float(path.trainings[-1]) for path in paths),
-        by_trainings=_curve([(path.trainings, path.volumes) for path in paths]),
-        by_seconds=_curve([(path.seconds, path.volumes) for path in paths]) if by_seconds else None,
-        attained=_attained(studies, cost, equal),
-        gain=None if first is None else _gain(_by_seed(studies, volumes), _by_seed(first.studies, first.hypervolumes)),
-    )
-
-
-def _by_seed(studies: Sequence[Study], volumes: Sequence[float]) -> dict[int, float]:
-    return {study.seed: volume for study, volume in zip(studies, volumes, strict=True)}
-
-
 def document(comparison: Comparison) -> dict[str, Json]:
     """The comparison as plain values: what ``compare --json`` prints, documented in docs/json.md."""
-
-    def curve(one: Curve | None) -> Json:
-        return None if one is None else {name: list(values) for name, values in asdict(one).items()}
-
-    def gain(one: Gain | None) -> dict[str, Json]:
-        if one is None:
-            return dict.fromkeys(("difference", "interval", "paired", "pairs", "note"))
-        return {
-            "difference": one.mean,
-            "interval": None if one.low is None else [one.low, one.high],
-            "paired": one.paired,
-            "pairs": one.seeds if one.paired else None,
-            "note": one.why or None,
-        }
-
+    no_gain = dict.fromkeys(field.name for field in fields(Gain))
     return {
         "objectives": [metric.name for metric in comparison.objectives],
         "reference": comparison.reference,
@@ -204,16 +158,16 @@ def document(comparison: Comparison) -> dict[str, Json]:
                     for study, spent, volume in zip(method.studies, method.trainings, method.hypervolumes, strict=True)
                 ],
                 "hypervolume": method.mean,
-                **gain(method.gain),
-                "by_trainings": curve(method.by_trainings),
-                "by_seconds": curve(method.by_seconds),
+                **(no_gain if method.gain is None else asdict(method.gain)),
+                "by_trainings": asdict(method.by_trainings),
+                "by_seconds": None if method.by_seconds is None else asdict(method.by_seconds),
                 "attained": [
                     {comparison.cost.name: cost, comparison.score.name: score} for cost, score in method.attained
                 ],
             }
             for method in comparison.methods
         ],
-        "notes": list(comparison.notes),
+        "notes": comparison.notes,
     }
 
 
@@ -223,23 +177,48 @@ def spent_to_reach(curve: Curve, volume: float) -> float | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Path:
-    """Compute so far and the hypervolume then, after each row that cost a training; seconds NaN where unknown."""
+class _Run:
+    """A study's compute so far and hypervolume then, after each row that cost a training; seconds NaN where unknown."""
 
+    study: Study
     trainings: Floats
     seconds: Floats
     volumes: Floats
 
 
+def _run(study: Study, objectives: Sequence[Metric], box: Box) -> _Run:
+    records = [record for record in study.view.ordered if record.spent.trainings > 0]
+    # A training that failed did not tell how long it took; its trial did.
+    seconds = [one.spent.seconds if one.state is State.FAILED else one.spent.training_seconds for one in records]
+    return _Run(
+        study=study,
+        trainings=_spent(records),
+        seconds=np.cumsum(np.array(seconds, dtype=float)),  # NaN for None
+        volumes=hypervolume_history(values_where_complete(records, objectives), box),
+    )
+
+
+def _method(label: str, runs: Sequence[_Run], *, cost: Metric, equal: float, by_seconds: bool) -> Method:
+    studies = tuple(run.study for run in runs)
+    _check_seeds(studies)
+    return Method(
+        label=label,
+        studies=studies,
+        hypervolumes=tuple(float(_at(run.trainings, run.volumes, [equal])[0]) for run in runs),
+        trainings=tuple(float(run.trainings[-1]) for run in runs),
+        by_trainings=_curve([(run.trainings, run.volumes) for run in runs]),
+        by_seconds=_curve([(run.seconds, run.volumes) for run in runs]) if by_seconds else None,
+        attained=_attained(studies, cost, equal),
+    )
+
+
 def _check_seeds(studies: Sequence[Study]) -> None:
     by_seed: dict[int, Study] = {}
     for study in studies:
-        if study.seed in by_seed:
-            raise InputError(
-                f"{by_seed[study.seed].name} and {study.name} are the same search with the same seed, {study.seed}: "
-                "leave one out"
-            )
-        by_seed[study.seed] = study
+        other = by_seed.setdefault(study.seed, study)
+        if other is not study:
+            same = f"{other.name} and {study.name} are the same search with the same seed, {study.seed}"
+            raise InputError(f"{same}: leave one out")
 
 
 def _box(studies: Sequence[Study], objectives: Sequence[Metric]) -> Box:
@@ -256,41 +235,22 @@ def _box(studies: Sequence[Study], objectives: Sequence[Metric]) -> Box:
     return box_of(objectives, corner)
 
 
-def _path(study: Study, objectives: Sequence[Metric], box: Box) -> _Path:
-    records = [record for record in _ordered(study) if record.spent.trainings > 0]
-    return _Path(
-        trainings=_spent(records),
-        seconds=np.cumsum([_training_seconds(record) for record in records]),
-        volumes=hypervolume_history(values_where_complete(records, objectives), box),
-    )
-
-
-def _ordered(study: Study) -> list[Record]:
-    return [study.view.records[index] for index in study.view.by_trial]
-
-
-def _training_seconds(record: Record) -> float:
-    """NaN where that is not known. A training that failed did not tell how long it took; its trial did."""
-    seconds = record.spent.seconds if record.state is State.FAILED else record.spent.training_seconds
-    return math.nan if seconds is None else seconds
-
-
 def _spent(records: Sequence[Record]) -> Floats:
     """Whole trainings up to each record."""
     spent: Floats = np.cumsum([record.spent.trainings for record in records]).round(_DIGITS)
     return spent
 
 
-def _no_seconds(studies: Sequence[Study], paths: Sequence[_Path]) -> str:
+def _no_seconds(runs: Sequence[_Run]) -> str:
     """Why seconds of training cannot be compared; empty where they can."""
-    unknown = [study.name for study, path in zip(studies, paths, strict=True) if np.isnan(path.seconds).any()]
-    if unknown:
-        return f"the table of {unknown[0]} does not say how long each training took"
-    machines = {study.name: machine_words(study) for study in studies}
-    first = studies[0].name
-    for name, machine in machines.items():
-        if machine != machines[first]:
-            return f"{first} and {name} were trained on different machines ({machines[first]}; {machine})"
+    for run in runs:
+        if np.isnan(run.seconds).any():
+            return f"the table of {run.study.name} does not say how long each training took"
+    first = runs[0].study
+    for run in runs:
+        if run.study.machine != first.machine:
+            machines = f"{first.machine}; {run.study.machine}"
+            return f"{first.name} and {run.study.name} were trained on different machines ({machines})"
     return ""
 
 
@@ -326,16 +286,13 @@ def _attained(studies: Sequence[Study], cost: Metric, equal: float) -> tuple[tup
     """The median attainment curve: for each cost the accuracy that at least half of the studies reach with no more."""
     reached = []
     for study in studies:
-        records = _ordered(study)
+        records = study.view.ordered
         within = [record for record, spent in zip(records, _spent(records), strict=True) if spent <= equal]
         scored = [record for record in within if record.is_complete and record.has(study.view.score)]
         reached.append(numbers(scored, (cost, study.view.score)))
     costs = np.unique(np.concatenate([rows[:, 0] for rows in reached]))
     costs = costs[~np.isnan(costs)]
-    best = np.zeros((len(studies), len(costs)))
-    for row, rows in zip(best, reached, strict=True):
-        for index, limit in enumerate(costs):
-            row[index] = rows[rows[:, 0] <= limit, 1].max(initial=0.0)
+    best = np.array([[rows[rows[:, 0] <= limit, 1].max(initial=0.0) for limit in costs] for rows in reached])
     half = math.ceil(len(studies) / 2)
     median = -np.sort(-best, axis=0)[half - 1]
     rises = np.diff(median, prepend=0.0) > 0
@@ -346,17 +303,19 @@ def _gain(values: Mapping[int, float], base: Mapping[int, float]) -> Gain:
     """The difference of hypervolumes by seed: paired where the seeds are shared, otherwise Welch's."""
     shared = [seed for seed in values if seed in base]
     paired = len(shared) >= MIN_PAIRS or set(values) == set(base)
+    interval: tuple[float, float] | None
     if paired:
-        difference = paired_difference([values[seed] for seed in shared], [base[seed] for seed in shared])
-        assert difference.mean is not None, "methods have seeds"
-        mean, interval = difference.mean, (difference.low, difference.high)
-        seeds = len(shared)
+        found = paired_difference([values[seed] for seed in shared], [base[seed] for seed in shared])
+        assert found.mean is not None, "methods have seeds"
+        difference, seeds = found.mean, len(shared)
+        interval = None if found.low is None or found.high is None else (found.low, found.high)
     else:
         one, two = (np.array(list(known.values())) for known in (values, base))
-        mean, interval = float(one.mean() - two.mean()), welch_interval(one, two) or (None, None)
-        seeds = min(len(one), len(two))
-    why = ""
-    if interval[0] is None:
+        difference, seeds = float(one.mean() - two.mean()), min(len(one), len(two))
+        interval = welch_interval(one, two)
+    note = None
+    if interval is None:
         few = "one seed: no spread is known" if seeds == 1 else f"{seeds} seeds: too few for an interval"
-        why = few if seeds < MIN_PAIRS else "all seeds differ by the same"
-    return Gain(mean=mean, low=interval[0], high=interval[1], seeds=seeds, paired=paired, why=why)
+        note = few if seeds < MIN_PAIRS else "all seeds differ by the same"
+    pairs = seeds if paired else None
+    return Gain(difference=difference, interval=interval, paired=paired, pairs=pairs, note=note)

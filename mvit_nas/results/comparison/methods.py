@@ -34,6 +34,13 @@ class Study:
         assert seed is not None, "a search that does not tell it is not read to be compared"
         return seed
 
+    @property
+    def machine(self) -> str:
+        """What its trainings ran on, in words."""
+        hardware = self.origin.hardware
+        cores = [] if hardware.cores is None else [f"{hardware.cores} cores"]
+        return hardware.gpu or ", ".join([hardware.processor, *cores])
+
 
 def check_comparable(studies: Sequence[Study]) -> None:
     """Raise InputError, which says why, where ``studies`` cannot be compared."""
@@ -49,13 +56,13 @@ def check_comparable(studies: Sequence[Study]) -> None:
     first = studies[0]
     for other in studies[1:]:
         one, two = (_must_share(study) for study in (first, other))
-        differ = [
-            f"{key} ({_short(one.get(key))} and {_short(two.get(key))})"
-            for key in {**one, **two}
-            if one.get(key) != two.get(key)
-        ]
+        differ = [f"{key} ({_short(one.get(key))} and {_short(two.get(key))})" for key in _differing(one, two)]
         if differ:
             raise InputError(f"{first.name} and {other.name} cannot be compared, they differ in {', '.join(differ)}")
+
+
+def _differing(one: Document, two: Document) -> list[str]:
+    return [key for key in {**one, **two} if one.get(key) != two.get(key)]
 
 
 def _must_share(study: Study) -> Document:
@@ -73,10 +80,9 @@ def latency_apart(studies: Sequence[Study]) -> str:
     first = _latency_conditions(studies[0].origin)
     for other in studies[1:]:
         second = _latency_conditions(other.origin)
-        for key in {**first, **second}:
-            if first.get(key) != second.get(key):
-                where = f"{key}: {first.get(key)} and {second.get(key)}"
-                return f"{studies[0].name} and {other.name} measured it under different conditions ({where})"
+        for key in _differing(first, second):
+            where = f"{key}: {first.get(key)} and {second.get(key)}"
+            return f"{studies[0].name} and {other.name} measured it under different conditions ({where})"
     return ""
 
 
@@ -94,13 +100,6 @@ def _latency_conditions(origin: SearchOrigin) -> dict[str, Cell]:
         "reference": latency.reference,
         "reference ms": latency.reference_ms,
     }
-
-
-def machine_words(study: Study) -> str:
-    """What the trainings of a study ran on."""
-    hardware = study.origin.hardware
-    cores = [] if hardware.cores is None else [f"{hardware.cores} cores"]
-    return hardware.gpu or ", ".join([hardware.processor, *cores])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,9 @@
-"""What a picture of a network needs, part by part, and what differs between two networks; as plain data."""
+"""What a picture of a network needs, part by part, as plain data."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
-from mvit_nas.arch.config import ArchConfig, StageConfig, to_dict
+from mvit_nas.arch.config import ArchConfig, StageConfig
 from mvit_nas.arch.count import parts, total
-from mvit_nas.arch.paths import flat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,47 +37,19 @@ class Part:
     side: int
     stride: int
     kernel_size: int
-    residuals: int
-    expand_ratio: float | None
-    transformer: Transformer | None
+    residuals: int = 0
+    expand_ratio: float | None = None
+    transformer: Transformer | None = None
     params: int
     macs: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
-    """A network as a row of parts, from the image to the classifier."""
-
-    image_size: int
-    classes: int
-    parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A path at which two configurations differ, and its value in each; None where one has nothing there."""
-
-    path: str
-    one: Any
-    other: Any
-
-
-def drawing(arch: ArchConfig, classes: int) -> Drawing:
-    """``arch`` with ``classes`` outputs, part by part; the costs add up to those of the whole network."""
+def drawing(arch: ArchConfig, classes: int) -> tuple[Part, ...]:
+    """``arch`` with ``classes`` outputs, from the image to the classifier; the costs add up to the whole network's."""
     of_stem, *of_stages, of_head = (total(operators) for operators in parts(arch, classes=classes))
     sides = arch.map_sides(arch.image_size)
-    stem = Part(
-        name="stem",
-        channels=arch.stem.channels,
-        side=-(-arch.image_size // arch.stem.stride),
-        stride=arch.stem.stride,
-        kernel_size=3,
-        residuals=0,
-        expand_ratio=None,
-        transformer=None,
-        params=of_stem.params,
-        macs=of_stem.macs,
-    )
+    first, side = arch.stem, -(-arch.image_size // arch.stem.stride)
+    stem = Part(name="stem", channels=first.channels, side=side, stride=first.stride, kernel_size=3, **asdict(of_stem))
     stages = [
         Part(
             name=f"stage {number}",
@@ -91,45 +60,14 @@ def drawing(arch: ArchConfig, classes: int) -> Drawing:
             residuals=stage.blocks,
             expand_ratio=stage.expand_ratio,
             transformer=_transformer(stage, side_before),
-            params=cost.params,
-            macs=cost.macs,
+            **asdict(cost),
         )
         for number, ((stage, side_before), side, cost) in enumerate(
             zip(arch.sides_before_blocks(arch.image_size), sides, of_stages, strict=True), start=1
         )
     ]
-    head = Part(
-        name="head",
-        channels=arch.head_channels,
-        side=sides[-1],
-        stride=1,
-        kernel_size=1,
-        residuals=0,
-        expand_ratio=None,
-        transformer=None,
-        params=of_head.params,
-        macs=of_head.macs,
-    )
-    return Drawing(image_size=arch.image_size, classes=classes, parts=(stem, *stages, head))
-
-
-def differences(one: ArchConfig, other: ArchConfig) -> list[Change]:
-    """Every path at which ``one`` and ``other`` differ: "stages.2.mobilevit.dim", with both values.
-
-    Where only one has a part (a stage, a MobileViT block), the part is one difference, and nothing below it.
-    """
-    mine, theirs = flat(to_dict(one)), flat(to_dict(other))
-    found: list[Change] = []
-    for path in dict.fromkeys([*mine, *theirs]):
-        a, b = mine.get(path), theirs.get(path)
-        below = any(path.startswith(f"{change.path}.") for change in found)
-        if a != b and not below and not (_is_part(a) and _is_part(b)):
-            found.append(Change(path=path, one=a, other=b))
-    return found
-
-
-def _is_part(value: Any) -> bool:
-    return isinstance(value, Mapping | tuple)
+    head = Part(name="head", channels=arch.head_channels, side=sides[-1], stride=1, kernel_size=1, **asdict(of_head))
+    return (stem, *stages, head)
 
 
 def _transformer(stage: StageConfig, side: int) -> Transformer | None:

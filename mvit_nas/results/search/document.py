@@ -11,13 +11,13 @@ from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, OBJECTIVES, PARAM
 from mvit_nas.results.page import axis_label, finite
 from mvit_nas.results.published import published_models
 from mvit_nas.results.search.architecture import Part, drawing
-from mvit_nas.results.search.findings import STATE_WORDS, Finding
-from mvit_nas.results.search.importance import Importance, importance
+from mvit_nas.results.search.findings import STATE_WORDS, lasting_findings
+from mvit_nas.results.search.importance import NOTE, Explained, importance
 from mvit_nas.results.search.runtimes import Comparison
 from mvit_nas.results.table import Table
-from mvit_nas.results.view import RANDOM, StudyView, front, values_where_complete
+from mvit_nas.results.view import RANDOM, StudyView, front, rank, values_where_complete
 from mvit_nas.study.record import Record
-from mvit_nas.study.table import PARAM
+from mvit_nas.study.table import PARAM, Cell
 
 # Drawing takes about a millisecond each; of more networks than this the best are drawn.
 MOST_DRAWN = 1000
@@ -38,29 +38,15 @@ class Line:
     percent: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plot:
-    """The plot of a further runtime: the rows with both numbers, and the search's own front among them."""
-
-    runtime: str
-    x: str
-    rows: tuple[int, ...]
-    marked: tuple[int, ...]
-    mark: str
-
-
-def document(
-    view: StudyView, lasting: Sequence[Finding], comparisons: Mapping[str, Comparison], lines: Sequence[Line] | None
-) -> Document:
+def document(view: StudyView, comparisons: Mapping[str, Comparison], lines: Sequence[Line] | None) -> Document:
     """All that the page of a search draws. Rows are named by their position in the table; missing is None.
 
-    ``lasting`` are the findings that no limit changes, ``comparisons`` those with the front by further runtimes,
-    ``lines`` the history.
+    ``comparisons`` are those with the front by further runtimes, ``lines`` the history.
     """
     metrics = list(measured_metrics(view))
     names = [metric.name for metric in metrics]
     x = view.cost.name
-    found = importance(view)
+    explained = importance(view)
     drawn = {
         "page": "search",
         "study": view.origin.study,
@@ -79,10 +65,10 @@ def document(
         "x": x,
         "y": view.score.name if view.score.name in names else next((name for name in names if name != x), x),
         "front": view.front,
-        "findings": [asdict(finding) for finding in lasting],
-        "further": [asdict(plot) for plot in plots(view, comparisons)],
-        "importance": asdict(found),
-        "order": _order(view, found),
+        "findings": [asdict(finding) for finding in lasting_findings(view)],
+        "further": list(_plots(view, comparisons)),
+        "importance": {"objectives": [asdict(one) for one in explained], "note": NOTE},
+        "order": _order(view, explained),
         "history": None if lines is None else [asdict(line) for line in lines],
         "published": _published(),
     }
@@ -124,13 +110,12 @@ def measured_metrics(view: StudyView) -> Iterator[Metric]:
 def columns(table: Table) -> list[Document]:
     """Every column of ``table``: name, type and values, from which results.csv can be written again to the letter."""
     return [
-        {
-            "name": one.name,
-            "kind": one.kind,
-            "values": [str(cell) if isinstance(cell, int) and abs(cell) > _LARGEST else cell for cell in one.cells],
-        }
-        for one in table.columns
+        {"name": one.name, "kind": one.kind, "values": [_exact(value) for value in one.cells]} for one in table.columns
     ]
+
+
+def _exact(value: Cell) -> Cell:
+    return str(value) if isinstance(value, int) and abs(value) > _LARGEST else value
 
 
 def drawings(view: StudyView) -> Document:
@@ -140,7 +125,7 @@ def drawings(view: StudyView) -> Document:
     """
     classes = len(view.origin.images.classes) or 1000
     parts: dict[Part, int] = {}
-    known: dict[ArchConfig, tuple[list[int], int]] = {}
+    known: dict[ArchConfig, list[int]] = {}
     found: list[list[int] | None] = [None] * len(view.records)
     sizes: list[int | None] = [None] * len(view.records)
     for index in _worth_drawing(view):
@@ -149,9 +134,8 @@ def drawings(view: StudyView) -> Document:
         if arch not in known:
             if len(known) >= MOST_DRAWN:
                 break
-            drawn = drawing(arch, classes)
-            known[arch] = [parts.setdefault(part, len(parts)) for part in drawn.parts], drawn.image_size
-        found[index], sizes[index] = known[arch]
+            known[arch] = [parts.setdefault(part, len(parts)) for part in drawing(arch, classes)]
+        found[index], sizes[index] = known[arch], arch.image_size
     return {"parts": [asdict(part) for part in parts], "drawings": found, "imageSizes": sizes}
 
 
@@ -163,28 +147,26 @@ def history(view: StudyView) -> list[Line] | None:
     """
     if not view.trained or view.box is None:
         return None
-    ordered = [view.records[index] for index in view.by_trial]
-    sampler, by = view.origin.experiment.sampler, {record.proposed_by for record in ordered}
+    sampler, by = view.origin.experiment.sampler, {record.proposed_by for record in view.ordered}
     if sampler in (None, RANDOM) or RANDOM not in by or sampler not in by:
-        return [_line("the search", ordered, view.objectives, view.box)]
-    lines = [_line("all together", ordered, view.objectives, view.box)]
+        return [_line("the search", view.ordered, view.objectives, view.box)]
+    lines = [_line("all together", view.ordered, view.objectives, view.box)]
     for name in (sampler, RANDOM):
-        own = [record for record in ordered if record.proposed_by == name]
+        own = [record for record in view.ordered if record.proposed_by == name]
         lines.append(_line(name, own, view.objectives, view.box))
     return lines
 
 
-def plots(view: StudyView, comparisons: Mapping[str, Comparison]) -> Iterator[Plot]:
-    """The plots of the further runtimes that any scored network was measured on."""
+def _plots(view: StudyView, comparisons: Mapping[str, Comparison]) -> Iterator[Document]:
+    """The plots of the further runtimes: the rows with both numbers, and the search's own front among them."""
     own = view.origin.latency
     for runtime in view.measured_runtimes:
         metric = LATENCY.by(runtime)
-        rows = view.where(lambda record, metric=metric: record.has(metric) and record.has(view.score))  # type: ignore[misc]
+        rows = [row for row, record in enumerate(view.records) if record.has(metric) and record.has(view.score)]
         if rows:
-            on_front = set(comparisons[runtime].own_front)
-            marked = tuple(row for row in rows if row in on_front)
-            by = "" if own is None else f" by {own.title}"
-            yield Plot(runtime=runtime, x=metric.name, rows=rows, marked=marked, mark=f"on the front{by}")
+            marked = [row for row in rows if row in comparisons[runtime].own_front]
+            mark = "on the front" + ("" if own is None else f" by {own.title}")
+            yield {"runtime": runtime, "x": metric.name, "rows": rows, "marked": marked, "mark": mark}
 
 
 def _line(name: str, records: Sequence[Record], objectives: Sequence[Metric], box: Box) -> Line:
@@ -204,12 +186,11 @@ def _title(metric: Metric, view: StudyView) -> str:
     return metric.title + (f" by {view.origin.further[metric.runtime].title}" if metric.runtime else "")
 
 
-def _order(view: StudyView, found: Importance) -> list[str]:
+def _order(view: StudyView, explained: Sequence[Explained]) -> list[str]:
     """The columns of the factors that vary, the most important for the first objective that is explained first."""
     seen = {name: {record.candidate.labels.get(name) for record in view.records} - {None} for name in view.factors}
     names = [name for name, labels in seen.items() if len(labels) > 1]
-    explained = next((one for one in found.objectives if one.share is not None), None)
-    ranked = [] if explained is None else [factor.name for factor in explained.factors]
+    ranked = next(([factor.name for factor in one.factors] for one in explained if one.share is not None), [])
     ordered = sorted(names, key=lambda name: ranked.index(name) if name in ranked else len(ranked))
     return [PARAM + name for name in ordered]
 
@@ -228,9 +209,5 @@ def _worth_drawing(view: StudyView) -> list[int]:
     """The rows that hold an architecture: the front, the other trained ones, the most accurate first, then the rest."""
     there = view.where(lambda record: record.candidate.arch is not None)
     on_front = front([view.records[index] for index in there], view.objectives, first=view.score)
-
-    def rank(index: int) -> tuple[bool, float]:
-        value = view.records[index].value(view.score)
-        return value is None, -(value or 0.0)
-
-    return list(dict.fromkeys([*(there[position] for position in on_front), *sorted(there, key=rank)]))
+    ranked = sorted(there, key=lambda index: rank(view.records[index], view.score))
+    return list(dict.fromkeys([*(there[position] for position in on_front), *ranked]))

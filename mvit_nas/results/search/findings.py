@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mvit_nas.maths.exchange import AgainstRandom
 from mvit_nas.metrics import COSTS, METRICS, Metric, Source
 from mvit_nas.results.view import StudyView
-from mvit_nas.study.record import Record, State
+from mvit_nas.study.record import Measured, Record, State
 
 STATE_WORDS = {
     State.COMPLETE: "trained",
@@ -24,47 +24,33 @@ class Finding:
     """One thing that a search says, in words: about which candidate, its facts, and how it compares."""
 
     title: str
-    subject: str
+    subject: str = ""
     facts: tuple[str, ...]
-    comparisons: tuple[str, ...]
-
-    def sentences(self) -> list[str]:
-        """The finding as plain sentences."""
-        facts = ", ".join(([self.subject] if self.subject else []) + list(self.facts))
-        return [f"{self.title}: {facts}.", *(f"{text}." for text in self.comparisons)]
-
-
-def headline(view: StudyView) -> list[str]:
-    """What to know first, in sentences: the best within the budget, the knee, each against the presets."""
-    return [sentence for finding in findings(view) for sentence in finding.sentences()]
+    comparisons: tuple[str, ...] = ()
 
 
 def findings(view: StudyView) -> list[Finding]:
-    """The headline as data; never empty."""
-    return [*leading_findings(view), *lasting_findings(view)]
-
-
-def leading_findings(view: StudyView) -> list[Finding]:
-    """The best within the budget and the knee, or that there are none."""
-    return list(_best(view)) if view.trained else [_nothing(view)]
+    """What to know first: the best within the budget and the knee, each against the presets; never empty."""
+    return [*(_best(view) if view.trained else [_nothing(view)]), *lasting_findings(view)]
 
 
 def lasting_findings(view: StudyView) -> list[Finding]:
-    """Those of the headline that hold whatever a reader limits the candidates to."""
+    """Those that hold whatever a reader limits the candidates to."""
     if not view.trained:
         return []
     found = []
-    skipped = [f"{name} ({_why_not(view, name)})" for name in view.origin.presets if view.preset(name) is None]
-    if skipped:
-        found.append(Finding(title="Presets not compared", subject="", facts=tuple(skipped), comparisons=()))
+    tried = {record.candidate.name: STATE_WORDS[record.state] for record in view.records}  # how the last of each ended
+    presets = [name for name in view.origin.presets if view.preset(name) is None]
+    if presets:
+        facts = tuple(f"{name} ({tried.get(name, 'not tried')})" for name in presets)
+        found.append(Finding(title="Presets not compared", facts=facts))
     if view.against_random is not None:
         found.append(_against_random(view, view.against_random))
     return found
 
 
-def interval_words(record: Record, metric: Metric) -> str:
-    """The 95 % interval of ``metric``, "68.9 to 73.6 %"; empty where there is none."""
-    found = record.measured(metric)
+def interval_words(metric: Metric, found: Measured | None) -> str:
+    """The 95 % interval of a value of ``metric``, "68.9 to 73.6 %"; empty where there is none."""
     return "" if found is None or found.low is None or found.high is None else metric.interval(found.low, found.high)
 
 
@@ -77,32 +63,27 @@ def _best(view: StudyView) -> Iterator[Finding]:
     words = ", ".join(view.origin.budget_words)
     if not view.scored:
         for metric in view.objectives:
-            measured = [index for index in view.trained if view.records[index].has(metric)]
+            measured = [record for record in view.trained if record.has(metric)]
             if measured:
-                least = min(measured, key=lambda index: view.records[index].value(metric) or 0.0)
-                yield _finding(metric.extreme, view.records[least], view)
+                yield _finding(metric.extreme, min(measured, key=lambda record: record.value(metric) or 0.0), view)
         return
     # All that was trained is within the budget as the search measured it, not by another runtime's latency.
-    within = [index for index in view.scored if _is_within(view, view.records[index])]
+    within = [record for record in view.scored if _is_within(view, record)]
     if not within:
-        facts = (f"none of the {len(view.scored)} trained ones does",)
-        yield Finding(title=f"No candidate meets the budget ({words})", subject="", facts=facts, comparisons=())
+        none = f"none of the {len(view.scored)} trained ones does"
+        yield Finding(title=f"No candidate meets the budget ({words})", facts=(none,))
         return
     title = f"Best within the budget ({words})" if words else "Best (no budget was set)"
-    yield _finding(title, view.records[_most_accurate(view, within)], view)
-    knee = view.knee(among=within)
+    yield _finding(title, min(within, key=lambda record: _merit(view, record)), view)
+    knee = view.knee(within)
     if knee is not None:
-        yield _finding(f"Knee of the front ({view.score.noun} against {view.cost.noun})", view.records[knee], view)
+        yield _finding(f"Knee of the front ({view.score.noun} against {view.cost.noun})", knee, view)
 
 
-def _most_accurate(view: StudyView, among: list[int]) -> int:
-    """Of equal ones that of least cost, and what has no cost last."""
-
-    def rank(index: int) -> tuple[float, bool, float]:
-        accuracy, cost = (view.records[index].value(metric) for metric in (view.score, view.cost))
-        return -(accuracy or 0.0), cost is None, cost or 0.0
-
-    return min(among, key=rank)
+def _merit(view: StudyView, record: Record) -> tuple[float, bool, float]:
+    """What sorts the most accurate first, of equal ones that of least cost, and what has no cost last."""
+    accuracy, cost = record.value(view.score), record.value(view.cost)
+    return -(accuracy or 0.0), cost is None, cost or 0.0
 
 
 def _is_within(view: StudyView, record: Record) -> bool:
@@ -117,13 +98,13 @@ def _finding(title: str, record: Record, view: StudyView) -> Finding:
         if value is None or metric.aside:
             continue
         if metric.source is Source.TRAINED:
-            interval = interval_words(record, metric)
+            interval = interval_words(metric, record.measured(metric))
             words = f"{metric.format(value)} {view.origin.score_words(metric)}"
             facts.append(words + (f" (95 % interval {interval})" if interval else ""))
         else:
             facts.append(said(metric, value))
     comparisons = [
-        f"Against {name}: {_difference(record, view.records[preset], view.score)}"
+        f"Against {name}: {_difference(record, preset, view.score)}"
         for name in view.origin.presets
         if (preset := view.preset(name)) is not None and name != record.label
     ]
@@ -132,11 +113,11 @@ def _finding(title: str, record: Record, view: StudyView) -> Finding:
 
 def _difference(record: Record, preset: Record, score: Metric) -> str:
     parts = []
-    mine, theirs = record.value(score), preset.value(score)
-    if mine is not None and theirs is not None:
-        points = 100 * (mine - theirs)
-        sign = f"the same {score.noun}" if abs(points) < 0.05 else f"{points:+.1f} {score.noun} points"
-        parts.append(sign + (" (the intervals overlap)" if _overlap(record, preset, score) else ""))
+    one, other = record.measured(score), preset.measured(score)
+    if one is not None and other is not None:
+        points = 100 * (one.value - other.value)
+        words = f"the same {score.noun}" if abs(points) < 0.05 else f"{points:+.1f} {score.noun} points"
+        parts.append(words + (" (the intervals overlap)" if _overlap(one, other) else ""))
     for cost in COSTS:
         mine, theirs = record.value(cost), preset.value(cost)
         if mine is not None and theirs is not None:
@@ -144,30 +125,21 @@ def _difference(record: Record, preset: Record, score: Metric) -> str:
     return ", ".join(parts)
 
 
-def _overlap(record: Record, other: Record, metric: Metric) -> bool:
-    one, two = record.measured(metric), other.measured(metric)
-    if one is None or two is None or None in (one.low, one.high, two.low, two.high):
+def _overlap(one: Measured, other: Measured) -> bool:
+    if None in (one.low, one.high, other.low, other.high):
         return False
-    return one.low <= two.high and two.low <= one.high  # type: ignore[operator]
+    return one.low <= other.high and other.low <= one.high  # type: ignore[operator]
 
 
 def _against_random(view: StudyView, found: AgainstRandom) -> Finding:
     if found.p is None:
-        fact = (
-            f"{found.finished} trained candidates by {view.origin.experiment.sampler} and "
-            f"{found.random_finished} drawn at random are too few to tell"
-        )
+        finished = f"{found.finished} trained candidates by {view.origin.experiment.sampler}"
+        fact = f"{finished} and {found.random_finished} drawn at random are too few to tell"
     else:
-        fact = (
-            f"after {found.trainings:.1f} trainings each, hypervolume {found.hypervolume:.3f} against "
-            f"{found.random_hypervolume:.3f} (p = {found.p:.2g}, by exchanging who proposed what)"
-        )
-    return Finding(title="Against random sampling", subject="", facts=(fact,), comparisons=())
-
-
-def _why_not(view: StudyView, name: str) -> str:
-    tried = [record for record in view.records if record.candidate.name == name]
-    return STATE_WORDS[tried[-1].state] if tried else "not tried"
+        volumes = f"hypervolume {found.hypervolume:.3f} against {found.random_hypervolume:.3f}"
+        test = f"p = {found.p:.2g}, by exchanging who proposed what"
+        fact = f"after {found.trainings:.1f} trainings each, {volumes} ({test})"
+    return Finding(title="Against random sampling", facts=(fact,))
 
 
 def _nothing(view: StudyView) -> Finding:
@@ -175,4 +147,4 @@ def _nothing(view: StudyView) -> Finding:
     counts = Counter(record.state for record in view.records)
     words = [f"{count} {STATE_WORDS[state]}" for state, count in counts.most_common()]
     tried = f"{len(view.records)} tried: {', '.join(words)}" if words else "no trial has ended yet"
-    return Finding(title="No candidate was trained to the end", subject="", facts=(tried,), comparisons=())
+    return Finding(title="No candidate was trained to the end", facts=(tried,))

@@ -11,7 +11,7 @@ from mvit_nas.maths import pareto
 from mvit_nas.maths.statistics import ALPHA
 from mvit_nas.metrics import OBJECTIVES, Form, Metric
 from mvit_nas.results.view import StudyView, numbers
-from mvit_nas.study.record import Record
+from mvit_nas.study.record import Measured, Record
 
 # With fewer trained networks, what is left out to judge the rest by would be four or fewer.
 LEAST_NETWORKS = 12
@@ -38,21 +38,12 @@ NOTE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A number with the ends of its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
     """What a factor's value does: the adjusted mean of the objective, in its unit, and the networks that had it."""
 
     label: str
     networks: int
-    mean: Estimate
+    mean: Measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +51,9 @@ class Factor:
     """What one factor does to an objective. Without a ``share`` there are no effects, and ``reason`` says why."""
 
     name: str
-    share: Estimate | None
-    effects: tuple[Effect, ...]
-    reason: str
+    share: Measured | None = None
+    effects: tuple[Effect, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,20 +65,12 @@ class Explained:
 
     objective: str
     networks: int
-    share: Estimate | None
-    factors: tuple[Factor, ...]
-    reason: str
+    share: Measured | None = None
+    factors: tuple[Factor, ...] = ()
+    reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Importance:
-    """What the factors do to each objective that was measured, and how that was found out."""
-
-    objectives: tuple[Explained, ...]
-    note: str
-
-
-def importance(view: StudyView) -> Importance:
+def importance(view: StudyView) -> list[Explained]:
     """The importance of each factor for each objective that has values, and the effects of its values.
 
     An objective (the logarithm of a cost) is a sum of one effect for each value of each factor, by Bayesian linear
@@ -108,8 +91,7 @@ def importance(view: StudyView) -> Importance:
     together.
     """
     networks: dict[str, Record] = {}
-    for index in view.trained:
-        record = view.records[index]
+    for index, record in enumerate(view.trained):
         identity = record.candidate.arch_id or str(index)
         networks.pop(identity, None)  # of equal ones the last, in its place
         networks[identity] = record
@@ -124,13 +106,13 @@ def importance(view: StudyView) -> Importance:
             values = [(record, record.value(metric)) for record in trained]
             known = [record for record, value in values if value is not None and (metric.maximise or value > 0)]
             found.append(_explain(metric, known, factors, order))
-    return Importance(objectives=tuple(found), note=NOTE)
+    return found
 
 
 def _explain(
     metric: Metric, trained: Sequence[Record], factors: Sequence[str], order: Mapping[str, Sequence[str]]
 ) -> Explained:
-    networks, objective = len(trained), metric.name
+    networks = len(trained)
     positions = np.linspace(0, networks - 1, min(networks, _MOST_NETWORKS)).round().astype(int)
     chosen = [trained[position] for position in positions]
     values = numbers(chosen, [metric])[:, 0]
@@ -139,34 +121,26 @@ def _explain(
     varied = {name: found for name, found in known.items() if len(found) > 1}
     reason = _why_none(networks, values, varied)
     if reason:
-        return Explained(objective=objective, networks=networks, share=None, factors=(), reason=reason)
+        return Explained(objective=metric.name, networks=networks, reason=reason)
     x = np.hstack([np.array(labels[name])[:, None] == np.array(found) for name, found in varied.items()]).astype(float)
     ends = np.cumsum([0, *map(len, varied.values())])
     where = {name: slice(start, end) for name, start, end in zip(varied, ends[:-1], ends[1:], strict=True)}
-    logarithmic = metric.is_cost
-    y = np.log(values) if logarithmic else values
+    y = np.log(values) if metric.is_cost else values
     means, ridge = _means(x, y, where)
-    means = np.exp(means) if logarithmic else means
+    means = np.exp(means) if metric.is_cost else means
     means = np.clip(means, 0.0, 1.0) if metric.form is Form.SHARE else means
     share, shares = _shares(x, y, where, ridge)
-    varying = [
-        Factor(
-            name=name,
-            share=shares[name],
-            effects=tuple(
-                Effect(label=label, networks=labels[name].count(label), mean=_estimate(mean))
-                for label, mean in zip(varied[name], means[where[name]], strict=True)
-            ),
-            reason="",
-        )
-        for name in sorted(varied, key=lambda name: -shares[name].value)
-    ]
-    constant = [
-        Factor(name=name, share=None, effects=(), reason=_why_constant(labels[name], found))
-        for name, found in known.items()
-        if len(found) < 2
-    ]
-    return Explained(objective=objective, networks=networks, share=share, factors=(*varying, *constant), reason="")
+    explained = []
+    for name in sorted(varied, key=lambda name: -shares[name].value):
+        effects = [
+            Effect(label=label, networks=labels[name].count(label), mean=_estimate(mean))
+            for label, mean in zip(varied[name], means[where[name]], strict=True)
+        ]
+        explained.append(Factor(name=name, share=shares[name], effects=tuple(effects)))
+    for name, found in known.items():
+        if len(found) < 2:
+            explained.append(Factor(name=name, reason=_why_constant(labels[name], found)))
+    return Explained(objective=metric.name, networks=networks, share=share, factors=tuple(explained))
 
 
 def _why_none(networks: int, values: pareto.Floats, varied: Mapping[str, Sequence[str]]) -> str:
@@ -244,7 +218,7 @@ def _means(x: pareto.Floats, y: pareto.Floats, where: Mapping[str, slice]) -> tu
 
 def _shares(
     x: pareto.Floats, y: pareto.Floats, where: Mapping[str, slice], ridge: float
-) -> tuple[Estimate, dict[str, Estimate]]:
+) -> tuple[Measured, dict[str, Measured]]:
     """What all factors together explain of the networks left out of the learning, and what each of them does."""
     count, variance = x.shape[0], y.var(ddof=1)
     draws = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=_RESAMPLES)
@@ -267,6 +241,6 @@ def _shares(
     return whole, dict(zip(where, shares, strict=True))
 
 
-def _estimate(row: pareto.Floats) -> Estimate:
+def _estimate(row: pareto.Floats) -> Measured:
     value, low, high = row.tolist()
-    return Estimate(value=value, low=low, high=high)
+    return Measured(value=value, low=low, high=high)

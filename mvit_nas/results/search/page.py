@@ -8,21 +8,13 @@ from importlib import resources
 from threadpoolctl import threadpool_limits
 
 from mvit_nas.metrics import LATENCY, MACS, METRICS, PARAMS, Metric
-from mvit_nas.results.page import MISSING, Cell, Column, Section, axis_label, cell, number, provenance, title
+from mvit_nas.results.page import Cell, Column, Row, Section, axis_label, cell, columns_of, number, provenance, title
 from mvit_nas.results.search.document import Document, document, history, measured_metrics
-from mvit_nas.results.search.findings import (
-    STATE_WORDS,
-    Finding,
-    interval_words,
-    lasting_findings,
-    leading_findings,
-    said,
-)
+from mvit_nas.results.search.findings import STATE_WORDS, Finding, findings, interval_words, said
 from mvit_nas.results.search.health import Light, lights
 from mvit_nas.results.search.runtimes import Comparison, compare, sentences
-from mvit_nas.results.view import StudyView, numbers
-from mvit_nas.study.record import Record, State
-from mvit_nas.units import format_seconds
+from mvit_nas.results.view import StudyView, numbers, rank
+from mvit_nas.study.record import Further, Record, State
 
 # Without scripts a browser draws the whole table at once, and thousands of rows take it many seconds.
 MOST_ROWS = 200
@@ -32,28 +24,12 @@ _TERM = re.compile(r"^- \*\*(?P<word>.+?)\*\*: (?P<text>.+?)(?=\n- |\Z)", re.MUL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How trials ended and what that cost, of one state: ``percent`` of all seconds."""
+    """What the trials that ended in one state cost: ``percent`` of all seconds."""
 
     state: State
-    outcome: str
     trials: int
     seconds: float
     percent: float
-
-    @property
-    def time(self) -> str:
-        """Its seconds, for people."""
-        return format_seconds(self.seconds)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A row of a table of candidates; ``reason`` is small print that stands apart."""
-
-    cells: tuple[Cell, ...]
-    front: bool
-    reason: str = ""
-    state: State = State.COMPLETE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,21 +49,16 @@ class Page:
     """All that the page of a search shows, as plain data; ``document`` is what its script draws."""
 
     study: str
+    view: StudyView
     summary: tuple[str, ...]
     findings: tuple[Finding, ...]
     lights: tuple[Light, ...]
-    trained: bool
-    schedule: str
     metrics: int
     further: tuple[FurtherSection, ...]
     columns: tuple[Column, ...]
     candidates: tuple[Row, ...]
-    left_out: int
     factors_left_out: int
-    view: bool
     outcomes: tuple[Outcome, ...]
-    total: str
-    elapsed: str
     share: str
     reference: str
     glossary: tuple[tuple[str, str], ...]
@@ -100,32 +71,25 @@ def page_data(view: StudyView) -> Page:
     origin = view.origin
     # The matrices are small, and threads that wait for each other took 20 times as long on a busy machine.
     with threadpool_limits(limits=1):
-        lasting = lasting_findings(view)
         comparisons = {name: compare(view, name) for name in view.table.further_runtimes}
-        found = history(view)
-        drawn = document(view, lasting, comparisons, found)
+        lines = history(view)
+        drawn = document(view, comparisons, lines)
     return Page(
         study=origin.study,
+        view=view,
         summary=tuple(_summary(view)),
-        findings=(*leading_findings(view), *lasting),
+        findings=tuple(findings(view)),
         lights=tuple(lights(view)),
-        trained=bool(view.trained),
-        schedule=origin.schedule,
         metrics=len(list(measured_metrics(view))),
         further=tuple(further_section(view, one) for one in comparisons.values()),
         columns=tuple(columns(view)),
         candidates=tuple(candidates(view)),
-        left_out=max(0, len(view.records) - MOST_ROWS),
         factors_left_out=max(0, len(view.factors) - MOST_FACTORS),
-        # What the trials cost is the search's: a view shows only those that another runtime was measured on.
-        view=origin.through is not None,
         outcomes=tuple(outcomes(view.records)),
-        total=format_seconds(sum(record.spent.seconds for record in view.records)),
-        elapsed=format_seconds(origin.elapsed_seconds),
-        share=f"{found[0].percent[-1]:.1f} %" if found else "",
+        share=f"{lines[0].percent[-1]:.1f} %" if lines else "",
         reference=", ".join(said(METRICS[name], value) for name, value in origin.reference.items()),
         glossary=tuple(glossary()),
-        provenance=tuple(provenance(origin)),
+        provenance=provenance(origin),
         document=drawn,
     )
 
@@ -144,37 +108,28 @@ def outcomes(records: Sequence[Record]) -> list[Outcome]:
         seconds = [record.spent.seconds for record in records if record.state is state]
         if seconds:
             percent = 100 * sum(seconds) / total if total else 0.0
-            words = STATE_WORDS[state]
-            found.append(
-                Outcome(state=state, outcome=words, trials=len(seconds), seconds=sum(seconds), percent=percent)
-            )
+            found.append(Outcome(state=state, trials=len(seconds), seconds=sum(seconds), percent=percent))
     return found
 
 
 def columns(view: StudyView) -> list[Column]:
     """The columns of the candidates' table."""
-    names = [*(axis_label(metric, view.origin) for metric in _shown(view)), "Cost (s)", "Trial"]
-    heads = [Column(label=name, numeric=True) for name in names]
-    factors = [Column(label=title(name), numeric=False) for name in view.factors[:MOST_FACTORS]]
-    words = [Column(label=name, numeric=False) for name in ("Candidate", "Front", "State")]
-    return [*words[:2], *heads[:-2], *factors, words[2], *heads[-2:]]
+    return [
+        *columns_of("Candidate", "Front"),
+        *columns_of(*(axis_label(metric, view.origin) for metric in _shown(view)), numeric=True),
+        *columns_of(*(title(name) for name in view.factors[:MOST_FACTORS]), "State"),
+        *columns_of("Cost (s)", "Trial", numeric=True),
+    ]
 
 
 def candidates(view: StudyView) -> list[Row]:
     """The first MOST_ROWS rows of the candidates' table: those on the front, the other trained ones, the rest."""
     on_front = set(view.front)
-    trained = sorted((index for index in view.trained if index not in on_front), key=lambda index: _rank(view, index))
-    ordered = dict.fromkeys([*view.front, *trained, *view.by_trial])
+    complete = view.where(lambda record: record.is_complete)
+    trained = sorted(complete, key=lambda index: rank(view.records[index], view.score))
+    ordered = list(dict.fromkeys([*view.front, *trained, *view.by_trial]))
     metrics, factors = _shown(view), view.factors[:MOST_FACTORS]
-    return [
-        Row(
-            front=index in on_front,
-            state=view.records[index].state,
-            reason=view.records[index].reason,
-            cells=tuple(_cells(view.records[index], factors, on_front=index in on_front, metrics=metrics)),
-        )
-        for index in list(ordered)[:MOST_ROWS]
-    ]
+    return [_row(view.records[index], factors, metrics, front=index in on_front) for index in ordered[:MOST_ROWS]]
 
 
 def further_section(view: StudyView, comparison: Comparison) -> FurtherSection:
@@ -183,7 +138,7 @@ def further_section(view: StudyView, comparison: Comparison) -> FurtherSection:
     The candidates are those that were to be measured, fastest by this runtime first, then those that could not be.
     """
     runtime, metric = comparison.runtime, LATENCY.by(comparison.runtime)
-    asked = [index for index, record in enumerate(view.records) if _was_asked(record, runtime)]
+    asked = [row for row, one in enumerate(view.records) if one.has(metric) or one.further.get(runtime, Further()).note]
     asked.sort(key=lambda index: (not view.records[index].has(metric), view.records[index].value(metric) or 0.0))
     own = any(view.records[index].has(LATENCY) for index in asked)
     latencies = (LATENCY, metric) if own else (metric,)
@@ -196,10 +151,9 @@ def further_section(view: StudyView, comparison: Comparison) -> FurtherSection:
         name=view.origin.further[runtime].title,
         sentences=tuple(sentences(comparison, view)),
         columns=(
-            Column(label="Candidate", numeric=False),
-            Column(label="On the front by", numeric=False),
-            Column(label=axis_label(view.score, view.origin), numeric=True),
-            *(Column(label=label, numeric=True) for heading in headings for label in (heading, "Rank")),
+            *columns_of("Candidate", "On the front by"),
+            *columns_of(axis_label(view.score, view.origin), numeric=True),
+            *columns_of(*(label for heading in headings for label in (heading, "Rank")), numeric=True),
         ),
         rows=tuple(_further_row(view, index, comparison, dict(zip(latencies, ranks, strict=True))) for index in asked),
         drawn=any(view.records[index].has(metric) and view.records[index].has(view.score) for index in asked),
@@ -218,14 +172,9 @@ def _further_row(view: StudyView, index: int, comparison: Comparison, ranks: Map
     ]
     for latency, known in ranks.items():
         failed = note and latency.runtime
-        cells.append(cell(MISSING, detail=note, sort="") if failed else _metric_cell(record, latency))
-        cells.append(number(known.get(index), str(known.get(index))))
-    return Row(front=index in comparison.front, reason=note, cells=tuple(cells))
-
-
-def _was_asked(record: Record, runtime: str) -> bool:
-    further = record.further.get(runtime)
-    return further is not None and (further.latency is not None or bool(further.note))
+        cells.append(Cell(detail=note) if failed else _metric_cell(record, latency))
+        cells.append(number(known.get(index), str))
+    return Row(front=index in comparison.front, measured=not note, reason=note, cells=tuple(cells))
 
 
 def _ranks(view: StudyView, among: Sequence[int], metric: Metric) -> dict[int, int]:
@@ -240,30 +189,22 @@ def _shown(view: StudyView) -> list[Metric]:
     return [*always, *(m for m in measured_metrics(view) if m not in always and not m.aside)]
 
 
-def _rank(view: StudyView, index: int) -> tuple[bool, float]:
-    """What sorts the best score first and the unknown last."""
-    value = view.records[index].value(view.score)
-    return value is None, -(value or 0.0)
-
-
 def _metric_cell(record: Record, metric: Metric) -> Cell:
-    value = record.value(metric)
-    return number(value, "" if value is None else metric.cell(value), interval_words(record, metric))
+    return number(record.value(metric), metric.cell, interval_words(metric, record.measured(metric)))
 
 
-def _cells(record: Record, factors: Sequence[str], *, on_front: bool, metrics: Sequence[Metric]) -> Iterator[Cell]:
-    identity = record.candidate.arch_id
-    yield cell(record.label, detail="" if record.label == identity else identity)
-    yield cell("front" if on_front else "", sort=0 if on_front else 1)
-    for metric in metrics:
-        yield _metric_cell(record, metric)
-    for factor in factors:
-        label = record.candidate.labels.get(factor)
-        yield cell(MISSING, sort="") if label is None else cell(str(label), sort=label)
-    state = STATE_WORDS[record.state]
-    yield cell(f"{state} (earlier)" if record.spent.cached else state, detail=record.reason)
-    yield number(record.spent.seconds, f"{record.spent.seconds:.1f}")
-    yield number(record.trial, f"{record.trial:.0f}" if record.trial is not None else "")
+def _row(record: Record, factors: Sequence[str], metrics: Sequence[Metric], *, front: bool) -> Row:
+    identity, labels, state = record.candidate.arch_id, record.candidate.labels, STATE_WORDS[record.state]
+    cells = (
+        cell(record.label, detail="" if record.label == identity else identity),
+        cell("front" if front else "", sort=0 if front else 1),
+        *(_metric_cell(record, metric) for metric in metrics),
+        *(cell(str(labels[name]), sort=labels[name]) if name in labels else Cell() for name in factors),
+        cell(f"{state} (earlier)" if record.spent.cached else state, detail=record.reason),
+        number(record.spent.seconds, "{:.1f}".format),
+        number(record.trial, "{:.0f}".format),
+    )
+    return Row(front=front, measured=record.is_complete, reason=record.reason, cells=cells)
 
 
 def _summary(view: StudyView) -> Iterator[str]:

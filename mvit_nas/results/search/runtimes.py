@@ -8,6 +8,7 @@ from mvit_nas.budget import Budget
 from mvit_nas.errors import InputError
 from mvit_nas.maths.statistics import MIN_RANKED, RankCorrelation, rank_correlation
 from mvit_nas.metrics import LATENCY
+from mvit_nas.results.page import counted
 from mvit_nas.results.view import StudyView, numbers, through
 
 
@@ -43,12 +44,8 @@ def compare(view: StudyView, runtime: str) -> Comparison:
     metric = LATENCY.by(runtime)
     measured = view.where(lambda record: record.has(metric))
     seen = through(view, runtime)
+    latencies = [record.value(LATENCY) or 0.0 for record in seen.records]
     budgets = _latency_budgets(view)
-    over = [
-        record
-        for record in seen.records
-        if any(budget.violation(record.value(LATENCY) or 0.0) > 0 for budget in budgets)
-    ]
     further = [record.further[runtime] for record in view.records if runtime in record.further]
     reasons = Counter(one.note for one in further if one.latency is None and one.note)
     both = numbers(view.records, (LATENCY, metric))
@@ -61,26 +58,19 @@ def compare(view: StudyView, runtime: str) -> Comparison:
         ranks=rank_correlation(both[:, 0], both[:, 1]),
         reasons=dict(reasons.most_common()),
         left_out=len(view.trained) - len(measured) - reasons.total(),
-        over_budget=len(over),
+        over_budget=sum(any(budget.violation(ms) > 0 for budget in budgets) for ms in latencies),
     )
-
-
-def sentences(comparison: Comparison, view: StudyView) -> list[str]:
-    """The comparison in words."""
-    return list(_sentences(comparison, view))
-
-
-def measured_on(view: StudyView) -> list[str]:
-    """All runtimes that there are latencies by, by the names of ``--runtime``: the search's own first."""
-    return [*filter(None, [_own_runtime(view)]), *view.measured_runtimes]
 
 
 def choose_runtime(view: StudyView, runtime: str) -> StudyView:
     """The search as ``runtime`` shows it; InputError that lists the measured ones for any other."""
-    known = measured_on(view)
+    # Of the search's own: "" where it measured none or, an older one, did not say.
+    own = "" if view.origin.latency is None else view.origin.experiment.runtime
+    known = [*filter(None, [own]), *view.measured_runtimes]
     if runtime not in known:
-        raise InputError(f"--runtime {runtime!r}: nothing was measured on it; measured were {_list(known)}")
-    return view if runtime == _own_runtime(view) else through(view, runtime)
+        measured = ", ".join(known) or "none"
+        raise InputError(f"--runtime {runtime!r}: nothing was measured on it; measured were {measured}")
+    return view if runtime == own else through(view, runtime)
 
 
 def check_target(view: StudyView, target: str) -> None:
@@ -92,7 +82,8 @@ def check_target(view: StudyView, target: str) -> None:
         raise InputError(f"--target {target!r}: the latencies were measured on {latency.target}")
 
 
-def _sentences(comparison: Comparison, view: StudyView) -> Iterator[str]:
+def sentences(comparison: Comparison, view: StudyView) -> Iterator[str]:
+    """The comparison in words."""
     name, own = view.origin.further[comparison.runtime].title, view.origin.latency
     if comparison.measured and own is not None:
         yield _ranks(comparison.ranks, own.title, name)
@@ -108,30 +99,25 @@ def _sentences(comparison: Comparison, view: StudyView) -> Iterator[str]:
             "the search held it by its own runtime."
         )
     if comparison.measured and comparison.left_out:
-        yield (
-            f"{comparison.left_out} other trained candidate{'s were' if comparison.left_out != 1 else ' was'} "
-            f"not measured on {name}."
-        )
+        were = "was" if comparison.left_out == 1 else "were"
+        yield f"{counted(comparison.left_out, 'other trained candidate')} {were} not measured on {name}."
     for reason, count in comparison.reasons.items():
-        yield f"{_networks(count)} could not be measured: {reason}{'' if reason.endswith('.') else '.'}"
+        yield f"{counted(count, 'network')} could not be measured: {reason}{'' if reason.endswith('.') else '.'}"
 
 
 def _ranks(ranks: RankCorrelation, own: str, name: str) -> str:
     if ranks.rows < MIN_RANKED:
-        return (
-            f"{own} and {name} both measured {_networks(ranks.rows)}, too few to say whether they rank them alike: "
-            f"that takes at least {MIN_RANKED}."
-        )
+        few = f"{own} and {name} both measured {counted(ranks.rows, 'network')}, too few to say whether they rank them"
+        return f"{few} alike: that takes at least {MIN_RANKED}."
     if ranks.tau is None or ranks.low is None or ranks.high is None:
         return f"{own} or {name} takes the same time for all {ranks.rows} networks, so there is nothing to rank."
-    numbers_words = f"Kendall's tau {_tau(ranks.tau)} (95 % interval {_tau(ranks.low)} to {_tau(ranks.high)})"
-    if ranks.tau == 1 and ranks.low > 0:
-        return f"{own} and {name} rank these {ranks.rows} networks in the same order: {numbers_words}."
+    words, how = f"{own} and {name} rank these {ranks.rows} networks", "in opposite ways"
     if ranks.low > 0:
-        return f"{own} and {name} rank these {ranks.rows} networks alike in part: {numbers_words}."
-    if ranks.high < 0:
-        return f"{own} and {name} rank these {ranks.rows} networks in opposite ways: {numbers_words}."
-    return f"It is not shown that {own} and {name} rank these {ranks.rows} networks alike: {numbers_words}."
+        how = "in the same order" if ranks.tau == 1 else "alike in part"
+    elif ranks.high >= 0:
+        words, how = f"It is not shown that {words}", "alike"
+    interval = f"95 % interval {_tau(ranks.low)} to {_tau(ranks.high)}"
+    return f"{words} {how}: Kendall's tau {_tau(ranks.tau)} ({interval})."
 
 
 def _front(comparison: Comparison, name: str) -> str:
@@ -147,21 +133,8 @@ def _front(comparison: Comparison, name: str) -> str:
     return f"{words}."
 
 
-def _own_runtime(view: StudyView) -> str:
-    """The name of the runtime that the search measured on; "" where it measured none or, an older one, did not say."""
-    return "" if view.origin.latency is None else view.origin.experiment.runtime
-
-
 def _latency_budgets(view: StudyView) -> list[Budget]:
     return [budget for budget in view.origin.experiment.budgets if budget.metric == LATENCY.name]
-
-
-def _networks(count: int) -> str:
-    return f"{count} network{'s' * (count != 1)}"
-
-
-def _list(names: list[str]) -> str:
-    return ", ".join(names) or "none"
 
 
 def _tau(value: float) -> str:
