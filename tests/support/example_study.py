@@ -22,7 +22,6 @@ ADDS = {
     "fusion": {"conv1x1": -0.004, "none": -0.012},
     "placement": {"3,4,5": 0.01, "4,5": 0.008, "3,4": 0.004, "5": -0.006},
     "kernel": {"5": 0.004},
-    "stem_stride": {"2": -0.02},
 }
 
 
@@ -37,7 +36,7 @@ def study(trials, seed=0):
         else:
             name, (labels, by) = "", _propose(space, trained, luck)
         row = {"trial": trial, "name": name, "proposed_by": by, "seed": seed, "cached": luck.random() < 0.02}
-        row |= {f"param.{factor}": label for factor, label in labels.items()}
+        row |= {f"param.{factor}": label for factor, label in space.effective(labels).items()}
         row |= _evaluate(space.arch(labels), labels, seen, trained, luck)
         rows.append(row)
         if row["state"] == "complete":
