@@ -106,7 +106,7 @@ def load(condition: str) -> Iterator[None]:
 
 def measured(arch: ArchConfig, meter: LatencyMeter, *, key: tuple[str, int, str]) -> Line:
     """One measurement; its ``seconds`` are without those of the reference by itself."""
-    anchor_ms = meter.reference_ms()
+    anchor_ms = meter.anchors_ms()[0]
     start = time.perf_counter()
     latency = meter.latency(arch, classes=_CLASSES).latency
     condition, repetition, network = key

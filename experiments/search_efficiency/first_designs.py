@@ -20,10 +20,11 @@ import numpy as np
 from mvit_nas.arch.space import Label, load_space
 from mvit_nas.budget import parse_budget
 from mvit_nas.maths.hypervolume import Box, hypervolume
+from mvit_nas.maths.pareto import Floats
 from mvit_nas.metrics import ACCURACY, MACS, PARAMS
 from mvit_nas.optimize.candidates import Candidates, Goal
 from mvit_nas.optimize.designs import Design, Designs
-from mvit_nas.optimize.propose import Floats, Trained, propose
+from mvit_nas.optimize.propose import Trained, propose
 from mvit_nas.optimize.within_budget import sample_feasible, spread
 from mvit_nas.results.table import read_table
 
@@ -140,7 +141,7 @@ def replay(pool: Candidates, networks: Sequence[Network], rule: str, seed: int) 
                 generator=generator,
             )
             assert proposal is not None
-            found.append(known[proposal.design.arch_id])
+            found.append(known[proposal[0].arch_id])
         shares.append(volume(found) / whole)
     return shares
 

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.cost.probe import LOADERS
-from mvit_nas.cost.runtimes.quiet import refusals
-from mvit_nas.cost.runtimes.runtime import Runtime
+from mvit_nas.cost.runtimes.runtime import Runtime, refusals
 from mvit_nas.errors import MeasurementError
 from mvit_nas.nn.backbone import MobileViT, build
 from mvit_nas.nn.inference import for_inference
@@ -108,9 +107,9 @@ def photographs(side: int) -> Tensor:
 
 def _settle(model: MobileViT, images: Tensor) -> None:
     """Give the batch norms the statistics of ``images``: with fresh ones logits vanish, and any error with them."""
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = None  # the mean over all batches
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the mean over all batches
     model.train()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

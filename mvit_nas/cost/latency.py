@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from scipy import stats
 
 from mvit_nas.cost.probe import Round, calm_ratios, calm_rounds
-from mvit_nas.cost.targets.target import Job, Target, TargetKind
+from mvit_nas.cost.targets.registry import Target
+from mvit_nas.cost.targets.target import Job, TargetKind
 
 # A wall time this far above the CPU time means that the process had to wait for the core.
 _CONTENTION = 1.15

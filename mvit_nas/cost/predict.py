@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import nnls
+
+from mvit_nas.maths.pareto import Floats
 
 # With fewer measurements the error, by leaving some of them out, says little.
 LEAST = 10
@@ -25,23 +26,21 @@ _GUESS_NS = {"macs": 0.0, "padded_macs": 0.02, "values": 0.2, "products": 200.0,
 
 # How much a network asks for, as "linear.macs": the kind of block and, as in _GUESS_NS, of what. What is left out is 0.
 Features = Mapping[str, float]
-_Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictor:
-    """Milliseconds for one of each feature, learned from ``measurements``.
+    """Milliseconds for one of each feature.
 
     ``error`` is the median and ``error_90`` the 90th percentile of the error relative to measurements that were left
     out of the fit. A feature that no measured network has is free, so that such a network is rather foreseen too fast.
     """
 
     prices_ms: Mapping[str, float]
-    measurements: int
     error: float
     error_90: float
 
-    def predict(self, features: Sequence[Features]) -> _Floats:
+    def predict(self, features: Sequence[Features]) -> Floats:
         """Milliseconds for each of ``features``."""
         prices = np.fromiter(self.prices_ms.values(), np.float64)
         return _matrix(features, list(self.prices_ms)) @ prices
@@ -66,13 +65,12 @@ def fit(features: Sequence[Features], milliseconds: Sequence[float]) -> Predicto
     rank = min(math.ceil(0.9 * (len(errors) + 1)), len(errors))
     return Predictor(
         prices_ms=dict(zip(names, map(float, _prices(amounts, measured_ms, guess)), strict=True)),
-        measurements=len(errors),
         error=float(np.median(errors)),
         error_90=float(errors[rank - 1]),
     )
 
 
-def _prices(amounts: _Floats, measured_ms: _Floats, guess: _Floats) -> _Floats:
+def _prices(amounts: Floats, measured_ms: Floats, guess: Floats) -> Floats:
     """The price of each column of ``amounts``."""
     relative = amounts / measured_ms[:, None]
     guess = guess / np.median(relative @ guess)
@@ -81,9 +79,9 @@ def _prices(amounts: _Floats, measured_ms: _Floats, guess: _Floats) -> _Floats:
     firmness = math.sqrt(_FIRMNESS * len(amounts))
     rows = np.vstack((relative / share, firmness * np.eye(len(share))))
     wanted = np.concatenate((np.ones(len(amounts)), firmness * guess * share))
-    prices: _Floats = nnls(rows, wanted)[0] / share
+    prices: Floats = nnls(rows, wanted)[0] / share
     return prices
 
 
-def _matrix(features: Sequence[Features], names: Sequence[str]) -> _Floats:
+def _matrix(features: Sequence[Features], names: Sequence[str]) -> Floats:
     return np.array([[one.get(name, 0.0) for name in names] for one in features], np.float64).reshape(-1, len(names))

@@ -8,6 +8,7 @@ standard input closes whoever asked is gone, and the program ends. It needs Pyth
 import collections
 import contextlib
 import copy
+import functools
 import glob
 import importlib.metadata
 import io
@@ -23,7 +24,11 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy
+    import torch
 
 LEAST_ROUNDS = 8
 # A burst of runs takes so long, but has these runs at least, after as many that are not measured.
@@ -39,7 +44,7 @@ _STAGE_RUNS = 20
 Call = Callable[[], object]
 Clock = Callable[[], int]
 # [N, 3, H, W] -> [N, classes], both numpy arrays of float32.
-Network = Callable[[Any], Any]
+Network = Callable[["numpy.ndarray"], object]
 # Gives a network of the artefact that shares no memory with those it gave before.
 Fresh = Callable[[], Network]
 
@@ -233,7 +238,7 @@ def _load_torch(artefact: bytes, threads: int) -> Fresh:
             warnings.simplefilter("ignore")  # torch's own: what it copies holds a class that it deprecates
             copied = copy.deepcopy(module)
 
-        def network(images: Any) -> Any:
+        def network(images: "numpy.ndarray") -> object:
             with torch.inference_mode():
                 return copied(torch.from_numpy(images)).numpy()
 
@@ -242,7 +247,7 @@ def _load_torch(artefact: bytes, threads: int) -> Fresh:
     return fresh
 
 
-def _program(artefact: bytes) -> Any:
+def _program(artefact: bytes) -> "torch.nn.Module":
     import torch
 
     with warnings.catch_warnings():
@@ -293,7 +298,7 @@ def _load_litert(artefact: bytes, threads: int) -> Fresh:
         (images_index,) = (detail["index"] for detail in interpreter.get_input_details())
         (logits_index,) = (detail["index"] for detail in interpreter.get_output_details())
 
-        def network(images: Any) -> Any:
+        def network(images: "numpy.ndarray") -> object:
             interpreter.set_tensor(images_index, images)
             interpreter.invoke()
             return interpreter.get_tensor(logits_index)
@@ -317,7 +322,7 @@ def _load_executorch(artefact: bytes, threads: int) -> Fresh:
         own = bytes(bytearray(artefact))
         module = portable_lib._load_for_executorch_from_buffer(own)
 
-        def network(images: Any, keep: bytes = own) -> Any:
+        def network(images: "numpy.ndarray", keep: bytes = own) -> object:
             return module.forward((torch.from_numpy(images),))[0].numpy()
 
         return network
@@ -334,7 +339,7 @@ LOADERS: dict[str, tuple[str, Callable[[bytes, int], Fresh]]] = {
 }
 
 
-def _stages_torch(artefact: bytes, threads: int, images: Any) -> dict[str, list[int]]:
+def _stages_torch(artefact: bytes, threads: int, images: "numpy.ndarray") -> dict[str, list[int]]:
     import torch
 
     torch.set_num_threads(threads)
@@ -342,7 +347,7 @@ def _stages_torch(artefact: bytes, threads: int, images: Any) -> dict[str, list[
     found: dict[str, list[int]] = {}
 
     class Timed(torch.fx.Interpreter):
-        def run_node(self, n: Any) -> Any:
+        def run_node(self, n: "torch.fx.Node") -> object:
             start = time.perf_counter_ns()
             result = super().run_node(n)
             # (path, class) of the modules that the node came from, the innermost last.
@@ -351,14 +356,13 @@ def _stages_torch(artefact: bytes, threads: int, images: Any) -> dict[str, list[
             found.setdefault(name, []).append(time.perf_counter_ns() - start)
             return result
 
-    inputs = torch.from_numpy(images)
     with torch.inference_mode():
         for _ in range(_STAGE_RUNS):
-            Timed(module).run(inputs)
+            Timed(module).run(torch.from_numpy(images))
     return found
 
 
-def _stages_onnxruntime(artefact: bytes, threads: int, images: Any) -> dict[str, list[int]]:
+def _stages_onnxruntime(artefact: bytes, threads: int, images: "numpy.ndarray") -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     with tempfile.TemporaryDirectory() as folder:
         session = _session(artefact, threads, profile_file_prefix=os.path.join(folder, "profile"))  # noqa: PTH118
@@ -372,7 +376,7 @@ def _stages_onnxruntime(artefact: bytes, threads: int, images: Any) -> dict[str,
 
 
 # By the runtime's name: nanoseconds of each operator in each run, by a name that holds the path of its module.
-STAGES: dict[str, Callable[[bytes, int, Any], dict[str, list[int]]]] = {
+STAGES: dict[str, Callable[[bytes, int, "numpy.ndarray"], dict[str, list[int]]]] = {
     "torch": _stages_torch,
     "onnxruntime": _stages_onnxruntime,
 }
@@ -431,15 +435,10 @@ def _versions() -> dict[str, str]:
 
 def _caller(fresh: Fresh, shape: Sequence[int]) -> Callable[[], Call]:
     images = _images(shape)
-
-    def make() -> Call:
-        network = fresh()
-        return lambda: network(images)
-
-    return make
+    return lambda: functools.partial(fresh(), images)
 
 
-def _images(shape: Sequence[int]) -> Any:
+def _images(shape: Sequence[int]) -> "numpy.ndarray":
     import numpy
 
     # Noise: constant images could make subnormal activations, which are slow.

@@ -1,6 +1,7 @@
 """Parameters and multiply-adds of any module, by fvcore, with attention counted."""
 
 import logging
+import math
 from typing import Any
 
 import torch
@@ -10,15 +11,7 @@ from torch import nn
 from mvit_nas.errors import CostError
 
 # Work that fvcore's convention leaves free: one pass over the elements, no products.
-_FREE_OPERATORS = {
-    "aten::add",
-    "aten::add_",
-    "aten::mean",
-    "aten::mul",
-    "aten::silu",
-    "aten::silu_",
-    "aten::softmax",
-}
+_FREE_OPERATORS = {"aten::add", "aten::add_", "aten::mean", "aten::mul", "aten::silu", "aten::silu_", "aten::softmax"}
 
 
 def count_params(model: nn.Module) -> int:
@@ -56,7 +49,4 @@ def _attention_macs(inputs: list[Any], outputs: list[Any]) -> int:
     """Query times key and weights times value, without projections: 2 x tokens x tokens x width."""
     q, k, v = (part.type().sizes() for part in inputs[:3])
     *batch, queries, width = q
-    sequences = 1
-    for size in batch:
-        sequences *= size
-    return int(sequences * queries * k[-2] * (width + v[-1]))
+    return int(math.prod(batch) * queries * k[-2] * (width + v[-1]))

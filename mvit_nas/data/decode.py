@@ -6,6 +6,8 @@ Axes: H and W pixels down and across, C colours (red, green, blue).
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,17 +69,14 @@ def decode(content: bytes | Path, *, side: int) -> Decoded:
 
     Raises ``UnreadableImageError`` for what is broken, truncated, empty or larger than 100 million pixels.
     """
-    try:
-        with _open(content) as image:
-            width, height = image.size
-            # Decodes a big JPEG at 1/2, 1/4 or 1/8; twice the side leaves the last step to the better filter.
-            image.draft(None, (2 * side, 2 * side))
-            if image.width * image.height > _MAX_PIXELS:
-                raise UnreadableImageError(f"{width} x {height} is over {_MAX_PIXELS:,} pixels")
-            square = _to_rgb(image).resize((side, side), Image.Resampling.LANCZOS)
-            orientation = _orientation(image)
-    except _PILLOW_ERRORS as error:
-        raise UnreadableImageError(_reason(error)) from error
+    with _opened(content) as image:
+        width, height = image.size
+        # Decodes a big JPEG at 1/2, 1/4 or 1/8; twice the side leaves the last step to the better filter.
+        image.draft(None, (2 * side, 2 * side))
+        if image.width * image.height > _MAX_PIXELS:
+            raise UnreadableImageError(f"{width} x {height} is over {_MAX_PIXELS:,} pixels")
+        square = _to_rgb(image).resize((side, side), Image.Resampling.LANCZOS)
+        orientation = _orientation(image)
     if orientation in _TURNS:  # on the square, where it costs least: turning and squashing commute
         square = square.transpose(_TURNS[orientation])
     aspect = height / width if orientation >= 5 else width / height
@@ -86,18 +85,20 @@ def decode(content: bytes | Path, *, side: int) -> Decoded:
 
 def shorter_side(content: bytes | Path) -> int:
     """The shorter side in pixels, from the file's header alone. Raises ``UnreadableImageError``."""
+    with _opened(content) as image:
+        return min(image.size)
+
+
+@contextmanager
+def _opened(content: bytes | Path) -> Iterator[Image.Image]:
     try:
-        with _open(content) as image:
-            return min(image.size)
+        data = content if isinstance(content, bytes) else content.read_bytes()
+        if not data:
+            raise UnreadableImageError("it is empty")
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            yield image
     except _PILLOW_ERRORS as error:
         raise UnreadableImageError(_reason(error)) from error
-
-
-def _open(content: bytes | Path) -> Image.Image:
-    data = content if isinstance(content, bytes) else content.read_bytes()
-    if not data:
-        raise UnreadableImageError("it is empty")
-    return Image.open(io.BytesIO(data), formats=_FORMATS)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -14,11 +14,10 @@ from mvit_nas.data.decode import UnreadableImageError, shorter_side
 from mvit_nas.data.digits import list_digits
 from mvit_nas.data.folders import list_folder
 from mvit_nas.data.parquet import list_parquet, parquet_files
-from mvit_nas.data.parts import FORMS, ImageData, ImageSource, IntArray, Listing, split
+from mvit_nas.data.parts import FORMS, ImageData, IntArray, Listing, split
 from mvit_nas.errors import DataError
 
-# Each with whether a mirrored image keeps its class, and with its schedule.
-NAMED_SETS: dict[str, tuple[Callable[[], Listing], bool, str]] = {"digits": (list_digits, False, "digits")}
+NAMED_SETS: dict[str, Callable[[], Listing]] = {"digits": list_digits}
 
 
 def find_data(path: str | Path | None) -> ImageData:
@@ -28,9 +27,9 @@ def find_data(path: str | Path | None) -> ImageData:
     15 % of it, at most 5,000 images, at least one of each class. Raises ``DataError``.
     """
     if path is None:
-        return _named("digits")
+        return _image_data(list_digits(), name="digits")
     if isinstance(path, str) and path in NAMED_SETS:
-        data = _named(path)
+        data = _image_data(NAMED_SETS[path](), name=path)
         if Path(path).is_dir():
             note = f"There is also a folder {path!r} here, which was not read; write ./{path} for it."
             data = replace(data, notes=(*data.notes, note))
@@ -45,43 +44,38 @@ def find_data(path: str | Path | None) -> ImageData:
     listing = list_parquet(root, files) if files else list_folder(root)
     # Reports are sent to others: they show the path as it was given, not where it leads on this machine.
     listing = replace(listing, source=listing.source.replace(str(root), str(path)))
-    return _image_data(listing, name=root.name or "data", flips=True, schedule="short")
+    return _image_data(listing, name=root.name or "data")
 
 
-def _named(name: str) -> ImageData:
-    listed, flips, schedule = NAMED_SETS[name]
-    return _image_data(listed(), name=name, flips=flips, schedule=schedule)
-
-
-def _image_data(listing: Listing, *, name: str, flips: bool, schedule: str) -> ImageData:
+def _image_data(listing: Listing, *, name: str) -> ImageData:
     members, notes = split(listing)
     return ImageData(
         name=name,
         source=listing.source,
         fingerprint=listing.fingerprint,
         classes=listing.classes,
-        median_side=_median_side(listing.images, members["train"], source=listing.source),
-        flips=flips,
-        schedule=schedule,
+        median_side=_median_side(listing, train_N=members["train"]),
+        flips=listing.flips,
+        schedule=listing.schedule,
         notes=(*notes, *listing.notes),
-        images=listing.images,
+        read=listing.read,
         labels_N=listing.labels_N,
         members=members,
     )
 
 
-def _median_side(images: ImageSource, train: IntArray, *, source: str) -> int:
+def _median_side(listing: Listing, *, train_N: IntArray) -> int:
     # Sixteen runs of sixteen neighbours: spread over the classes, yet from few row groups of a Parquet file.
-    starts = np.linspace(0, max(0, len(train) - 16), 16).astype(int)
-    sample = np.unique((starts[:, None] + np.arange(16)).clip(max=len(train) - 1))
+    starts = np.linspace(0, max(0, len(train_N) - 16), 16).astype(int)
+    sample = np.unique((starts[:, None] + np.arange(16)).clip(max=len(train_N) - 1))
     sides, reasons = [], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's about odd files; what matters is whether they decode
-        for where, content in images.read(train[sample]):
+        for where, content in listing.read(train_N[sample]):
             try:
                 sides.append(shorter_side(content))
             except UnreadableImageError as reason:
                 reasons.append(f"{where}: {reason}")
     if not sides:
-        raise DataError(f"none of {len(sample)} images tried in the {source} can be read ({reasons[0]})")
+        raise DataError(f"none of {len(sample)} images tried in the {listing.source} can be read ({reasons[0]})")
     return int(np.median(sides))

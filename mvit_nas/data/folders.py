@@ -1,28 +1,18 @@
 """Image folders: ``CLASS/*.jpg``, alone or in a folder for each part."""
 
+import functools
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mvit_nas.data.parts import FORMS, PART_NAMES, VERSION, IntArray, Listing, Part, label, ordered, positions_of, some
+from mvit_nas.data.parts import FORMS, PART_NAMES, PARTS, VERSION, IntArray, Listing, Part, label, some
 from mvit_nas.errors import DataError
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Files:
-    root: Path
-    paths: tuple[str, ...]  # relative to the root
-
-    def read(self, positions: IntArray) -> Iterator[tuple[str, bytes | Path]]:
-        for position in positions:
-            yield self.paths[position], self.root / self.paths[position]
 
 
 def list_folder(root: Path) -> Listing:
@@ -57,23 +47,28 @@ def list_folder(root: Path) -> Listing:
     if empty := [repr(name) for name, paths in found["train"].items() if not paths]:
         raise DataError(f"no images for class {some(empty)} in the {source}; add images or remove the folder")
 
-    in_order = {part: found[part] for part in ordered(found)}
+    in_order = {part: found[part] for part in PARTS if part in found}
     values = {
         part: np.repeat(list(by_class), [len(paths) for paths in by_class.values()])
         for part, by_class in in_order.items()
     }
-    classes, labels_N = label(values, class_names=None, source=source)
+    classes, labels_N, given = label(values, class_names=None, source=source)
     paths = tuple(path for by_class in in_order.values() for paths in by_class.values() for path in paths)
     return Listing(
         source=source,
-        images=_Files(root=root, paths=paths),
+        read=functools.partial(_read, root, paths),
         fingerprint=fingerprint_of(root, paths),
         names=paths,
         classes=classes,
         labels_N=labels_N,
-        given=positions_of({part: len(of_part) for part, of_part in values.items()}),
+        given=given,
         notes=tuple(notes),
     )
+
+
+def _read(root: Path, paths: Sequence[str], positions: IntArray) -> Iterator[tuple[str, bytes | Path]]:
+    for position in positions:
+        yield paths[position], root / paths[position]
 
 
 def _images_by_class(root: Path, prefix: str, ignored: Counter[str]) -> dict[str, list[str]]:

@@ -1,44 +1,46 @@
 """Folders of Parquet files, as the Hugging Face hub serves them."""
 
+import functools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from mvit_nas.data.folders import fingerprint_of, scan
-from mvit_nas.data.parts import PART_NAMES, IntArray, Listing, Part, label, ordered, positions_of, some
+from mvit_nas.data.parts import PART_NAMES, PARTS, IntArray, Labels, Listing, Part, label, some
 from mvit_nas.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 _ROWS = 64  # read at a time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ParquetRows:
-    root: Path
-    files: tuple[str, ...]  # relative to the root
-    ends: tuple[int, ...]  # the rows up to the end of each file
-    column: str
+def _read(
+    root: Path, files: Sequence[str], counts: Sequence[int], column: str, positions: IntArray
+) -> Iterator[tuple[str, bytes | Path]]:
+    """The images of ``column`` at ``positions`` in ``files``, which have so many rows each."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    def read(self, positions: IntArray) -> Iterator[tuple[str, bytes | Path]]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        for file, start, end in zip(self.files, (0, *self.ends), self.ends, strict=False):
-            rows = positions[(positions >= start) & (positions < end)] - start
-            try:
-                with pq.ParquetFile(self.root / file) as parquet:
-                    for row, content in _cells(parquet, self.column, rows):
-                        yield f"{file} row {row}", content
-            except (pa.ArrowException, OSError) as error:
-                raise DataError(f"cannot read {self.root / file}: {_line(error)}; download it again") from error
+    end = 0
+    for file, count in zip(files, counts, strict=True):
+        start, end = end, end + count
+        rows = positions[(positions >= start) & (positions < end)] - start
+        try:
+            with pq.ParquetFile(root / file) as parquet:
+                for row, content in _cells(parquet, column, rows):
+                    yield f"{file} row {row}", content
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"cannot read {root / file}: {_line(error)}; download it again") from error
 
 
-def _cells(parquet: Any, column: str, rows: IntArray) -> Iterator[tuple[int, bytes]]:
+def _cells(parquet: "pq.ParquetFile", column: str, rows: IntArray) -> Iterator[tuple[int, bytes]]:
     """The image bytes in ``rows``, reading only the row groups that hold one of them."""
     import pyarrow as pa
 
@@ -81,10 +83,10 @@ def list_parquet(root: Path, files: list[str]) -> Listing:
 
     columns = _columns(root, by_part["train"][0])
     notes += columns.notes
-    values: dict[Part, npt.NDArray[Any]] = {}
+    values: dict[Part, Labels] = {}
     used: list[str] = []
     counts: list[int] = []
-    for part in ordered(by_part):
+    for part in (part for part in PARTS if part in by_part):
         of_files = [_labels(root, file, columns) for file in by_part[part]]
         of_part = np.concatenate(of_files)
         if part != "train" and len(of_part) and of_part.dtype.kind == "i" and (of_part == -1).all():
@@ -98,17 +100,17 @@ def list_parquet(root: Path, files: list[str]) -> Listing:
         values[part] = of_part
         used += by_part[part]
         counts += [len(labels) for labels in of_files]
-    classes, labels_N = label(values, class_names=columns.class_names, source=source)
+    classes, labels_N, given = label(values, class_names=columns.class_names, source=source)
     if columns.class_names is not None and (unused := sorted(set(columns.class_names) - set(classes))):
         notes.append(f"Classes that are named but have no training image are left out: {some(unused)}.")
     return Listing(
         source=source,
-        images=_ParquetRows(root=root, files=tuple(used), ends=tuple(np.cumsum(counts).tolist()), column=columns.image),
+        read=functools.partial(_read, root, used, counts, columns.image),
         fingerprint=fingerprint_of(root, used),
         names=tuple(f"{file}:{row}" for file, count in zip(used, counts, strict=True) for row in range(count)),
         classes=classes,
         labels_N=labels_N,
-        given=positions_of({part: len(of_part) for part, of_part in values.items()}),
+        given=given,
         notes=tuple(notes),
     )
 
@@ -126,7 +128,11 @@ def _columns(root: Path, file: str) -> _Columns:
     import pyarrow as pa
 
     schema = _parquet_schema(root / file)
-    features = _hub_features(schema)
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        described = {name: one for name, one in features.items() if isinstance(one, dict)}
+    except (AttributeError, KeyError, TypeError, ValueError):  # of other tools: the columns speak for themselves
+        described = {}
     listed = ", ".join(f"{column.name} ({column.type})" for column in schema)
     images = [
         column.name
@@ -135,18 +141,15 @@ def _columns(root: Path, file: str) -> _Columns:
     ]
     if not images:
         raise DataError(f"{root / file} has no image column (a struct with a field 'bytes'); its columns: {listed}")
-    class_labels = [name for name in schema.names if _feature(features, name, "_type") == "ClassLabel"]
-    labels = [
-        *(["label"] if "label" in schema.names else []),
-        *(name for name in class_labels if name != "label"),
-    ]
+    labels = [n for n in schema.names if n == "label" or described.get(n, {}).get("_type") == "ClassLabel"]
+    labels.sort(key=lambda name: name != "label")
     if not labels:
         raise DataError(f"{root / file} has no label column (named 'label', or a ClassLabel); its columns: {listed}")
     notes = []
     for kind, names in (("Images", images), ("Labels", labels)):
         if len(names) > 1:
             notes.append(f"{kind} are taken from the column {names[0]!r}; there is also {some(names[1:])}.")
-    class_names = _feature(features, labels[0], "names")
+    class_names = described.get(labels[0], {}).get("names")
     return _Columns(
         image=images[0],
         label=labels[0],
@@ -155,19 +158,7 @@ def _columns(root: Path, file: str) -> _Columns:
     )
 
 
-def _hub_features(schema: Any) -> object:
-    try:
-        return json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-    except (KeyError, TypeError, ValueError):  # written by other tools: the columns speak for themselves
-        return {}
-
-
-def _feature(features: object, column: str, key: str) -> object:
-    description = features.get(column) if isinstance(features, dict) else None
-    return description.get(key) if isinstance(description, dict) else None
-
-
-def _parquet_schema(path: Path) -> Any:
+def _parquet_schema(path: Path) -> "pa.Schema":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -178,7 +169,7 @@ def _parquet_schema(path: Path) -> Any:
         raise DataError(f"{path} is not a Parquet file: {_line(error)}; {hint}") from error
 
 
-def _labels(root: Path, file: str, columns: _Columns) -> npt.NDArray[Any]:
+def _labels(root: Path, file: str, columns: _Columns) -> Labels:
     """The labels of one file, as integers or as strings."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -208,9 +199,9 @@ def _labels(root: Path, file: str, columns: _Columns) -> npt.NDArray[Any]:
     raise DataError(f"the labels of {path} in the column {columns.label!r} are {labels.type}; {wanted} are needed")
 
 
-def _check_range(path: Path, labels: IntArray, columns: _Columns) -> None:
+def _check_range(path: Path, labels: Labels, columns: _Columns) -> None:
     names = len(columns.class_names or ())
-    if len(wrong := labels[(labels < 0) | (labels >= names)]):
+    if len(wrong := labels[~np.isin(labels, np.arange(names))]):
         raise DataError(
             f"{path} has the label {wrong[0]} in the column {columns.label!r}, but its {names} class names "
             f"stand for 0 to {names - 1}; correct the labels or the names"

@@ -2,10 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,29 +14,20 @@ from mvit_nas.errors import DataError
 
 Part = Literal["train", "validation", "test"]
 IntArray = npt.NDArray[np.int64]
+# Of the images of a part: indices of class names, or the names themselves.
+Labels = npt.NDArray[np.int64 | np.str_]
+# What to call each image in a message, and its bytes or file, for ascending positions.
+Read = Callable[[IntArray], Iterator[tuple[str, bytes | Path]]]
 
 # Which images a part holds and how they are decoded: a change of either takes a new number, so new caches.
 VERSION = "1"
 
-_PARTS: tuple[Part, ...] = ("train", "validation", "test")
-PART_NAMES: dict[str, Part] = {
-    "train": "train",
-    "validation": "validation",
-    "val": "validation",
-    "test": "test",
-}
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+PART_NAMES: dict[str, Part] = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 FORMS = "CLASS/*.jpg, train/CLASS/*.jpg or train*.parquet"
 
 _CARVED_PERCENT = 15
 _CARVED_MAX = 5_000  # gives accuracy to half a percentage point; more would only take images from training
-
-
-class ImageSource(Protocol):
-    """Where encoded images lie."""
-
-    def read(self, positions: IntArray) -> Iterator[tuple[str, bytes | Path]]:
-        """What to call each image in a message, and its bytes or file, for ascending ``positions``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +42,7 @@ class ImageData:
     flips: bool  # whether a mirrored image keeps its class
     schedule: str  # the shipped one that candidates are trained by, where no other is asked for
     notes: tuple[str, ...]  # sentences: what was given, carved, left out and assumed
-    images: ImageSource = field(repr=False)
+    read: Read = field(repr=False, compare=False)
     labels_N: IntArray = field(repr=False, compare=False)  # of every image of every part
     members: dict[Part, IntArray] = field(repr=False, compare=False)  # ascending positions in ``labels_N``
 
@@ -65,13 +56,15 @@ class Listing:
     """The labelled images that a source holds, part after part, before anything is carved."""
 
     source: str
-    images: ImageSource
+    read: Read
     fingerprint: str
     names: tuple[str, ...]  # of each image, the same on every machine: decides who is carved
     classes: tuple[str, ...]
     labels_N: IntArray
     given: dict[Part, IntArray]
     notes: tuple[str, ...]
+    flips: bool = True  # these two as in ImageData
+    schedule: str = "short"
 
 
 def split(listing: Listing) -> tuple[dict[Part, IntArray], list[str]]:
@@ -85,7 +78,7 @@ def split(listing: Listing) -> tuple[dict[Part, IntArray], list[str]]:
             f"too few training images in the {listing.source}: {some(few)}; a class needs {needed}, "
             f"one for each of {' and '.join(['train', *missing])}: add images or remove the class"
         )
-    given = [part for part in _PARTS if part in members and not (part == "train" and missing)]
+    given = [part for part in PARTS if part in members and not (part == "train" and missing)]
     notes = [f"The {part} part is used as given ({len(members[part]):,} images)." for part in given]
     for part in missing:
         members[part] = _carve(listing, members["train"])
@@ -112,36 +105,27 @@ def _carve(listing: Listing, train: IntArray) -> IntArray:
 
 
 def label(
-    values: dict[Part, npt.NDArray[Any]], *, class_names: tuple[str, ...] | None, source: str
-) -> tuple[tuple[str, ...], IntArray]:
-    """The classes that train holds, sorted, and each image's index among them, part after part."""
+    values: dict[Part, Labels], *, class_names: tuple[str, ...] | None, source: str
+) -> tuple[tuple[str, ...], IntArray, dict[Part, IntArray]]:
+    """The classes that train holds, sorted, each image's index among them, and the positions of each part."""
 
-    def name(value: Any) -> str:
-        return class_names[value] if class_names else str(value)
+    def name(value: int | str) -> str:
+        return class_names[value] if class_names and isinstance(value, int) else str(value)
 
     known = np.unique(values["train"])
-    classes = tuple(name(value) for value in known)
+    classes = tuple(map(name, known.tolist()))
     if len(classes) == 1:
         raise DataError(f"the {source} holds a single class, {classes[0]!r}; give at least two classes")
     for part, of_part in values.items():
         if len(unknown := np.setdiff1d(of_part, known)):
             raise DataError(
                 f"the {part} part of the {source} holds classes that train lacks: "
-                f"{some(map(name, unknown))}; add images of them to train"
+                f"{some(map(name, unknown.tolist()))}; add images of them to train"
             )
-    return classes, np.concatenate([np.searchsorted(known, of_part) for of_part in values.values()])
-
-
-def positions_of(counts: dict[Part, int]) -> dict[Part, IntArray]:
-    """The positions of parts that lie one after the other."""
-    ends = np.cumsum(list(counts.values()))
-    return {part: np.arange(end - counts[part], end) for part, end in zip(counts, ends, strict=True)}
-
-
-def ordered(parts: Iterable[Part]) -> list[Part]:
-    """``parts`` in the order in which all sources list them."""
-    held = set(parts)
-    return [part for part in _PARTS if part in held]
+    labels_N = np.concatenate([np.searchsorted(known, of_part) for of_part in values.values()])
+    ends = np.cumsum([len(of_part) for of_part in values.values()])
+    given = {part: np.arange(end - len(values[part]), end) for part, end in zip(values, ends, strict=True)}
+    return classes, labels_N, given
 
 
 def some(items: Iterable[str]) -> str:

@@ -37,17 +37,13 @@ class Images:
     skipped: tuple[str, ...]  # "path: reason" for each image that could not be decoded
 
 
-def _no_progress(done: int, total: int) -> None:
-    pass
-
-
 def load_part(
     data: ImageData,
     part: Part,
     *,
     side: int,
     cache: Path,
-    progress: Callable[[int, int], None] = _no_progress,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Images:
     """The part's images at ``side`` x ``side``: decoded on the first call, only mapped ever after.
 
@@ -117,7 +113,7 @@ def _write(data: ImageData, part: Part, *, side: int, folder: Path, progress: Ca
     # Written, not mapped: on a full disk a write is an error, but a store to mapped memory kills the process.
     with (folder / "pixels.npy").open("wb") as file:
         _write_header(file, (len(members), side, side, 3))
-        decoded = _decode_all(data.images.read(members), side=side)
+        decoded = _decode_all(data.read(members), side=side)
         for done, (label, (where, result)) in enumerate(zip(data.labels_N[members], decoded, strict=True), start=1):
             if isinstance(result, Decoded):
                 file.write(result.pixels_HWC.tobytes())
@@ -152,10 +148,7 @@ def _decode_all(
 
     # Pillow decodes and resizes without the interpreter's lock. Its warnings about odd files are of no use:
     # what matters is whether they decode. The filter is set outside the threads, which share it.
-    with (
-        warnings.catch_warnings(),
-        ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool,
-    ):
+    with warnings.catch_warnings(), ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
         warnings.simplefilter("ignore")
         while chunk := list(islice(images, _CHUNK)):
             yield from pool.map(decode_one, chunk)

@@ -11,6 +11,10 @@ from typing import Any, cast
 from mvit_nas.errors import InputError, PartialError
 from mvit_nas.files import write_text
 
+# Plain values, of which a short name is made; and what is kept under it, whose keys are those of its maker.
+Key = Mapping[str, object]
+Document = dict[str, Any]
+
 # Room for the last result when the disk is full.
 _RESERVE_BYTES = 65536
 
@@ -21,7 +25,7 @@ def cache_folder() -> Path:
 
 
 class Cache:
-    """Documents by key, in a folder. A key is any mapping of plain values.
+    """Documents by key, in a folder.
 
     A document is written under another name and renamed, so that a kill leaves no half of one. A small reserve of
     disk space is given up to save a result when the disk is full; then PartialError says so.
@@ -39,15 +43,15 @@ class Cache:
                 f"cannot write to the cache {folder} ({error.strerror}): make it writable or set MVIT_NAS_CACHE"
             ) from None
 
-    def get(self, key: Mapping[str, Any]) -> dict[str, Any] | None:
+    def get(self, key: Key) -> Document | None:
         """The document of ``key``, or None where there is none that can be read."""
         try:
             document = json.loads(self._path(key).read_text())
         except (OSError, ValueError):
             return None
-        return cast(dict[str, Any], document["value"]) if document.get("key") == _plain(key) else None
+        return cast(Document, document["value"]) if document.get("key") == json.loads(json.dumps(key)) else None
 
-    def put(self, key: Mapping[str, Any], value: Mapping[str, Any]) -> None:
+    def put(self, key: Key, value: Document) -> None:
         """Keep ``value`` under ``key``. Raises PartialError, after it was saved, when the disk is full."""
         text = json.dumps({"key": key, "value": value}, sort_keys=True, allow_nan=False)
         try:
@@ -61,14 +65,10 @@ class Cache:
                 f"the disk of {self.folder} is full; the last result is saved: make room, then go on with --resume"
             ) from None
 
-    def _path(self, key: Mapping[str, Any]) -> Path:
+    def _path(self, key: Key) -> Path:
         return self.folder / f"{digest(key)}.json"
 
 
-def digest(key: Mapping[str, Any]) -> str:
+def digest(key: Key) -> str:
     """A short name for ``key``, the same everywhere."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _plain(key: Mapping[str, Any]) -> Any:
-    return json.loads(json.dumps(key))

@@ -3,7 +3,7 @@
 import functools
 import importlib.metadata
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,9 +18,10 @@ from mvit_nas.cost.runtimes.registry import require
 from mvit_nas.cost.runtimes.runtime import BITS, NARROW_BITS, Runtime
 from mvit_nas.cost.targets.machine import Machine
 from mvit_nas.cost.targets.python import PythonTarget
-from mvit_nas.cost.targets.target import Job, Target
+from mvit_nas.cost.targets.registry import Target
+from mvit_nas.cost.targets.target import Job
 from mvit_nas.errors import MeasurementError
-from mvit_nas.evaluate.cache import Cache, cache_folder
+from mvit_nas.evaluate.cache import Cache, Key, cache_folder
 
 REFERENCE = "mobilevit_xxs"
 _REFERENCE_SIDE = 128
@@ -31,10 +32,6 @@ _EXPORT_VERSION = 2
 _PROTOCOL_VERSION = 2
 # The reference's own times that are kept, to say how far the scale can be trusted.
 _ANCHORS = 200
-
-
-# Of a document in the cache.
-Key = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +46,7 @@ class LatencyMeter:
     """Measures architectures as ``runtime`` executes them on ``target``.
 
     Latencies have the scale of the reference network as it ran there when it was first measured: ratios come back
-    within a percent, absolute times do not. ``scale`` says how far the reference has moved since.
+    within a percent, absolute times do not. ``conditions`` say how far the reference has moved since.
     """
 
     def __init__(
@@ -107,7 +104,7 @@ class LatencyMeter:
         known = self._known(artefact)
         if known is not None:
             return known
-        reference_ms = self.reference_ms()
+        reference_ms = self.anchors_ms()[0]
         processes = measure(self.target, self._job(path, side))
         latency = self._latency_of(processes, reference_ms)
         samples = [[asdict(one) for one in rounds] for rounds in processes]
@@ -130,27 +127,18 @@ class LatencyMeter:
             shares = self.target.stages(self._job(path, arch.image_size))
         return {stage: share * milliseconds for stage, share in sorted(shares.items(), key=_stage_order)}
 
-    def reference_ms(self) -> float:
-        """The reference network's own milliseconds on the target, as they were when it was first measured."""
-        return self._anchors()[0]
-
-    def scale(self) -> tuple[float, float, int]:
-        """(lowest, highest, number): milliseconds that the reference took in each measurement so far."""
-        anchors = self._anchors()
-        return min(anchors), max(anchors), len(anchors)
-
     def conditions(self) -> LatencyConditions:
         """What these latencies hang on, for a report."""
-        low, high, measurements = self.scale()
+        anchors_ms = self.anchors_ms()
         return LatencyConditions(
             machine=self.machine.fingerprint,
             threads=self.threads,
             precision=self.precision,
             reference=f"{REFERENCE} at {_REFERENCE_SIDE} px",
-            reference_ms=self.reference_ms(),
-            reference_low_ms=low,
-            reference_high_ms=high,
-            reference_measurements=measurements,
+            reference_ms=anchors_ms[0],
+            reference_low_ms=min(anchors_ms),
+            reference_high_ms=max(anchors_ms),
+            reference_measurements=len(anchors_ms),
             reliability=self._reliability(),
             runtime_name=self.runtime.name,
             runtime_title=self.runtime.title,
@@ -210,7 +198,8 @@ class LatencyMeter:
         self._cache.put(key, asdict(artefact))
         return artefact, kept
 
-    def _anchors(self) -> list[float]:
+    def anchors_ms(self) -> list[float]:
+        """What the reference took by itself, the scale of all latencies, then in each measurement of the last ones."""
         known = self._cache.get(self._anchor_key)
         if known is None:
             path = self._reference[1]
@@ -222,8 +211,8 @@ class LatencyMeter:
         return list(known["milliseconds"])
 
     def _keep_anchor(self, milliseconds: float) -> None:
-        anchors = self._anchors()
-        self._cache.put(self._anchor_key, {"milliseconds": [anchors[0], *[*anchors[1:], milliseconds][-_ANCHORS:]]})
+        first, *others = self.anchors_ms()
+        self._cache.put(self._anchor_key, {"milliseconds": [first, *[*others, milliseconds][-_ANCHORS:]]})
 
     def _latency_of(self, processes: Processes, reference_ms: float) -> Latency:
         return latency_of(processes, reference_ms=reference_ms, threads=self.threads, precision=self.precision)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Estimator, Question
 from mvit_nas.metrics import ACCURACY, Metric
@@ -22,8 +21,6 @@ LEAST_CURVES = 8
 OPTIMISM = 1.0
 # How firmly the slopes are held at 0, in trainings: the features have unit variance.
 _RIDGE = 1.0
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

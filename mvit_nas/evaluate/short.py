@@ -3,7 +3,7 @@
 import copy
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,7 @@ from mvit_nas.arch.config import ArchConfig, arch_id
 from mvit_nas.data.parts import ImageData
 from mvit_nas.data.store import Images, load_part
 from mvit_nas.errors import TrainingError
-from mvit_nas.evaluate.cache import Cache, cache_folder, digest
+from mvit_nas.evaluate.cache import Cache, Key, cache_folder, digest
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Question, never
 from mvit_nas.evaluate.static import check_static_cost
 from mvit_nas.files import write_whole
@@ -27,8 +27,8 @@ from mvit_nas.nn.weights.inherit import inherited
 from mvit_nas.reporter import Reporter, Silent, TrainingStep
 from mvit_nas.study.record import Measured, Rung
 from mvit_nas.tasks.classify import Classification
-from mvit_nas.training.loop import OnStep, fit_by_rungs
-from mvit_nas.training.outcome import Score, Stopped
+from mvit_nas.training.checkpoint import Progress
+from mvit_nas.training.loop import OnStep, Score, fit
 from mvit_nas.training.schedule import Schedule
 
 # What the numbers of a training run depend on beside its key; a change of the loop that changes them raises it.
@@ -53,6 +53,8 @@ class ShortTraining:
     ) -> None:
         folder = folder or cache_folder()
         self.data = data
+        self.classes = len(data.classes)
+        self.task = Classification(classes=self.classes)
         self.schedule = schedule
         self.device = device
         self._images = folder / "images"
@@ -61,16 +63,6 @@ class ShortTraining:
         self._weights = folder / "weights"
         self._reporter = reporter or Silent()
         self._parts: dict[tuple[str, int], Images] = {}
-
-    @property
-    def task(self) -> Classification:
-        """What the networks learn from the data."""
-        return Classification(classes=len(self.data.classes))
-
-    @property
-    def classes(self) -> int:
-        """Number of classes of the data."""
-        return self.task.classes
 
     @property
     def epochs(self) -> int:
@@ -116,9 +108,7 @@ class ShortTraining:
         same images in the same order and crops: what differs between them is then theirs, not the seed's. Raises
         TrainingError where the training diverged, now or when it was first tried.
         """
-        score, was_known = self._score(
-            arch, seed=seed, at_rung=None, should_stop=should_stop, parent="", keep_weights=False
-        )
+        score, was_known = self._score(arch, seed=seed, should_stop=should_stop)
         assert isinstance(score, Score), "nothing stops it"
         return score, was_known
 
@@ -127,13 +117,14 @@ class ShortTraining:
         arch: ArchConfig,
         *,
         seed: int,
-        at_rung: AtRung | None,
         should_stop: Callable[[], bool],
-        parent: str,
-        keep_weights: bool,
-    ) -> tuple[Score | Stopped, bool]:
+        at_rung: AtRung | None = None,
+        parent: str = "",
+        keep_weights: bool = False,
+    ) -> tuple[Score | Progress, bool]:
         """The score, and whether it was known already; a score that is known comes back whole, as it costs nothing."""
         key = self._score_key(arch, seed, parent)
+        name = digest(key)
         known = self._cache.get(key)
         if known is not None:
             if "failure" in known:
@@ -146,7 +137,7 @@ class ShortTraining:
             model.load_state_dict(inherited(model.state_dict(), load_file(self._weights_of(parent))))
         train, validation = self.part("train", side), self.part("validation", side)
         try:
-            score = fit_by_rungs(
+            score = fit(
                 model,
                 train,
                 validation,
@@ -157,7 +148,7 @@ class ShortTraining:
                 device=self.device,
                 should_stop=should_stop,
                 at_rung=at_rung,
-                checkpoint=None if at_rung is None else self._checkpoints / f"{digest(key)}.pt",
+                checkpoint=None if at_rung is None else self._checkpoints / f"{name}.pt",
                 on_step=self._reporting(len(train.labels_N)),
             )
         except TrainingError as error:
@@ -166,7 +157,7 @@ class ShortTraining:
         if isinstance(score, Score):
             self._cache.put(key, asdict(score))
             if keep_weights:
-                self._keep_weights(model, digest(key))
+                self._keep_weights(model, name)
         return score, False
 
     def _reporting(self, images: int) -> OnStep:
@@ -250,7 +241,7 @@ class ShortTraining:
 
         return progress
 
-    def _score_key(self, arch: ArchConfig, seed: int, parent: str = "") -> Mapping[str, object]:
+    def _score_key(self, arch: ArchConfig, seed: int, parent: str = "") -> Key:
         schedule = {key: value for key, value in self.schedule.to_dict().items() if key != "name"}
         inheritance = {"parent": parent} if parent else {}
         return inheritance | {

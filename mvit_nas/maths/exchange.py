@@ -67,12 +67,7 @@ def _first(trainings: pareto.Floats, rows: NDArray[np.bool_], spent: float) -> N
     return indices[np.cumsum(trainings[indices]) <= spent + _ROUNDING]
 
 
-def _p(
-    values: pareto.Floats,
-    own: NDArray[np.intp],
-    other: NDArray[np.intp],
-    box: Box,
-) -> float:
+def _p(values: pareto.Floats, own: NDArray[np.intp], other: NDArray[np.intp], box: Box) -> float:
     pooled = np.concatenate([own, other])
     observed = np.arange(len(pooled)) < len(own)
     exchanged = np.random.default_rng(0).permuted(np.tile(observed, (_DRAWS, 1)), axis=1)

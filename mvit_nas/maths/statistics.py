@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 from statsmodels.stats.multitest import multipletests
+
+from mvit_nas.maths.pareto import Floats
 
 # With fewer, an interval would be all tail: at 2 pairs its half is 9 standard deviations.
 MIN_PAIRS = 3
@@ -28,8 +30,6 @@ _SAMPLES = 20_000
 # Fewer of them where there are so many rows that all pairs of all samples would take more numbers than this.
 _SAMPLED_PAIRS = 4_000_000
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
@@ -44,11 +44,11 @@ class Difference:
 
     pairs: int
     mean: float | None
-    low: float | None
-    high: float | None
-    effect_size: float | None
-    p: float | None
-    detectable: float | None
+    low: float | None = None
+    high: float | None = None
+    effect_size: float | None = None
+    p: float | None = None
+    detectable: float | None = None
 
     @property
     def half_width(self) -> float | None:
@@ -67,7 +67,7 @@ def paired_difference(values: ArrayLike, base: ArrayLike, *, comparisons: int = 
     mean = float(differences.mean()) if pairs else None
     # Rounding leaves a spread of about 1e-17 where every pair differs by the same.
     if mean is None or pairs < MIN_PAIRS or float(np.ptp(differences)) < 1e-12:
-        return Difference(pairs=pairs, mean=mean, low=None, high=None, effect_size=None, p=None, detectable=None)
+        return Difference(pairs=pairs, mean=mean)
     test = stats.ttest_1samp(differences, 0.0)
     interval = test.confidence_interval(CONFIDENCE)
     deviation = float(differences.std(ddof=1))

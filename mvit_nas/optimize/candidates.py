@@ -11,9 +11,9 @@ from mvit_nas.arch.space import Label
 from mvit_nas.budget import Budget
 from mvit_nas.cost.predict import Predictor, fit
 from mvit_nas.errors import InvalidArchError
+from mvit_nas.maths.pareto import Floats
 from mvit_nas.metrics import LATENCY, MACS, PARAMS, Metric
 from mvit_nas.optimize.designs import Design, Designs
-from mvit_nas.optimize.propose import Floats
 from mvit_nas.optimize.within_budget import Feasible, descend, violation
 from mvit_nas.study.record import Candidate, Record
 
@@ -69,7 +69,7 @@ class Candidates:
     @property
     def drawn(self) -> list[Design]:
         """Candidates within the budget, drawn uniformly once."""
-        return [one for one in self.feasible.designs if self._is_fast_enough(one)]
+        return [one for one in self.feasible.designs if self.foreseen_excess(one) <= 0]
 
     def candidate(self, labels: Mapping[str, Label]) -> Design | None:
         """The candidate of ``labels``; None where they are no network or it is over the budget."""
@@ -79,7 +79,7 @@ class Candidates:
             within = design is not None and violation(design.cost, self.goal.budgets) <= 0
             self._by_labels[key] = design if within else None
         found = self._by_labels[key]
-        return found if found is not None and self._is_fast_enough(found) else None
+        return found if found is not None and self.foreseen_excess(found) <= 0 else None
 
     def repaired(self, labels: Mapping[str, Label]) -> Design | None:
         """What steps of one parameter each that come nearer to the budget lead to; None where they do not reach it."""
@@ -132,9 +132,7 @@ class Candidates:
         """
         for labels in self._order(near, generator):
             design = self._described(labels)
-            if design is None or design.arch_id in tried:
-                continue
-            if violation(design.cost, self.goal.budgets) <= 0:
+            if design and design.arch_id not in tried and violation(design.cost, self.goal.budgets) <= 0:
                 yield design
         left = [one for one in self.feasible.designs if one.arch_id not in tried]
         yield from generator.sample(left, len(left))
@@ -175,6 +173,3 @@ class Candidates:
         if self.predictor is None:  # of the budget's size for the dearest, so that the order is that of multiply-adds
             return self.goal.reference[metric.name] * design.cost.macs / self._dearest_macs
         return self.foreseen_ms(design)
-
-    def _is_fast_enough(self, design: Design) -> bool:
-        return self.foreseen_excess(design) <= 0

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from mvit_nas.metrics import ACCURACY
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.designs import Design
-from mvit_nas.optimize.propose import Pool, Trained, propose
+from mvit_nas.optimize.propose import Trained, propose
 from mvit_nas.study.optuna_store import EXPECTED, OUTSIDE, GuessingSampler, OptunaStore
 
 # Complete or stopped trials before the sampler proposes; until then candidates within the budget are drawn.
@@ -29,7 +29,7 @@ class CostAwareSampler(GuessingSampler):
     seed and the same trials give the same proposal, so a study that is resumed goes on as if it had not ended.
     """
 
-    def __init__(self, pool: Pool, *, accuracy: int | None, seed: int) -> None:
+    def __init__(self, pool: Candidates, *, accuracy: int | None, seed: int) -> None:
         """``accuracy`` is the index of that objective, None where all of them are costs."""
         self._pool = pool
         self._accuracy = accuracy
@@ -63,8 +63,8 @@ class CostAwareSampler(GuessingSampler):
         found = propose(self._pool, trained=trained, pending=pending, taken=taken, generator=generator)
         if found is None:
             return {}
-        self.guessed = found.guess
-        return dict(found.design.labels)
+        design, self.guessed = found
+        return dict(design.labels)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -82,27 +82,23 @@ class CostAwareSampler(GuessingSampler):
         return 1.0 if self._accuracy is None else trial.values[self._accuracy]
 
 
-class RepairingSampler(BaseSampler):
-    """Moves what ``sampler`` proposes over the budget to a candidate near it.
+class RepairingSampler(optuna.samplers.GPSampler):
+    """Moves what Optuna's Gaussian process proposes over the budget to a candidate near it.
 
-    For GPSampler, which learns from complete trials only: nothing tells it of what was refused, so without this one in
-    five of its proposals in the simulation of benchmarks/search_efficiency.py could be trained. NSGA-II learns from
-    complete trials only, too, but finds less with it there, and TPE learns from what was refused.
+    It learns from complete trials only: nothing tells it of what was refused, so without this one in five of its
+    proposals in the simulation of benchmarks/search_efficiency.py could be trained. NSGA-II learns from complete trials
+    only, too, but finds less with it there, and TPE learns from what was refused.
     """
 
-    def __init__(self, pool: Pool, sampler: BaseSampler) -> None:
+    def __init__(self, pool: Candidates, *, seed: int) -> None:
+        super().__init__(n_startup_trials=STARTUP_TRIALS, seed=seed)
         self._pool = pool
-        self._sampler = sampler
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """As the sampler says."""
-        return self._sampler.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The sampler's labels, or those of a candidate near them."""
-        labels = self._sampler.sample_relative(study, trial, search_space)
+        labels = super().sample_relative(study, trial, search_space)
         # A sampler leaves out what has one label only, and at first everything, which is then drawn.
         whole = {name: known[0] for name, known in self._pool.choices.items() if len(known) == 1} | labels
         if whole.keys() != self._pool.choices.keys() or self._pool.candidate(whole) is not None:
@@ -110,37 +106,15 @@ class RepairingSampler(BaseSampler):
         near = self._pool.repaired(whole)
         return labels if near is None else {name: near.labels[name] for name in labels}
 
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """As the sampler does."""
-        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
-
-    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """As the sampler does."""
-        self._sampler.before_trial(study, trial)
-
-    def after_trial(
-        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
-        """As the sampler does."""
-        self._sampler.after_trial(study, trial, state, values)
-
-
-def _cost_aware(pool: Pool, accuracy: int | None, seed: int) -> BaseSampler:
-    return CostAwareSampler(pool, accuracy=accuracy, seed=seed)
-
 
 # By name, what makes the sampler for one trial of a pool, the index of the accuracy and a seed.
-SAMPLERS: Mapping[str, Callable[[Pool, int | None, int], BaseSampler]] = {
-    "cost-aware": _cost_aware,
+SAMPLERS: Mapping[str, Callable[[Candidates, int | None, int], BaseSampler]] = {
+    "cost-aware": lambda pool, accuracy, seed: CostAwareSampler(pool, accuracy=accuracy, seed=seed),
     "tpe": lambda pool, accuracy, seed: optuna.samplers.TPESampler(
         multivariate=True, n_startup_trials=STARTUP_TRIALS, seed=seed
     ),
     "nsga2": lambda pool, accuracy, seed: optuna.samplers.NSGAIISampler(population_size=20, seed=seed),
-    "gp": lambda pool, accuracy, seed: RepairingSampler(
-        pool, optuna.samplers.GPSampler(n_startup_trials=STARTUP_TRIALS, seed=seed)
-    ),
+    "gp": lambda pool, accuracy, seed: RepairingSampler(pool, seed=seed),
     "random": lambda pool, accuracy, seed: optuna.samplers.RandomSampler(seed=seed),
 }
 

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from mvit_nas.arch.count import StaticCost
 from mvit_nas.budget import Budget
@@ -13,19 +12,16 @@ from mvit_nas.optimize.designs import Design, Designs
 
 _SAMPLES = 2000
 
-Item = TypeVar("Item")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feasible:
-    """A uniform sample of a space: ``drawn`` settings, of which ``invalid`` are no network.
+    """A uniform sample of a space: ``drawn`` settings, of which ``fitting`` are networks within the budget.
 
-    ``designs`` are the different ones among them that meet the budgets on parameters and multiply-adds, by rising
-    multiply-adds; never empty.
+    ``designs`` are the different ones that meet the budgets on parameters and multiply-adds, by rising multiply-adds;
+    never empty.
     """
 
     drawn: int
-    invalid: int
     fitting: int
     designs: tuple[Design, ...]
 
@@ -50,13 +46,11 @@ def sample_feasible(designs: Designs, budgets: Sequence[Budget], *, seed: int, s
     generator = random.Random(seed)
     found: dict[str, Design] = {}
     nearest: Design | None = None
-    invalid = fitting = 0
-    reason = ""
+    fitting, reason = 0, ""
     for _ in range(samples):
         try:
             design = designs.describe(designs.space.draw(generator))
         except InvalidArchError as error:
-            invalid += 1
             reason = str(error)
             continue
         if violation(design.cost, budgets) <= 0:
@@ -65,16 +59,15 @@ def sample_feasible(designs: Designs, budgets: Sequence[Budget], *, seed: int, s
         elif nearest is None or violation(design.cost, budgets) < violation(nearest.cost, budgets):
             nearest = design
     name = designs.space.name
-    if invalid == samples:
-        raise SpaceError(f"{name}: none of {samples} drawn settings is a network, the last one because {reason}")
     if not found:
-        assert nearest is not None
+        if nearest is None:
+            raise SpaceError(f"{name}: none of {samples} drawn settings is a network, the last one because {reason}")
         nearest = descend(designs, nearest, budgets, generator=generator)
         if violation(nearest.cost, budgets) > 0:
             raise _nothing_feasible(name, budgets, nearest)
         found[nearest.arch_id] = nearest
     ordered = sorted(found.values(), key=lambda design: (design.cost.macs, design.arch_id))
-    return Feasible(drawn=samples, invalid=invalid, fitting=fitting, designs=tuple(ordered))
+    return Feasible(drawn=samples, fitting=fitting, designs=tuple(ordered))
 
 
 def presets_within(designs: Designs, budgets: Sequence[Budget]) -> list[Design]:
@@ -82,7 +75,7 @@ def presets_within(designs: Designs, budgets: Sequence[Budget]) -> list[Design]:
     return [design for design in designs.presets.values() if violation(design.cost, budgets) <= 0]
 
 
-def spread(designs: Sequence[Item], number: int) -> list[Item]:
+def spread(designs: Sequence[Design], number: int) -> list[Design]:
     """``number`` of ``designs``, evenly over their order, from the cheapest to the dearest."""
     if number >= len(designs):
         return list(designs)

@@ -16,13 +16,7 @@ Augmentation = Literal["none", "crop", "crop+flip"]
 
 
 def random_crops(
-    images_BHWC: Tensor,
-    aspects_B: Tensor,
-    *,
-    side: int,
-    min_crop: float,
-    flips: bool,
-    generator: torch.Generator,
+    images_BHWC: Tensor, aspects_B: Tensor, *, side: int, min_crop: float, flips: bool, generator: torch.Generator
 ) -> Tensor:
     """Random resized crops and, with ``flips``, random mirror images: float [B, 3, side, side] in [0, 1].
 

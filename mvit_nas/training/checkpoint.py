@@ -1,4 +1,4 @@
-"""The state of a training run on disk, from which it goes on as if it had never been stopped."""
+"""The state of a training run and how it lies on disk, from where it goes on as if it had never been stopped."""
 
 import pickle
 from contextlib import suppress
@@ -12,8 +12,34 @@ from torch import nn
 
 from mvit_nas.files import write_whole
 from mvit_nas.study.record import Rung
-from mvit_nas.training.average import Average
-from mvit_nas.training.outcome import Progress
+
+
+class Average:
+    """Exponential moving average of parameters and batch norm statistics; does nothing at weight 0.
+
+    In the first steps the newest weigh more, 9 / (10 + step): else a short training would be scored with what is left
+    of its beginning, whose batch norm statistics are of another size.
+    """
+
+    def __init__(self, model: nn.Module, weight: float) -> None:
+        self.weight = weight
+        state = list(model.state_dict().values()) if weight else []
+        self.current = [tensor for tensor in state if tensor.is_floating_point()]
+        self.average = [tensor.detach().clone() for tensor in self.current]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in what the model is after ``step``."""
+        if self.average:
+            torch._foreach_lerp_(self.average, self.current, max(self.weight, 9 / (10 + step)))
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange the model's parameters and statistics with their average."""
+        if self.average:
+            current = [tensor.clone() for tensor in self.current]
+            torch._foreach_copy_(self.current, self.average)
+            torch._foreach_copy_(self.average, current)
 
 
 class Order:
@@ -30,6 +56,15 @@ class Order:
             self.ahead += torch.randperm(self._images, generator=self.generator).tolist()
         chosen, self.ahead = self.ahead[:size], self.ahead[size:]
         return np.sort(np.array(chosen))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a training run is: the ``losses`` of its epochs, its ``rungs``, and the ``seconds`` that they took."""
+
+    losses: tuple[float, ...] = ()
+    rungs: tuple[Rung, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

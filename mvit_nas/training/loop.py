@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,7 @@ from torch import Tensor, nn
 from mvit_nas.errors import InterruptedCleanlyError, TrainingError
 from mvit_nas.study.record import Rung
 from mvit_nas.tasks.classify import Accuracy, Classification, LabelledImages
-from mvit_nas.training.average import Average
-from mvit_nas.training.checkpoint import Order, State
-from mvit_nas.training.outcome import AtRung, Progress, Score, Stopped
+from mvit_nas.training.checkpoint import Average, Order, Progress, State
 from mvit_nas.training.schedule import Schedule
 
 # Told after each step how many there were, and its loss, which is on the training device.
@@ -24,6 +22,19 @@ _SCORING_BATCH = 64
 # Images of the search-validation part that a rung is scored on, at most: about the work of 170 training
 # images, where `short` trains on 8,000.
 _RUNG_IMAGES = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score(Accuracy):
+    """How well a model did on the search-validation part.
+
+    ``losses`` is the mean training loss of each epoch, ``seconds`` the wall time of training and scoring. ``rungs`` are
+    there if they were asked for.
+    """
+
+    losses: tuple[float, ...]
+    seconds: float
+    rungs: tuple[Rung, ...] = ()
 
 
 def fit(
@@ -37,57 +48,27 @@ def fit(
     seed: int,
     device: torch.device,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Score:
+    at_rung: Callable[[tuple[Rung, ...]], bool] | None = None,
+    checkpoint: Path | None = None,
+    on_step: OnStep = lambda step, loss: None,
+) -> Score | Progress:
     """``model`` trained in place on ``train``, then scored on ``validation``.
 
+    ``at_rung`` is asked after each rung, with those so far, whether to stop there; what comes back is then how far it
+    is. Without it nothing is scored or kept on the way.
+
     The same seed gives the same numbers on the same device and number of threads: it decides data order, crops and
-    dropout; the caller decides the starting weights. ``task`` says what is learned and how it is scored. Raises
-    TrainingError when the loss or an output is not finite, InterruptedCleanlyError when ``should_stop`` says so.
-    """
-    found = fit_by_rungs(
-        model,
-        train,
-        validation,
-        schedule,
-        task=task,
-        side=side,
-        seed=seed,
-        device=device,
-        should_stop=should_stop,
-        at_rung=None,
-        checkpoint=None,
-    )
-    assert isinstance(found, Score), "nothing stops it"
-    return found
-
-
-def fit_by_rungs(
-    model: nn.Module,
-    train: LabelledImages,
-    validation: LabelledImages,
-    schedule: Schedule,
-    *,
-    task: Classification,
-    side: int,
-    seed: int,
-    device: torch.device,
-    should_stop: Callable[[], bool],
-    at_rung: AtRung | None,
-    checkpoint: Path | None,
-    on_step: OnStep = lambda step, loss: None,
-) -> Score | Stopped:
-    """``fit`` that may be stopped ``at_rung`` and goes on from ``checkpoint``, a file that it keeps at each rung.
-
-    The numbers of a run that went on are those of one that was never stopped. The checkpoint of a finished run is
-    removed, that of a stopped one kept. Without ``at_rung`` nothing is scored or kept on the way.
+    dropout; the caller decides the starting weights. It goes on from ``checkpoint``, a file that is kept at each rung
+    and removed at the end, with the numbers of a run that was never stopped. Raises TrainingError when the loss or an
+    output is not finite, InterruptedCleanlyError when ``should_stop`` says so.
     """
     start = time.perf_counter()
     state = _beginning(model, train, schedule, seed=seed, device=device)
     kept = state.load(checkpoint) if checkpoint is not None else None
-    progress = kept or Progress()
     if kept is not None and at_rung is not None and at_rung(kept.rungs):
-        return Stopped(rungs=kept.rungs, seconds=kept.seconds)
-    losses, rungs, everything = list(progress.losses), progress.rungs, np.arange(len(validation.aspects_N))
+        return kept
+    before = kept or Progress()
+    losses, rungs, everything = list(before.losses), before.rungs, np.arange(len(validation.aspects_N))
     for epoch in range(len(losses), schedule.epochs):
         losses.append(
             _train_epoch(state, train, schedule, epoch, task=task, side=side, should_stop=should_stop, on_step=on_step)
@@ -98,16 +79,17 @@ def fit_by_rungs(
             result = score(model, validation, some, task=task, side=side, device=device, should_stop=should_stop)
             state.average.swap()
             rungs = (*rungs, Rung(**asdict(result), epoch=epoch + 1, loss=losses[-1]))
-            seconds = progress.seconds + time.perf_counter() - start
+            seconds = before.seconds + time.perf_counter() - start
+            progress = Progress(losses=tuple(losses), rungs=rungs, seconds=seconds)
             if checkpoint is not None:
-                state.save(checkpoint, Progress(losses=tuple(losses), rungs=rungs, seconds=seconds))
+                state.save(checkpoint, progress)
             if at_rung(rungs):
-                return Stopped(rungs=rungs, seconds=seconds)
+                return progress
     state.average.swap()
     result = score(model, validation, everything, task=task, side=side, device=device, should_stop=should_stop)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
-    seconds = progress.seconds + time.perf_counter() - start
+    seconds = before.seconds + time.perf_counter() - start
     return Score(**asdict(result), losses=tuple(losses), seconds=seconds, rungs=rungs)
 
 

@@ -221,10 +221,10 @@ def test_a_phone_found_over_wifi_has_spaces_in_its_serial(fake, target):
 def test_all_phones_are_listed_with_what_to_do(fake):
     (fake / "devices").write_text("1A2B3C device usb:1-1\nFFFF unauthorized usb:1-2\n")
     (usable, unauthorised), hint = phones()
-    assert (usable.serial, usable.state, usable.advice) == ("1A2B3C", "device", "")
+    assert (usable.serial, usable.advice) == ("1A2B3C", "")
     assert usable.machine.name == "1A2B3C"
     assert usable.machine.runtime_version == ""
-    assert (unauthorised.serial, unauthorised.state, unauthorised.machine) == ("FFFF", "unauthorized", None)
+    assert (unauthorised.serial, unauthorised.machine) == ("FFFF", None)
     assert "allow USB debugging on its screen" in unauthorised.advice
     assert hint == ""
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mvit_nas.cost.probe import Facts
 from mvit_nas.cost.targets.machine import read_machine, this_processor
 from mvit_nas.cost.targets.python import this_host
 
@@ -75,7 +76,7 @@ PROCESSORS = {
 
 
 def read(files, system="b"):
-    return read_machine(files, name="a", system=system, processor="Google GS101", cores=8)
+    return read_machine(Facts(files=files, name="a", system=system, processor="Google GS101", cores=8))
 
 
 def zones(**temperatures):

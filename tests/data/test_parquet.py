@@ -32,7 +32,7 @@ def test_sorted_parquet_rows_are_split_by_class_and_keep_their_labels(tmp_path: 
 @pytest.mark.parametrize("rows", [[64], [63], [0, 64, 128], [5, 199], []])
 def test_any_choice_of_rows_is_read_across_batches_and_row_groups(tmp_path: Path, rows: list[int]) -> None:
     write_parquet(tmp_path / "train.parquet", [0, 1] * 100, row_group_size=150)
-    found = list(find_data(tmp_path).images.read(np.array(rows, dtype=np.int64)))
+    found = list(find_data(tmp_path).read(np.array(rows, dtype=np.int64)))
     assert [where for where, _ in found] == [f"train.parquet row {row}" for row in rows]
     assert [content for _, content in found] == [png(shade(row)) for row in rows]
 

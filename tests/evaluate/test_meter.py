@@ -107,7 +107,6 @@ def test_all_latencies_are_on_the_scale_of_the_first_look_at_the_reference_and_i
     meter = make(device)
     one, other = meter.latency(ARCH, classes=10), make(device).latency(OTHER, classes=10)
     assert one.latency.median_ms == pytest.approx(other.latency.median_ms)
-    assert meter.scale() == (8.0, 12.0, 3)
     conditions = meter.conditions()
     assert (conditions.reference_ms, conditions.reference_low_ms, conditions.reference_high_ms) == (8, 8, 12)
     assert conditions.reference_measurements == 3
@@ -120,7 +119,7 @@ def test_all_latencies_are_on_the_scale_of_the_first_look_at_the_reference_and_i
 
 
 def test_the_scale_is_the_mean_of_both_bursts_of_the_reference_beside_itself(exported):
-    assert make(Device(itself=1.5)).reference_ms() == pytest.approx(10.0)  # 8 and 12 ms
+    assert make(Device(itself=1.5)).anchors_ms()[0] == pytest.approx(10.0)  # 8 and 12 ms
 
 
 def test_the_first_look_at_the_reference_is_kept_however_many_follow(exported, monkeypatch):
@@ -128,8 +127,8 @@ def test_the_first_look_at_the_reference_is_kept_however_many_follow(exported, m
     device = Device()
     for classes in range(10, 14):
         make(device).latency(ARCH, classes=classes)
-    assert make(device).reference_ms() == 8.0
-    assert make(device).scale() == (8.0, 16.0, 3)  # the first, and the last two
+    first, *last = make(device).anchors_ms()
+    assert (first, len(last), max(last)) == (8.0, 2, 16.0)
 
 
 def test_networks_that_differ_in_nothing_that_runs_are_one_latency(exported):
@@ -146,7 +145,7 @@ def test_a_latency_of_another_protocol_is_not_taken_and_neither_is_its_scale(exp
     device = Device()
     make(device).latency(ARCH, classes=10)
     assert len(device.jobs) == 4  # the reference and the candidate, twice each
-    assert make(device).scale()[2] == 2
+    assert len(make(device).anchors_ms()) == 2
 
 
 @pytest.mark.parametrize(

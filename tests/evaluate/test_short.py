@@ -16,7 +16,8 @@ from mvit_nas.evaluate.cache import Cache
 from mvit_nas.evaluate.estimator import Estimate, Question
 from mvit_nas.evaluate.short import ShortTraining
 from mvit_nas.study.record import Candidate, Measured, Record, Rung, State
-from mvit_nas.training.loop import Score, Stopped
+from mvit_nas.training.checkpoint import Progress
+from mvit_nas.training.loop import Score
 from mvit_nas.training.schedule import Schedule, find_schedule
 
 ARCH = with_values(PRESETS["mobilevit_xxs"], {"image_size": 32, "stages.*.mobilevit.dim": 16, "stages.*.channels": 8})
@@ -37,7 +38,7 @@ def trained(monkeypatch):
         runs.append({"weights": model.stem.conv.weight.detach().clone(), "train": train, **options})
         return Score(correct=100 + len(runs), images=225, losses=(1.5, 0.5), seconds=2.0)
 
-    monkeypatch.setattr(evaluate, "fit_by_rungs", fit)
+    monkeypatch.setattr(evaluate, "fit", fit)
     return runs
 
 
@@ -93,7 +94,7 @@ def test_a_training_that_diverged_is_not_tried_again(digits, monkeypatch):
         tried.append(options["seed"])
         raise TrainingError("the training loss became nan in epoch 1 of 1")
 
-    monkeypatch.setattr(evaluate, "fit_by_rungs", fit)
+    monkeypatch.setattr(evaluate, "fit", fit)
     for _ in range(2):
         with pytest.raises(TrainingError, match="became nan in epoch 1 of 1"):
             make(digits).score(ARCH, seed=3)
@@ -149,12 +150,12 @@ def test_a_training_that_is_stopped_is_no_accuracy_and_is_not_kept(digits, monke
 
     def fit(*parts, at_rung, **options):
         return (
-            Stopped(rungs=(rung,), seconds=1.0)
+            Progress(rungs=(rung,), seconds=1.0)
             if at_rung((rung,))
             else Score(correct=5, images=10, losses=(), seconds=1.0)
         )
 
-    monkeypatch.setattr(evaluate, "fit_by_rungs", fit)
+    monkeypatch.setattr(evaluate, "fit", fit)
     training = make(digits, schedule=find_schedule("short"))
     found = training.estimate(question(ARCH), at_rung=lambda rungs: rungs == (rung,))
     assert found == Estimate(rungs=(rung,), epochs=1, seconds=1.0)
@@ -165,7 +166,7 @@ def test_a_training_that_diverged_is_an_estimate_with_its_reason(digits, monkeyp
     def fit(*parts, **options):
         raise TrainingError("the training loss became nan in epoch 1 of 1")
 
-    monkeypatch.setattr(evaluate, "fit_by_rungs", fit)
+    monkeypatch.setattr(evaluate, "fit", fit)
     assert make(digits).estimate(question(ARCH)) == Estimate(failure="the training loss became nan in epoch 1 of 1")
 
 

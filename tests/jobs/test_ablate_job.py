@@ -61,7 +61,7 @@ def timed(monkeypatch):
 @pytest.fixture
 def trainer(monkeypatch, timed):
     stand_in = Trainer()
-    monkeypatch.setattr(short, "fit_by_rungs", stand_in)
+    monkeypatch.setattr(short, "fit", stand_in)
     monkeypatch.setattr(meter.LatencyMeter, "conditions", lambda self: CONDITIONS)
     monkeypatch.setattr(job, "check_static_cost", lambda arch, classes: None)
     return stand_in

@@ -64,7 +64,7 @@ def stand_ins(monkeypatch):
         )
 
     monkeypatch.setattr(job, "sample_feasible", functools.partial(sample_feasible, samples=100))
-    monkeypatch.setattr(short, "fit_by_rungs", fit)
+    monkeypatch.setattr(short, "fit", fit)
     monkeypatch.setattr(short, "check_static_cost", lambda arch, classes: None)
     monkeypatch.setattr(meter.LatencyMeter, "latency", latency)
     monkeypatch.setattr(
@@ -208,7 +208,7 @@ def test_a_search_in_which_nothing_was_trained_says_why(tmp_path, search, stand_
     def broken(model, *parts, **options):
         raise ValueError("shapes do not fit")
 
-    monkeypatch.setattr(short, "fit_by_rungs", broken)
+    monkeypatch.setattr(short, "fit", broken)
     with pytest.raises(
         MvitNasError, match=r"no candidate was trained to the end in 1 trials; the last one failed: ValueError"
     ):

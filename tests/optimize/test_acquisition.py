@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mvit_nas.maths.hypervolume import Box, hypervolume
-from mvit_nas.optimize.acquisition import expected_gains
+from mvit_nas.optimize.propose import expected_gains
 
 
 def volume(accuracy, savings):

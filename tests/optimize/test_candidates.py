@@ -171,4 +171,4 @@ def test_proposals_improve_on_what_only_choices_tell_apart():
     found = [
         propose(candidates, trained=trained, pending=[], taken=taken, generator=random.Random(i)) for i in range(5)
     ]
-    assert all(one.design.labels[factor] == best for one in found)
+    assert all(design.labels[factor] == best for design, _ in found)

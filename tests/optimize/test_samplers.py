@@ -13,9 +13,8 @@ from mvit_nas.arch.count import StaticCost
 from mvit_nas.metrics import ACCURACY, MACS, PARAMS
 from mvit_nas.optimize import samplers as samplers_module
 from mvit_nas.optimize.designs import Design
-from mvit_nas.optimize.propose import Trained, propose
+from mvit_nas.optimize.propose import Surrogate, Trained, propose
 from mvit_nas.optimize.samplers import SAMPLERS, RepairingSampler, derive_seed, open_store
-from mvit_nas.optimize.surrogate import Surrogate
 from mvit_nas.settings.parse import SAMPLERS as NAMES
 from mvit_nas.settings.parse import parse_sampler
 from mvit_nas.study.optuna_store import EXPECTED, OUTSIDE
@@ -186,15 +185,15 @@ def test_pending_candidates_count_as_if_they_had_come_out_as_expected():
     grid = Grid()
     trained = [Trained(design=one, accuracy=grid.accuracy(one.labels)) for one in grid.drawn[:15]]
     taken = {one.design.arch_id for one in trained}
-    first = propose(grid, trained=trained, pending=[], taken=taken, generator=random.Random(1))
-    second = propose(
+    first, _ = propose(grid, trained=trained, pending=[], taken=taken, generator=random.Random(1))
+    second, _ = propose(
         grid,
         trained=trained,
-        pending=[first.design],
-        taken=taken | {first.design.arch_id},
+        pending=[first],
+        taken=taken | {first.arch_id},
         generator=random.Random(1),
     )
-    assert first.design.arch_id != second.design.arch_id
+    assert first.arch_id != second.arch_id
 
 
 def test_the_surrogate_recovers_a_smooth_function_and_knows_where_it_was_not():
@@ -229,19 +228,14 @@ def test_the_gaussian_process_of_optuna_proposes_within_the_budget():
     assert all(trial.params["x"] <= 4 for trial in proposed)
 
 
-class Fixed(optuna.samplers.RandomSampler):
-    """Proposes the same always."""
-
-    def __init__(self, **labels):
-        super().__init__(seed=0)
-        self.labels = labels
-
-    def sample_relative(self, study, trial, search_space):
-        return self.labels
+def repaired(monkeypatch, grid, labels):
+    """What becomes of the ``labels`` that Optuna's Gaussian process proposes."""
+    monkeypatch.setattr(optuna.samplers.GPSampler, "sample_relative", lambda *_: labels)
+    return RepairingSampler(grid, seed=0).sample_relative(None, None, {})
 
 
 @pytest.mark.parametrize(
-    ("limit", "proposed", "repaired"),
+    ("limit", "proposed", "expected"),
     [
         (4, {"x": 3, "y": 7}, {"x": 3, "y": 7}),
         (4, {"x": 9, "y": 7}, {"x": 4, "y": 7}),
@@ -249,15 +243,14 @@ class Fixed(optuna.samplers.RandomSampler):
         (4, {}, {}),
     ],
 )
-def test_a_proposal_over_the_budget_is_moved_within_it(limit, proposed, repaired):
-    sampler = RepairingSampler(Grid(limit=limit), Fixed(**proposed))
-    assert sampler.sample_relative(None, None, {}) == repaired
+def test_a_proposal_over_the_budget_is_moved_within_it(monkeypatch, limit, proposed, expected):
+    assert repaired(monkeypatch, Grid(limit=limit), proposed) == expected
 
 
-def test_a_parameter_with_one_label_is_left_out_by_the_sampler_and_by_the_repair():
+def test_a_parameter_with_one_label_is_left_out_by_the_sampler_and_by_the_repair(monkeypatch):
     grid = Grid(limit=4)
     grid.choices["y"] = (7,)
-    assert RepairingSampler(grid, Fixed(x=9)).sample_relative(None, None, {}) == {"x": 4}
+    assert repaired(monkeypatch, grid, {"x": 9}) == {"x": 4}
 
 
 def test_seeds_depend_on_every_part_and_fit_torch():

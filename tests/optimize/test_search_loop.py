@@ -289,7 +289,7 @@ def test_what_is_predicted_to_be_surely_too_slow_is_not_measured(monkeypatch):
 
 def foreseeing(monkeypatch, *, price_ms, error_90):
     """A predictor of its own: so many milliseconds for a multiply-add of 1x1 convolutions."""
-    predictor = Predictor(prices_ms={"pointwise.macs": price_ms}, measurements=10, error=0.0, error_90=error_90)
+    predictor = Predictor(prices_ms={"pointwise.macs": price_ms}, error=0.0, error_90=error_90)
     monkeypatch.setattr(candidates_module, "fit", lambda features, milliseconds: predictor if features else None)
 
 

@@ -74,7 +74,7 @@ def write_parquet(
 
 
 def names_of(data: ImageData, part: Part) -> set[str]:
-    return {where for where, _ in data.images.read(data.members[part])}
+    return {where for where, _ in data.read(data.members[part])}
 
 
 def message(action: Callable[[], object], error: type[Exception] = DataError) -> str:

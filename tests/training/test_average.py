@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from mvit_nas.training.average import Average
+from mvit_nas.training.checkpoint import Average
 
 
 def test_the_moving_average_is_that_of_its_definition():

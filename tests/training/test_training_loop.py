@@ -11,9 +11,8 @@ from mvit_nas.arch.presets import PRESETS
 from mvit_nas.errors import InterruptedCleanlyError, TrainingError
 from mvit_nas.nn.backbone import build
 from mvit_nas.tasks.classify import Classification
-from mvit_nas.training.checkpoint import Order
-from mvit_nas.training.loop import fit, fit_by_rungs, score
-from mvit_nas.training.outcome import Score, Stopped
+from mvit_nas.training.checkpoint import Order, Progress
+from mvit_nas.training.loop import Score, fit, score
 from mvit_nas.training.schedule import find_schedule
 
 CPU = torch.device("cpu")
@@ -85,7 +84,7 @@ def test_the_moving_average_is_what_is_scored():
 def run_by_rungs(*, at_rung, checkpoint=None, schedule, **options):
     torch.manual_seed(3)
     dropout = with_values(TINY, {"dropout": 0.2})
-    return fit_by_rungs(
+    return fit(
         build(dropout, classes=3), coloured(100), coloured(30, seed=1), schedule, task=TASK, side=32, seed=3, device=CPU,
         at_rung=at_rung, checkpoint=checkpoint, should_stop=options.get("should_stop", lambda: False),
     )  # fmt: skip
@@ -106,7 +105,7 @@ def test_a_run_that_goes_on_from_its_checkpoint_ends_as_one_that_was_never_stopp
     whole = run_by_rungs(at_rung=lambda rungs: False, schedule=LONGER)
     checkpoint = tmp_path / "new" / "run.pt"
     stopped = run_by_rungs(at_rung=lambda rungs: rungs[-1].epoch == 2, checkpoint=checkpoint, schedule=LONGER)
-    assert isinstance(stopped, Stopped)
+    assert isinstance(stopped, Progress)
     assert stopped.rungs == whole.rungs[:2]
     again = run_by_rungs(at_rung=lambda rungs: rungs[-1].epoch == 2, checkpoint=checkpoint, schedule=LONGER)
     assert again == stopped  # nothing was computed
@@ -144,7 +143,7 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_run(tmp_path):
     (tmp_path / "file").write_text("")
     checkpoint = tmp_path / "file" / "run.pt"
     stopped = run_by_rungs(at_rung=lambda rungs: True, checkpoint=checkpoint, schedule=LONGER)
-    assert isinstance(stopped, Stopped)
+    assert isinstance(stopped, Progress)
 
 
 def test_every_image_is_seen_before_one_is_seen_again():
@@ -222,7 +221,7 @@ def test_a_rung_looks_at_images_evenly_over_a_part_that_is_sorted_by_class(monke
     part = coloured(1200, seed=1)
     order = np.argsort(part.labels_N, kind="stable")
     by_class = Part(part.pixels_NHWC[order], part.aspects_N, part.labels_N[order])
-    stopped = fit_by_rungs(
+    stopped = fit(
         build(TINY, classes=3), coloured(96), by_class, replace(SMOKE, epochs=2), task=TASK, side=32, seed=0,
         device=CPU, at_rung=lambda rungs: True, checkpoint=None, should_stop=lambda: False,
     )  # fmt: skip

@@ -4,18 +4,23 @@ import copy
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from mvit_nas.cost.runtimes.quiet import refusals, silence, unreadable
-from mvit_nas.cost.runtimes.runtime import BITS, Runtime
+from mvit_nas.cost.runtimes.runtime import BITS, Runtime, refusals, silence, unreadable
+
+if TYPE_CHECKING:
+    from executorch.exir.schema import Program
 
 _TITLE = "ExecuTorch"
 # XNNPACK's names of what takes nearly all of the time.
 _PRODUCTS = {"XNNConv2d", "XNNDepthwiseConv2d", "XNNConvTranspose2d", "XNNFullyConnected", "XNNBatchMatrixMultiply"}
+
+# As its schema says, which is ExecuTorch's.
+Graph = dict[str, Any]
 
 
 class _LayerNorm(nn.Module):
@@ -102,14 +107,14 @@ def shape(path: Path) -> tuple[int, ...]:
         return tuple(plan.values[images].val.sizes)
 
 
-def _program(path: Path) -> Any:
+def _program(path: Path) -> "Program":
     with silence():
         from executorch.exir._serialize._program import deserialize_pte_binary
 
         return deserialize_pte_binary(path.read_bytes()).program
 
 
-def _graphs(program: Any) -> list[dict[str, Any]]:
+def _graphs(program: "Program") -> list[Graph]:
     """What XNNPACK runs in each piece of ``program``, after its schema: ExecuTorch has a writer and no reader."""
     from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import XNNHeader, _get_schema_bytes
     from executorch.exir._serialize._flatbuffer import _flatc_decompile
@@ -146,7 +151,6 @@ RUNTIME = Runtime(
     extra="executorch",
     modules=("executorch", "torchao"),
     suffix=".pte",
-    fused_attention=False,
     export=export,
     quantise={BITS: quantise},
     delegated=delegated,

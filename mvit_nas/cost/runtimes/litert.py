@@ -2,13 +2,15 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from mvit_nas.cost.runtimes.quiet import refusals, silence, unreadable
-from mvit_nas.cost.runtimes.runtime import BITS, Runtime
+from mvit_nas.cost.runtimes.runtime import BITS, Runtime, refusals, silence, unreadable
+
+if TYPE_CHECKING:
+    from ai_edge_litert.interpreter import Interpreter
 
 _TITLE = "LiteRT"
 # Of MobileViT-S's time in float32 the products alone leave 0.57, with these beside them 0.45. Everything in integers
@@ -86,7 +88,7 @@ def shape(path: Path) -> tuple[int, ...]:
         return tuple(int(size) for size in images["shape"])
 
 
-def _interpreter(path: Path) -> Any:
+def _interpreter(path: Path) -> "Interpreter":
     with silence():
         from ai_edge_litert.interpreter import Interpreter
 
@@ -101,7 +103,6 @@ RUNTIME = Runtime(
     extra="litert",
     modules=("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
     suffix=".tflite",
-    fused_attention=False,
     export=export,
     quantise={BITS: quantise},
     delegated=delegated,

@@ -2,15 +2,12 @@
 
 import functools
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from mvit_nas.cost.runtimes.quiet import refusals, silence, unreadable
-from mvit_nas.cost.runtimes.runtime import BITS, NARROW_BITS, Runtime
+from mvit_nas.cost.runtimes.runtime import BITS, NARROW_BITS, Runtime, refusals, silence, unreadable
 
 _TITLE = "ONNX Runtime"
 _OPSET = 17
@@ -46,13 +43,11 @@ def quantise(model: nn.Module, images: torch.Tensor, path: Path, *, weight_bits:
         from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
-        class Images(CalibrationDataReader):  # type: ignore[misc]
-            def __init__(self) -> None:
-                self._left: Iterator[torch.Tensor] = iter(torch.split(images, 1))
+        left = iter([{"images": image.numpy()} for image in torch.split(images, 1)])
 
-            def get_next(self) -> dict[str, Any] | None:
-                image = next(self._left, None)
-                return None if image is None else {"images": image.numpy()}
+        class Images(CalibrationDataReader):  # type: ignore[misc]
+            def get_next(self) -> object:
+                return next(left, None)
 
         exported, prepared = Path(folder) / "exported.onnx", Path(folder) / "prepared.onnx"
         export(model, images[:1], exported)
@@ -98,10 +93,8 @@ RUNTIME = Runtime(
     extra="onnx",
     modules=("onnx", "onnxruntime"),
     suffix=".onnx",
-    fused_attention=False,
     export=export,
     quantise={BITS: quantise, NARROW_BITS: functools.partial(quantise, weight_bits=NARROW_BITS)},
-    delegated=lambda path: None,
     quantised=quantised,
     shape=shape,
 )

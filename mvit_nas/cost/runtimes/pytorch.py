@@ -5,8 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from mvit_nas.cost.runtimes.quiet import refusals
-from mvit_nas.cost.runtimes.runtime import Runtime
+from mvit_nas.cost.runtimes.runtime import Runtime, refusals
 
 _TITLE = "PyTorch"
 
@@ -17,16 +16,5 @@ def export(model: nn.Module, images: torch.Tensor, path: Path) -> None:
         torch.export.save(torch.export.export(model, (images,)), path)
 
 
-RUNTIME = Runtime(
-    name="torch",
-    title=_TITLE,
-    extra="",
-    modules=(),
-    suffix=".pt2",
-    fused_attention=True,
-    export=export,
-    quantise={},
-    delegated=lambda path: None,
-    quantised=lambda path: None,
-    shape=None,  # torch unpickles parts of an exported program
-)
+# Without ``shape``: torch unpickles parts of an exported program.
+RUNTIME = Runtime(name="torch", title=_TITLE, suffix=".pt2", fused_attention=True, export=export)

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mvit_nas.cost.probe import LEAST_ROUNDS, Burst, Round, half_width
+from mvit_nas.cost.probe import LEAST_ROUNDS, Burst, Facts, Round, half_width
 from mvit_nas.cost.targets.machine import FILES, Machine, read_machine
 from mvit_nas.cost.targets.target import Job, TargetKind
 from mvit_nas.errors import DeviceError, InputError, MeasurementError
@@ -62,7 +62,6 @@ class Phone:
     """A device that adb lists. Where it cannot be used, ``machine`` is None and ``advice`` says what to do."""
 
     serial: str
-    state: str
     advice: str
     machine: Machine | None
 
@@ -79,9 +78,9 @@ def phones() -> tuple[list[Phone], str]:
 def _phone(serial: str, state: str) -> Phone:
     try:
         _require_usable(serial, state)
-        return Phone(serial=serial, state=state, advice="", machine=_machine(serial, runtime_version=""))
+        return Phone(serial=serial, advice="", machine=_machine(serial, runtime_version=""))
     except DeviceError as error:
-        return Phone(serial=serial, state=state, advice=str(error), machine=None)
+        return Phone(serial=serial, advice=str(error), machine=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,17 +116,14 @@ class AdbTarget:
     def measure(self, job: Job) -> list[Round]:
         """Rounds of wall times: benchmark_model's average inference, one for each artefact; at least 8 rounds.
 
-        They go on until the 95 % interval of the mean ratio is within the job's precision or its time is over.
+        They go on until the 95 % interval of the mean ratio is within the job's precision or its time is over. Raises
+        as ``PythonTarget.measure``.
         """
         if job.runtime != "litert":
             raise InputError(f"only litert runs on a phone over adb, not {job.runtime}")
         benchmark, serial = self._benchmark(), _choose(self.serial)
         with _remote_folder(serial, self.folder) as folder:
-            files = {
-                "benchmark_model": benchmark,
-                "reference.tflite": job.reference,
-                "candidate.tflite": job.candidate,
-            }
+            files = {"benchmark_model": benchmark, "reference.tflite": job.reference, "candidate.tflite": job.candidate}
             for name, path in files.items():
                 _push(serial, path, f"{folder}/{name}")
             _must(serial, f"chmod 755 {shlex.quote(folder)}/benchmark_model")
@@ -235,14 +231,14 @@ def _machine(serial: str, *, runtime_version: str) -> Machine:
     maker, model = (found.get(f"ro.product.{name}", "") for name in ("manufacturer", "model"))
     soc = f"{found.get('ro.soc.manufacturer', '')} {found.get('ro.soc.model', '')}".strip()
     processors = len(re.findall(r"^processor\s*:", found.get("/proc/cpuinfo", ""), re.MULTILINE))
-    return read_machine(
-        found,
+    facts = Facts(
+        files=found,
         name=f"{maker} {model}".strip() or serial,
         system=found.get("ro.build.fingerprint", uname),
         processor=soc or uname.rpartition(" ")[2],
         cores=int(found["nproc"]) if found.get("nproc", "").isdigit() else processors,
-        runtime_version=runtime_version,
     )
+    return read_machine(facts, runtime_version=runtime_version)
 
 
 def _choose(serial: str) -> str:

@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mvit_nas.cost.probe import Facts
+
 # Read where measured, by the measuring program or by adb's shell; a pattern may match several files.
 FILES = (
     "/proc/cpuinfo",
@@ -100,27 +102,26 @@ class Machine:
         return tuple(found)
 
 
-def read_machine(
-    files: Mapping[str, str], *, name: str, system: str, processor: str, cores: int, runtime_version: str = ""
-) -> Machine:
-    """The machine that the texts of FILES describe, by path.
+def read_machine(facts: Facts, *, runtime_version: str = "") -> Machine:
+    """The machine that the texts of FILES describe.
 
-    ``processor`` is taken where /proc names none, as on 64-bit Arm; the kinds of cores that it lists are added.
+    Its processor is that of ``facts`` where /proc names none, as on 64-bit Arm; the kinds of cores there are added.
     """
+    files = facts.files
     cpuinfo = files.get("/proc/cpuinfo", "")
     meminfo = dict(re.findall(r"^(\w+):\s+(\d+) kB", files.get("/proc/meminfo", ""), re.MULTILINE))
     load = files.get("/proc/loadavg", "").split()
     governors = {text.strip() for path, text in files.items() if path.endswith("/scaling_governor")}
     return Machine(
-        name=name,
-        system=system,
-        processor=_processor(cpuinfo, processor),
-        cores=cores,
+        name=facts.name,
+        system=facts.system,
+        processor=_processor(cpuinfo, facts.processor),
+        cores=facts.cores,
         governor=", ".join(sorted(governors)) or None,
         temperature_celsius=_temperature(files),
         free_memory_gib=int(meminfo["MemAvailable"]) / 2**20 if "MemAvailable" in meminfo else None,
         load=float(load[0]) if load else None,
-        saturates_int8=_saturates_int8(cpuinfo, system),
+        saturates_int8=_saturates_int8(cpuinfo, facts.system),
         runtime_version=runtime_version,
     )
 

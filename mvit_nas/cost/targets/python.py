@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, cast
@@ -61,15 +62,13 @@ class PythonTarget:
     def survey(self) -> tuple[Machine, Mapping[str, str]]:
         """The machine as it is now, and its runtimes' versions by name. Raises DeviceError where it is out of reach."""
         answer = self._ask(Request(files=FILES), {}, seconds=0.0)
-        facts = cast(Facts, answer.facts)  # it was asked for no more
-        machine = read_machine(
-            facts.files, name=facts.name, system=facts.system, processor=facts.processor, cores=facts.cores
-        )
-        return machine, answer.versions
+        return read_machine(cast(Facts, answer.facts)), answer.versions  # it was asked for no more
 
     def measure(self, job: Job) -> list[Round]:
-        """The rounds of one process. Raises DeviceError where the machine is gone or lacks the runtime, and
-        MeasurementError where this one artefact could not be measured.
+        """The rounds of one process, both artefacts loaded afresh in each; at least 8.
+
+        Raises DeviceError where the machine is gone or lacks the runtime, and MeasurementError where this one artefact
+        could not be measured.
         """
         request = Request(
             runtime=job.runtime,
@@ -137,7 +136,6 @@ class PythonTarget:
 
 
 def _read_answer(line: bytes) -> Answer:
-    """What the program wrote."""
     plain = json.loads(line)
     facts, rounds = plain.pop("facts"), plain.pop("rounds")
     return Answer(
@@ -169,21 +167,15 @@ def _converse(process: "subprocess.Popen[bytes]", parts: list[bytes], seconds: f
     timer.start()
     with process:  # closes standard input, at which the program ends, and waits for it
         try:
-            _send(cast(IO[bytes], process.stdin), parts)
+            stdin = cast(IO[bytes], process.stdin)
+            with suppress(BrokenPipeError):  # it ended early; what it said tells why
+                stdin.write(b"".join(parts))
+                stdin.flush()
             stdout = cast(IO[bytes], process.stdout)
             lines = [line for line in (stdout.readline(), stdout.readline()) if line.endswith(b"\n")]
         finally:
             timer.cancel()
     return lines, late.is_set()
-
-
-def _send(stdin: IO[bytes], parts: list[bytes]) -> None:
-    try:
-        for part in parts:
-            stdin.write(part)
-        stdin.flush()
-    except BrokenPipeError:  # it ended early; what it said tells why
-        pass
 
 
 def this_host() -> PythonTarget:

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from mvit_nas.cost.targets.adb import AdbTarget
-from mvit_nas.cost.targets.python import over_ssh, this_host
-from mvit_nas.cost.targets.target import Target
+from mvit_nas.cost.targets.python import PythonTarget, over_ssh, this_host
 from mvit_nas.errors import InputError
+
+# A machine that measures an artefact beside a reference.
+Target = PythonTarget | AdbTarget
 
 
 def find_target(text: str, *, adb_benchmark: Path | None = None) -> Target:

@@ -1,12 +1,8 @@
-"""What every target is: a machine that measures an artefact beside a reference."""
+"""What every target is asked, and what kinds of targets there are."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
-
-from mvit_nas.cost.probe import Round
-from mvit_nas.cost.targets.machine import Machine
 
 
 class TargetKind(StrEnum):
@@ -33,25 +29,3 @@ class Job:
     reference_shape: tuple[int, ...]
     precision: float
     seconds: float
-
-
-class Target(Protocol):
-    """Where artefacts are measured."""
-
-    @property
-    def name(self) -> str:
-        """What people type."""
-
-    @property
-    def kind(self) -> TargetKind:
-        """What it is."""
-
-    def machine(self, runtime: str) -> Machine:
-        """The machine as it is now. Raises DeviceError where it cannot be reached, or lacks the runtime."""
-
-    def measure(self, job: Job) -> list[Round]:
-        """The rounds of one process, both artefacts loaded afresh in each; at least 8.
-
-        Raises DeviceError where the machine is gone or refuses, and MeasurementError where this one artefact could not
-        be measured.
-        """
