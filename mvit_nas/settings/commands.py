@@ -9,10 +9,32 @@ from mvit_nas.metrics import COSTS, OBJECTIVES
 from mvit_nas.settings import parse
 from mvit_nas.settings.flag import Decides, Group
 
+ITSELF, FOUND = Decides.ITSELF, Decides.WHAT_IS_FOUND
+
 # With --precision and without --max-seeds.
 _MAX_SEEDS = 20
 _COSTS = ", ".join(metric.option for metric in COSTS)
 _OBJECTIVES = tuple(metric.name for metric in OBJECTIVES)
+
+
+def _images(words: str) -> str | None:
+    return Group.QUESTION.flag(words, default=None, metavar="FOLDER|NAME", decides=FOUND)
+
+
+def _space(words: str) -> str | None:
+    return Group.QUESTION.flag(words, default=None, metavar="NAME|FILE", decides=FOUND)
+
+
+def _image_size(words: str) -> int | None:
+    return Group.QUESTION.flag(words, default=None, metavar="PIXELS", least=8, decides=FOUND)
+
+
+def _name(words: str) -> str | None:
+    return Group.STUDY.flag(words, default=None, text=parse.NAME, key="name", decides=FOUND)
+
+
+def _reports() -> Path:
+    return Group.STUDY.flag("Where reports/ lies.", default=Path(), metavar="FOLDER")
 
 
 # What several commands share has no slots: a class cannot have two bases with slots.
@@ -27,10 +49,10 @@ class Target:
         default="host",
         metavar="TARGET",
         key="latency.target",
-        decides=Decides.ITSELF,
+        decides=ITSELF,
     )
     threads: int = Group.TIMING.flag(
-        "CPU threads for the latency measurement.", default=1, key="latency.threads", decides=Decides.ITSELF
+        "CPU threads for the latency measurement.", default=1, key="latency.threads", decides=ITSELF
     )
     adb_benchmark: Path | None = Group.TIMING.flag(
         "LiteRT's benchmark_model for the phone, for adb.", default=None, metavar="FILE"
@@ -51,7 +73,7 @@ class Timing(Target):
         default="",
         metavar="NAME",
         key="latency.runtime",
-        decides=Decides.WHAT_IS_FOUND,
+        decides=FOUND,
     )
 
 
@@ -60,20 +82,16 @@ class Training:
     """How a candidate is trained. ``epochs``, ``batch_size`` and ``learning_rate`` override the schedule's."""
 
     schedule: str = Group.TRAINING.flag(
-        "smoke, short or paper, or a YAML file.", default="short", metavar="NAME|FILE", decides=Decides.WHAT_IS_FOUND
+        "smoke, short or paper, or a YAML file.", default="short", metavar="NAME|FILE", decides=FOUND
     )
     epochs: int | None = Group.TRAINING.flag(
-        "Instead of the schedule's.", default=None, metavar="N", least=1, decides=Decides.WHAT_IS_FOUND
+        "Instead of the schedule's.", default=None, metavar="N", least=1, decides=FOUND
     )
     batch_size: int | None = Group.TRAINING.flag(
-        "Instead of the schedule's.", default=None, metavar="N", least=1, decides=Decides.WHAT_IS_FOUND
+        "Instead of the schedule's.", default=None, metavar="N", least=1, decides=FOUND
     )
     learning_rate: float | None = Group.TRAINING.flag(
-        "The peak, instead of the schedule's.",
-        default=None,
-        metavar="RATE",
-        text=parse.RATE,
-        decides=Decides.WHAT_IS_FOUND,
+        "The peak, instead of the schedule's.", default=None, metavar="RATE", text=parse.RATE, decides=FOUND
     )
     device: str = Group.TRAINING.flag("Training device: auto, cpu, cuda or cuda:N.", default="auto")
 
@@ -117,57 +135,43 @@ class SearchSettings(Timing, Training, Kept):
         metavar="LIMIT",
         text=parse.BUDGET,
         many=True,
-        decides=Decides.ITSELF,
+        decides=ITSELF,
     )
-    data: str | None = Group.QUESTION.flag(
+    data: str | None = _images(
         "Image folder, or folder of Parquet files as the Hugging Face hub serves them, or a named set (digits). "
-        "Without it: scikit-learn's handwritten digits.",
-        default=None,
-        metavar="FOLDER|NAME",
-        decides=Decides.WHAT_IS_FOUND,
+        "Without it: scikit-learn's handwritten digits."
     )
-    space: str | None = Group.QUESTION.flag(
-        "mobilevit, mobilevit_small or a YAML file. Without it: by the size of the images.",
-        default=None,
-        metavar="NAME|FILE",
-        decides=Decides.WHAT_IS_FOUND,
-    )
-    image_size: int | None = Group.QUESTION.flag(
-        "One image size instead of the space's.", default=None, metavar="PIXELS", least=8, decides=Decides.WHAT_IS_FOUND
-    )
+    space: str | None = _space("mobilevit, mobilevit_small or a YAML file. Without it: by the size of the images.")
+    image_size: int | None = _image_size("One image size instead of the space's.")
     objectives: tuple[str, ...] = Group.QUESTION.flag(
         f"accuracy and at least one of {_COSTS}.",
         default=_OBJECTIVES,
         metavar="LIST",
         text=parse.OBJECTIVE_NAMES,
-        decides=Decides.ITSELF,
+        decides=ITSELF,
     )
     sampler: str = Group.PROPOSALS.flag(
         f"auto, which is {parse.SAMPLERS[0]}, or {', '.join(parse.SAMPLERS[1:])}.",
         default=parse.SAMPLERS[0],
         metavar="NAME",
         text=parse.SAMPLER,
-        decides=Decides.ITSELF,
+        decides=ITSELF,
     )
     baseline: float = Group.PROPOSALS.flag(
         "Draw a share of the candidates (0.25) at random, so that the report can say whether the search beats that.",
         default=0.0,
         metavar="random[:SHARE]",
         text=parse.BASELINE,
-        decides=Decides.ITSELF,
+        decides=ITSELF,
     )
     trials: int = Group.PROPOSALS.flag(
         "Candidates to train, in all; one that is stopped counts as its share.", default=12, key="trials"
     )
     early_stopping: bool = Group.PROPOSALS.flag(
-        "Stop a training that is foreseen to end behind a candidate that costs no more.",
-        default=False,
-        decides=Decides.ITSELF,
+        "Stop a training that is foreseen to end behind a candidate that costs no more.", default=False, decides=ITSELF
     )
     inherit: bool = Group.PROPOSALS.flag(
-        "Start each training from the weights of the nearest one that was finished.",
-        default=False,
-        decides=Decides.ITSELF,
+        "Start each training from the weights of the nearest one that was finished.", default=False, decides=ITSELF
     )
     stop_when_settled: bool = Group.PROPOSALS.flag(
         "End when the front has hardly grown for a third of the trials.", default=False
@@ -187,7 +191,7 @@ class SearchSettings(Timing, Training, Kept):
         text=parse.SECONDS,
         key="timeout_seconds",
     )
-    seed: int = Group.TRAINING.flag("Decides proposals, weights and data order.", default=0, decides=Decides.ITSELF)
+    seed: int = Group.TRAINING.flag("Decides proposals, weights and data order.", default=0, decides=ITSELF)
     measure_front: tuple[str, ...] = Group.TIMING.flag(
         "Further runtimes on which the front is timed, each with its own target where need be: "
         "executorch,litert@adb:SERIAL.",
@@ -196,13 +200,7 @@ class SearchSettings(Timing, Training, Kept):
         text=parse.FRONT_RUNTIMES,
         key="measure_front",
     )
-    name: str | None = Group.STUDY.flag(
-        "Name of the study. Without it: from data and budget.",
-        default=None,
-        text=parse.NAME,
-        key="name",
-        decides=Decides.WHAT_IS_FOUND,
-    )
+    name: str | None = _name("Name of the study. Without it: from data and budget.")
 
     def __post_init__(self) -> None:
         Target.__post_init__(self)
@@ -226,13 +224,13 @@ class AblateSettings(Timing, Training, Kept):
         option="",
         metavar="FACTOR [FACTOR]",
         many=True,
-        decides=Decides.ITSELF,
+        decides=ITSELF,
     )
     base: str = Group.QUESTION.flag(
         "What is varied: a preset, a trial of a study (NAME:37, NAME:knee) or an architecture file.",
         default="mobilevit_xxs",
         metavar="PRESET|NAME:TRIAL|FILE",
-        decides=Decides.ITSELF,
+        decides=ITSELF,
     )
     values: tuple[tuple[str, ...], ...] = Group.QUESTION.flag(
         "Values instead of the space's own, up to the next flag: 2 4 8,4,2 (with commas one for each MobileViT stage). "
@@ -243,7 +241,7 @@ class AblateSettings(Timing, Training, Kept):
         many=True,
         greedy=True,
         key="values",
-        decides=Decides.WHAT_IS_FOUND,
+        decides=FOUND,
     )
     seeds: tuple[int, ...] = Group.QUESTION.flag(
         "How many seeds each variant is run with, or which: 0,1,2.",
@@ -267,35 +265,15 @@ class AblateSettings(Timing, Training, Kept):
         default=None,
         metavar="COST",
         text=parse.COST,
-        decides=Decides.ITSELF,
+        decides=ITSELF,
     )
     no_resize: bool = Group.QUESTION.flag(
-        "Refuse patch sizes that do not tile a map instead of resizing it.",
-        default=False,
-        decides=Decides.WHAT_IS_FOUND,
+        "Refuse patch sizes that do not tile a map instead of resizing it.", default=False, decides=FOUND
     )
-    data: str | None = Group.QUESTION.flag(
-        "Images, as for search. Without it: the digits.",
-        default=None,
-        metavar="FOLDER|NAME",
-        decides=Decides.WHAT_IS_FOUND,
-    )
-    space: str | None = Group.QUESTION.flag(
-        "Whose factors and values. Without it: as for search.",
-        default=None,
-        metavar="NAME|FILE",
-        decides=Decides.WHAT_IS_FOUND,
-    )
-    image_size: int | None = Group.QUESTION.flag(
-        "Another image size than the base's.", default=None, metavar="PIXELS", least=8, decides=Decides.WHAT_IS_FOUND
-    )
-    name: str | None = Group.STUDY.flag(
-        "Name of the ablation. Without it: from factor, base, data.",
-        default=None,
-        text=parse.NAME,
-        key="name",
-        decides=Decides.WHAT_IS_FOUND,
-    )
+    data: str | None = _images("Images, as for search. Without it: the digits.")
+    space: str | None = _space("Whose factors and values. Without it: as for search.")
+    image_size: int | None = _image_size("Another image size than the base's.")
+    name: str | None = _name("Name of the ablation. Without it: from factor, base, data.")
 
     def __post_init__(self) -> None:
         Target.__post_init__(self)
@@ -323,9 +301,7 @@ class LatencySettings(Target, Training, Printed):
         metavar="CHOICE...",
         many=True,
     )
-    image_size: int | None = Group.QUESTION.flag(
-        "Another image size than the network's own.", default=None, metavar="PIXELS", least=8
-    )
+    image_size: int | None = _image_size("Another image size than the network's own.")
     int8: bool = Group.QUESTION.flag(
         "Also with int8 weights and activations: trains first, to say what accuracy it costs.", default=False
     )
@@ -350,7 +326,7 @@ class LatencySettings(Target, Training, Printed):
     seconds: float = Group.TIMING.flag(
         "But no longer than this for each.", default=6.0, option="--cap", metavar="TIME", text=parse.SECONDS
     )
-    out: Path = Group.STUDY.flag("Where reports/ lies.", default=Path(), metavar="FOLDER")
+    out: Path = _reports()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -373,7 +349,7 @@ class ReportSettings:
     target: str | None = Group.QUESTION.flag(
         "Refuse the report unless its latencies were measured on this target.", default=None
     )
-    out: Path = Group.STUDY.flag("Where reports/ lies.", default=Path(), metavar="FOLDER")
+    out: Path = _reports()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -383,10 +359,8 @@ class CompareSettings(Printed):
     studies: tuple[str, ...] = Group.QUESTION.flag(
         "Names of searches, or folders of their reports; two or more.", option="", metavar="STUDY...", many=True
     )
-    name: str | None = Group.STUDY.flag(
-        "Folder of the page in reports/. Without it: the names, joined.", default=None, text=parse.NAME
-    )
-    out: Path = Group.STUDY.flag("Where reports/ lies.", default=Path(), metavar="FOLDER")
+    name: str | None = _name("Folder of the page in reports/. Without it: the names, joined.")
+    out: Path = _reports()
 
 
 # By name, in the order of the help.

@@ -52,8 +52,8 @@ def study_text(settings: Study, found: Found) -> str:
     """The text of ``experiment.yaml``: what ``--config`` reads, and what ``check_same`` compares."""
     kept: Document = {"format": FORMAT, "command": _COMMANDS[type(settings)]}
     for given in flags_of(type(settings)):
-        text = given.text(settings)
-        if given.flag.kept and text not in (None, [], ""):
+        text = given.written(getattr(settings, given.name))
+        if given.kept and text not in (None, [], ""):
             kept[given.key] = text
     kept["found"] = {
         "data": dict(found.data),
@@ -103,7 +103,7 @@ def _without_flags(settings: Study) -> Study:
 
 
 def _may_change(kind: type) -> set[str]:
-    return {one.path for one in flags_of(kind) if one.flag.decides is Decides.NO}
+    return {one.path for one in flags_of(kind) if one.decides is Decides.NO}
 
 
 def _same(value: Plain) -> Plain:
@@ -171,7 +171,7 @@ def _upgraded(document: Document, kind: type[Study]) -> Document:
         if given.path and value is not None:
             several = isinstance(value, list)
             typed = [_typed(one) for one in cast("list[Plain]", value)] if several else _typed(value)
-            flags[given.key] = given.text_of(tuple(typed) if isinstance(typed, list) else typed)
+            flags[given.key] = given.written(tuple(typed) if isinstance(typed, list) else typed)
     return {key: value for key, value in flags.items() if key in {one.key for one in flags_of(kind)}}
 
 
