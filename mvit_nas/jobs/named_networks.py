@@ -12,7 +12,8 @@ from mvit_nas.arch.space import SearchSpace, parse_space
 from mvit_nas.errors import ArchError, InputError, unknown
 from mvit_nas.results.table import read_table
 from mvit_nas.results.view import StudyView
-from mvit_nas.study.origin import Images, Origin, SearchOrigin, read_origin
+from mvit_nas.study.origin import Images, Origin, SearchOrigin
+from mvit_nas.study.origin_file import read_origin
 from mvit_nas.study.record import Record
 
 # The classes of ImageNet-1K, where nothing else is said.

@@ -25,15 +25,16 @@ from mvit_nas.settings.commands import AblateSettings, SearchSettings
 from mvit_nas.settings.study_file import Found, described
 from mvit_nas.study.origin import (
     Ablated,
+    AblationExperiment,
     AblationOrigin,
     Conditions,
     Hardware,
     Images,
+    SearchExperiment,
     SearchOrigin,
     Space,
-    conditions_of,
-    searched,
 )
+from mvit_nas.study.origin_file import from_document
 
 O = TypeVar("O", SearchOrigin, AblationOrigin)  # noqa: E741
 
@@ -45,14 +46,14 @@ def search_origin(
     setup: Setup, settings: SearchSettings, found: Found, *, reference: Mapping[str, float]
 ) -> SearchOrigin:
     """That of a search as it begins. ``reference`` is the worst corner of hypervolume's box."""
-    document = described(settings, found)
-    return SearchOrigin(experiment=searched(document), reference=reference, **_common(setup, settings))
+    experiment = from_document(SearchExperiment, described(settings, found))
+    return SearchOrigin(experiment=experiment, reference=reference, **_common(setup, settings))
 
 
 def ablation_origin(setup: Setup, settings: AblateSettings, found: Found, *, plan: Ablated) -> AblationOrigin:
     """That of an ablation as it begins, with its ``plan``."""
-    document = described(settings, found)
-    return AblationOrigin(experiment=document, seeds=settings.seeds, plan=plan, **_common(setup, settings))
+    experiment = from_document(AblationExperiment, described(settings, found))
+    return AblationOrigin(experiment=experiment, plan=plan, **_common(setup, settings))
 
 
 def updated(origin: O, setup: Setup, *, seconds: float, latency: bool) -> O:
@@ -63,7 +64,7 @@ def updated(origin: O, setup: Setup, *, seconds: float, latency: bool) -> O:
 
 def conditions(meter: LatencyMeter) -> Conditions:
     """What the latencies of ``meter`` hang on."""
-    return conditions_of(meter.conditions().to_dict())
+    return from_document(Conditions, meter.conditions().to_dict())
 
 
 def _common(setup: Setup, settings: SearchSettings | AblateSettings) -> dict[str, Any]:
@@ -95,7 +96,6 @@ def _common(setup: Setup, settings: SearchSettings | AblateSettings) -> dict[str
         "space": Space(name=space.name, settings=space.settings(), networks=space.networks(), text=space.text),
         "latency": None,
         "elapsed_seconds": 0.0,
-        "schedule": setup.training.schedule.name,
         "presets": tuple(PRESETS),
     }
 
