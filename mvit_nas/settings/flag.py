@@ -32,10 +32,11 @@ class Decides(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Text(Generic[V]):
-    """How a value is read from text, and written so that it is read as the same."""
+    """How a value is read from text, and written so that it is read as the same; what the help calls the text."""
 
     parse: Callable[[str], V]
     write: Callable[[V], str]
+    metavar: str | None = None
 
 
 class Group(StrEnum):
@@ -51,8 +52,8 @@ class Group(StrEnum):
     def flag(
         self,
         help: str,  # noqa: A002
-        *,
         default: T = _REQUIRED,
+        *,
         option: str | None = None,
         metavar: str | None = None,
         text: Text[Any] | None = None,
@@ -71,6 +72,7 @@ class Group(StrEnum):
         for parts, "" for nowhere, None under the field's name if it decides by itself. ``kept``: the study's file holds
         it.
         """
+        metavar = text.metavar if metavar is None and text is not None else metavar
         said = {"group": self, "help": help, "typed": option, "metavar": metavar, "text": text, "least": least}
         said |= {"many": many, "greedy": greedy, "place": key, "decides": decides, "kept": kept}
         return field(default=default, metadata=said)

@@ -213,7 +213,7 @@ class Origin:
 class SearchOrigin(Origin):
     """That of a search. ``reference`` is the worst corner of hypervolume's box; ``further`` by further runtime."""
 
-    space: Space = field()
+    space: Space = field()  # every file of a search has told it, and the presets
     experiment: SearchExperiment
     presets: tuple[str, ...] = field()
     reference: Mapping[str, float] = field(metadata={"key": "hypervolume_reference"})
