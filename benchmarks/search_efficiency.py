@@ -45,10 +45,9 @@ from mvit_nas.metrics import MACS, PARAMS
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.loop import Limits, Search
 from mvit_nas.optimize.samplers import SAMPLERS, CostAwareSampler, derive_seed
-from mvit_nas.reporter import Silent
-from mvit_nas.study.optuna_store import OptunaStore
+from mvit_nas.reporter import Reporter
 from mvit_nas.study.record import Guess, Record, Rung, State
-from mvit_nas.study.store import Asked
+from mvit_nas.study.store import Asked, Store
 
 UNITS = 100
 MARKS = (25, 50, 100)
@@ -121,7 +120,7 @@ CONTESTANTS: Mapping[str, Contestant] = {
 }
 
 
-class TimedStore(OptunaStore):
+class TimedStore(Store):
     """A store that adds up the ``seconds`` of its proposals."""
 
     seconds = 0.0
@@ -164,7 +163,7 @@ def run(space: KnownSpace, name: str, seed: int) -> Run:
         candidates,
         Limits(trials=UNITS, seed=seed, sampler=contestant.sampler),
         latency_of=_not_measured,
-        reporter=Silent(),
+        reporter=Reporter(),
     )
     records = search.run()
     found = [record for record in records if record.is_complete]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mvit_nas.metrics import METRICS
 from mvit_nas.settings.commands import COMMANDS
-from mvit_nas.settings.flag import Given, Group, flags_of
+from mvit_nas.settings.flag import Flag, Group, flags_of
 from mvit_nas.study.table import COLUMNS, FURTHER
 from mvit_nas.training.schedule import NAMES, Schedule, find_schedule
 
@@ -72,7 +72,7 @@ def reference() -> Iterator[str]:
         yield from ("", f"## `mvit-nas {command}`", "", "| flag | default | what it does |", "|---|---|---|")
         flags = flags_of(settings)
         for group in Group:
-            yield from (_row(one) for one in flags if one.flag.group is group)
+            yield from (_row(one) for one in flags if one.group is group)
     yield from ("", "## Schedules", "")
     names = [one.name for one in fields(Schedule) if one.name != "name"]
     schedules = [find_schedule(name) for name in NAMES]
@@ -90,11 +90,11 @@ def reference() -> Iterator[str]:
     )
 
 
-def _row(one: Given) -> str:
-    flag = f"`{one.option} {one.flag.metavar}`" if one.option and one.flag.metavar else f"`{one.words}`"
+def _row(one: Flag) -> str:
+    flag = f"`{one.option} {one.metavar}`" if one.option and one.metavar else f"`{one.words}`"
     flag = flag.replace("|", chr(92) + "|")
-    default = "" if one.required or one.default in (None, (), "", False) else f"`{one.text_of(one.default)}`"
-    return f"| {flag} | {default} | {one.flag.help.replace('|', chr(92) + '|')} |"
+    default = "" if one.required or one.default in (None, (), "", False) else f"`{one.written(one.default)}`"
+    return f"| {flag} | {default} | {one.help.replace('|', chr(92) + '|')} |"
 
 
 def _meaning(name: str) -> str:

@@ -32,9 +32,10 @@ class Metric:
     """One metric. ``name`` is its column; ``low`` and ``high`` are those of its 95 % interval, where it has one.
 
     ``option`` is its name on the command line, ``ideal`` the best that it could be. ``units`` are those in which a
-    budget on it may be written, with what one of them is. ``noun`` stands in sentences ("50 % more MACs"), ``after``
-    behind a value with its unit where that does not say what it is ("12 ms latency"). ``aside`` metrics are shown, but
-    no search is for them. ``runtime`` is the further runtime that a latency is by, "" for the search's own.
+    budget on it may be written, with what one of them is. ``noun`` stands in sentences ("50 % more MACs") and begins
+    headings, there with ``note``; ``after`` stands behind a value with its unit where that does not say what it is
+    ("12 ms latency"). ``aside`` metrics are shown, but no search is for them. ``runtime`` is the further runtime that a
+    latency is by, "" for the search's own.
     """
 
     name: str
@@ -42,13 +43,12 @@ class Metric:
     source: Source
     form: Form
     unit: str
-    maximise: bool
-    ideal: float
-    title: str
-    heading: str
+    maximise: bool = False
+    ideal: float = 0.0
     noun: str
-    more: str
-    fewer: str
+    note: str = ""
+    more: str = "higher"
+    fewer: str = "lower"
     extreme: str
     after: str = ""
     low: str = ""
@@ -56,6 +56,16 @@ class Metric:
     units: Mapping[str, float] = field(default_factory=dict, hash=False)
     aside: bool = False
     runtime: str = ""
+
+    @property
+    def title(self) -> str:
+        """The noun as a title: "Peak memory"."""
+        return self.noun[0].upper() + self.noun[1:]
+
+    @property
+    def heading(self) -> str:
+        """The title with what must be said of all values: "MACs (fvcore FLOPs)"."""
+        return self.title + self.note
 
     @property
     def is_cost(self) -> bool:
@@ -108,8 +118,6 @@ ACCURACY = Metric(
     unit="%",
     maximise=True,
     ideal=1.0,
-    title="Accuracy",
-    heading="Accuracy",
     noun="accuracy",
     more="more",
     fewer="less",
@@ -124,10 +132,6 @@ PARAMS = Metric(
     source=Source.COUNTED,
     form=Form.COUNT,
     unit="parameters",
-    maximise=False,
-    ideal=0.0,
-    title="Parameters",
-    heading="Parameters",
     noun="parameters",
     more="more",
     fewer="fewer",
@@ -140,11 +144,8 @@ MACS = Metric(
     source=Source.COUNTED,
     form=Form.COUNT,
     unit="MACs",
-    maximise=False,
-    ideal=0.0,
-    title="MACs",
-    heading="MACs (fvcore FLOPs)",
     noun="MACs",
+    note=" (fvcore FLOPs)",
     more="more",
     fewer="fewer",
     extreme="Fewest MACs",
@@ -156,13 +157,7 @@ LATENCY = Metric(
     source=Source.TIMED,
     form=Form.QUANTITY,
     unit="ms",
-    maximise=False,
-    ideal=0.0,
-    title="Latency",
-    heading="Latency",
     noun="latency",
-    more="higher",
-    fewer="lower",
     extreme="Lowest latency",
     after="latency",
     low="latency_low_ms",
@@ -175,11 +170,8 @@ SIZE = Metric(
     source=Source.COUNTED,
     form=Form.QUANTITY,
     unit="MiB",
-    maximise=False,
-    ideal=0.0,
-    title="Size",
-    heading="Size of the weights (MiB, float32)",
     noun="size",
+    note=" of the weights (MiB, float32)",
     more="larger",
     fewer="smaller",
     extreme="Smallest weights",
@@ -192,13 +184,8 @@ PEAK_MEMORY = Metric(
     source=Source.COUNTED,
     form=Form.QUANTITY,
     unit="MiB",
-    maximise=False,
-    ideal=0.0,
-    title="Peak memory",
-    heading="Peak memory of the activations (MiB, float32, counted)",
     noun="peak memory",
-    more="higher",
-    fewer="lower",
+    note=" of the activations (MiB, float32, counted)",
     extreme="Lowest peak memory",
     after="of activations",
     aside=True,
@@ -213,8 +200,3 @@ COSTS: tuple[Metric, ...] = tuple(metric for metric in OBJECTIVES if metric.is_c
 def metrics_of(names: Sequence[str]) -> tuple[Metric, ...]:
     """The metrics of these columns."""
     return tuple(METRICS[name] for name in names)
-
-
-def format_metric(name: str, value: float) -> str:
-    """``value`` in the unit that the column ``name`` stands for."""
-    return METRICS[name].format(value)

@@ -1,7 +1,6 @@
 """What a job tells a person who watches it."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +16,8 @@ class TrainingStep:
     seconds_left: float
 
 
-class Reporter(Protocol):
-    """Takes what there is to show; none of it decides anything."""
+class Reporter:
+    """Takes what there is to show, here for nobody to see; none of it decides anything."""
 
     def say(self, line: str) -> None:
         """A line that stays."""
@@ -28,16 +27,3 @@ class Reporter(Protocol):
 
     def training(self, step: TrainingStep) -> None:
         """Moves the running line."""
-
-
-class Silent:
-    """A Reporter for nobody."""
-
-    def say(self, line: str) -> None:
-        """Drop it."""
-
-    def doing(self, activity: str) -> None:
-        """Drop it."""
-
-    def training(self, step: TrainingStep) -> None:
-        """Drop it."""

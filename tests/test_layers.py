@@ -53,7 +53,7 @@ ALLOWED = {
     "cli": {"jobs", "study", "results", "settings", "arch", ""},
 }
 OWNERS = {
-    "optuna": {"study/optuna_store.py", "optimize/samplers.py"},
+    "optuna": {"study/store.py", "optimize/samplers.py"},
     "sklearn": {"optimize/propose.py", "artifacts/checked.py", "data/digits.py"},
     "fvcore": {"cost/static.py"},
     "typer": {"cli/app.py", "cli/flags.py"},

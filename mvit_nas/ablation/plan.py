@@ -5,7 +5,7 @@ import itertools
 import math
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -14,6 +14,7 @@ from mvit_nas.arch.config import ArchConfig, arch_id, to_dict
 from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.space import Label, Parameter, SearchSpace
 from mvit_nas.errors import ArchError, InputError, InvalidArchError, unknown
+from mvit_nas.study.origin import LeftOut
 from mvit_nas.tasks.crops import Augmentation
 from mvit_nas.training.schedule import Schedule
 
@@ -43,14 +44,6 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
-    """Values of the space that are no variant, and why."""
-
-    labels: Mapping[str, str]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The variants of an ablation, the base first. ``paths`` are those that its factors set."""
 
@@ -64,8 +57,8 @@ class Plan:
 class _Change:
     """What one value sets in the architecture and in the schedule."""
 
-    arch: Mapping[str, Any]
-    schedule: Mapping[str, Any]
+    arch: Mapping[str, Any] = field(default_factory=dict)
+    schedule: Mapping[str, Any] = field(default_factory=dict)
 
 
 def known_factors(space: SearchSpace) -> list[str]:
@@ -88,46 +81,30 @@ def make_plan(
     that cannot be built; values of the space that cannot be built are left out, with the reason. Without ``resize``
     a map that the patches do not tile counts as one that cannot be built.
     """
-    if not 1 <= len(factors) <= 2 or len(set(factors)) != len(factors):
-        raise InputError(f"name one factor or two different ones, got {', '.join(factors)}: run a third on its own")
-    if values and len(values) != len(factors):
-        raise InputError(f"--values must stand once for each of {', '.join(factors)}, in their order, or not at all")
-    for factor in factors:
-        known = known_factors(space)
-        if factor not in known:
-            near = difflib.get_close_matches(factor, known, n=1)
-            hint = f", did you mean {near[0]!r}?" if near else ":"
-            raise InputError(f"no factor {factor!r} in {space.name}{hint} known are {', '.join(known)}")
-    options = [
-        _options(space, base, schedule, factor, values[index] if values else None)
-        for index, factor in enumerate(factors)
-    ]
-    first = Variant(
-        labels={factor: next(iter(choices)) for factor, choices in zip(factors, options, strict=True)},
-        arch=base,
-        schedule=schedule,
-        is_base=True,
-        notes=_notes(base, schedule),
-    )
+    _check_factors(space, factors, values)
+    given: Sequence[Sequence[str] | None] = values or [None] * len(factors)
+    options = [_options(space, base, schedule, *pair) for pair in zip(factors, given, strict=True)]
+    # The first combination is the base: its choices change nothing.
+    combinations = itertools.product(*(choices.items() for choices in options))
+    labels = {factor: label for factor, (label, _) in zip(factors, next(combinations), strict=True)}
+    first = Variant(labels=labels, arch=base, schedule=schedule, is_base=True, notes=_notes(base, schedule))
     _check_tiled(first, resize=resize)
-    variants, left_out = [first], []
-    seen = {_identity(base, schedule): first}
-    for combination in itertools.islice(itertools.product(*(choices.items() for choices in options)), 1, None):
+    seen, left_out = {(arch_id(base), schedule): first}, []
+    for combination in combinations:
         labels = {factor: label for factor, (label, _) in zip(factors, combination, strict=True)}
         try:
             variant = _vary(first, labels, [change for _, change in combination])
             _check_tiled(variant, resize=resize)
-            same = seen.get(_identity(variant.arch, variant.schedule))
-            if same is not None:
-                raise InvalidArchError(f"the same network and training as {_words(same.labels)}")
+            identity = arch_id(variant.arch), variant.schedule
+            if identity in seen:
+                raise InvalidArchError(f"the same network and training as {_words(seen[identity].labels)}")
         except ArchError as error:
             if values:
                 raise InputError(f"{_words(labels)} is no variant: {error}; leave it out of --values") from None
             left_out.append(LeftOut(labels=labels, reason=str(error)))
-            continue
-        seen[_identity(variant.arch, variant.schedule)] = variant
-        variants.append(variant)
-    if len(variants) == 1:
+        else:
+            seen[identity] = variant
+    if len(seen) == 1:
         reasons = "; ".join(dict.fromkeys(f"{_words(one.labels)}: {one.reason}" for one in left_out))
         raise InputError(
             f"nothing to compare with the base, {_words(first.labels)}: give other --values"
@@ -135,18 +112,27 @@ def make_plan(
         )
     return Plan(
         factors=tuple(factors),
-        variants=tuple(variants),
+        variants=tuple(seen.values()),
         left_out=tuple(left_out),
         paths=frozenset(path for choices in options for change in choices.values() for path in change.arch),
     )
 
 
+def _check_factors(space: SearchSpace, factors: Sequence[str], values: Sequence[Sequence[str]]) -> None:
+    if not 1 <= len(factors) <= 2 or len(set(factors)) != len(factors):
+        raise InputError(f"name one factor or two different ones, got {', '.join(factors)}: run a third on its own")
+    if values and len(values) != len(factors):
+        raise InputError(f"--values must stand once for each of {', '.join(factors)}, in their order, or not at all")
+    known = known_factors(space)
+    for factor in factors:
+        if factor not in known:
+            near = difflib.get_close_matches(factor, known, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else ":"
+            raise InputError(f"no factor {factor!r} in {space.name}{hint} known are {', '.join(known)}")
+
+
 def _words(labels: Mapping[str, str]) -> str:
     return ", ".join(f"{factor} {label}" for factor, label in labels.items())
-
-
-def _identity(arch: ArchConfig, schedule: Schedule) -> tuple[str, Schedule]:
-    return arch_id(arch), schedule
 
 
 def _vary(base: Variant, labels: Mapping[str, str], changes: Sequence[_Change]) -> Variant:
@@ -160,25 +146,22 @@ def _options(
     space: SearchSpace, base: ArchConfig, schedule: Schedule, factor: str, texts: Sequence[str] | None
 ) -> dict[str, _Change]:
     """The values of a factor, the base's own first, which changes nothing."""
-    nothing = _Change(arch={}, schedule={})
     if factor in _TRAINING:
-        changes = {
-            text: _Change(arch={}, schedule={factor: _training_value(factor, text)})
-            for text in (texts or map(str, _TRAINING[factor]))
-        }
+        known = texts or map(str, _TRAINING[factor])
+        changes = {text: _Change(schedule={factor: _training_value(factor, text)}) for text in known}
         own = str(asdict(schedule)[factor])
         same = [text for text, change in changes.items() if replace(schedule, **change.schedule) == schedule]
     else:
         changes = _arch_changes(space, base, factor, texts)
-        known = [text for text, change in _arch_changes(space, base, factor, None).items() if _is_base(base, change)]
-        own = known[0] if known else _own_label(space, base, factor)
+        alike = [text for text, change in _arch_changes(space, base, factor, None).items() if _is_base(base, change)]
+        own = alike[0] if alike else _own_label(space, base, factor)
         same = [text for text, change in changes.items() if _is_base(base, change)]
     if texts is not None and len(set(texts)) != len(texts):
         raise InputError(f"--values: a value of {factor} stands twice in {' '.join(texts)}")
     if len(same) > 1:
         raise InputError(f"--values: {' and '.join(same)} are the same {factor}, the base's")
     label = same[0] if same else own
-    return {label: nothing} | {text: change for text, change in changes.items() if text != label}
+    return {label: _Change()} | {text: change for text, change in changes.items() if text != label}
 
 
 def _is_base(base: ArchConfig, change: _Change) -> bool:
@@ -230,7 +213,7 @@ def _arch_changes(space: SearchSpace, base: ArchConfig, factor: str, texts: Sequ
             chosen = _by_path(base, factor, text, paths)
         else:
             raise InputError(f"--values: {factor}: {unknown(text, named)}")
-        changes[text] = _Change(arch={p: v for p, v in chosen.items() if _at(base, p) is not _ABSENT}, schedule={})
+        changes[text] = _Change(arch={p: v for p, v in chosen.items() if _at(base, p) is not _ABSENT})
     return changes
 
 
@@ -270,7 +253,7 @@ def _own_label(space: SearchSpace, base: ArchConfig, factor: str) -> str:
     return str(values[0]) if len(set(values)) == 1 else ",".join(map(str, values))
 
 
-def _at(arch: ArchConfig, path: str) -> Any:
+def _at(arch: ArchConfig, path: str) -> object:
     """The value at ``path`` of ``arch``; _ABSENT where the part that it lies in is not there."""
     node: Any = to_dict(arch)
     for key in path.split("."):

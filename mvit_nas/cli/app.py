@@ -4,7 +4,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,14 +16,7 @@ from mvit_nas.cli import documents, tables
 from mvit_nas.cli.flags import command
 from mvit_nas.cli.progress import interrupts, watched
 from mvit_nas.errors import InputError, MvitNasError
-from mvit_nas.settings.commands import (
-    AblateSettings,
-    CompareSettings,
-    DevicesSettings,
-    LatencySettings,
-    ReportSettings,
-    SearchSettings,
-)
+from mvit_nas.settings import commands
 from mvit_nas.settings.parse import joined_name
 
 app = typer.Typer(
@@ -71,40 +64,38 @@ def options(
     """Neural architecture search and ablation for MobileViT."""
 
 
-def search(settings: SearchSettings) -> None:
+def search(settings: commands.SearchSettings) -> None:
     """Find the MobileViT networks worth having within a budget, and write a report to choose from."""
     # torch and optuna load here: a misspelt flag is answered at once.
     from mvit_nas.jobs import search as job
 
-    with watched() as watch, interrupts() as should_stop:
-        if settings.dry_run:
-            plan = job.plan(settings, reporter=watch)
-        else:
-            outcome = job.search(settings, reporter=watch, on_progress=watch.show, should_stop=should_stop)
     if settings.dry_run:
-        _print_json(documents.of_plan(plan)) if settings.as_json else tables.print_plan(plan, settings.trials)
+        with watched() as watch, interrupts():
+            plan = job.plan(settings, reporter=watch)
+        _print_json(asdict(plan)) if settings.as_json else tables.print_plan(plan, settings.trials)
         return
+    with watched() as watch, interrupts() as should_stop:
+        outcome = job.search(settings, reporter=watch, on_progress=watch.show, should_stop=should_stop)
     _print_json(documents.of_search(outcome)) if settings.as_json else tables.print_front(outcome)
     _fail(outcome.error)
 
 
-def ablate(settings: AblateSettings) -> None:
+def ablate(settings: commands.AblateSettings) -> None:
     """Say what one design choice does to accuracy and cost, and how sure that is."""
     from mvit_nas.jobs import ablate as job
 
-    with watched() as watch, interrupts() as should_stop:
-        if settings.dry_run:
-            plan = job.plan(settings, reporter=watch)
-        else:
-            outcome = job.ablate(settings, reporter=watch, on_progress=watch.show_run, should_stop=should_stop)
     if settings.dry_run:
-        _print_json(documents.of_ablation_plan(plan)) if settings.as_json else tables.print_ablation_plan(plan)
+        with watched() as watch, interrupts():
+            plan = job.plan(settings, reporter=watch)
+        _print_json(asdict(plan)) if settings.as_json else tables.print_ablation_plan(plan)
         return
+    with watched() as watch, interrupts() as should_stop:
+        outcome = job.ablate(settings, reporter=watch, on_progress=watch.show_run, should_stop=should_stop)
     _print_json(documents.of_ablation(outcome)) if settings.as_json else tables.print_verdicts(outcome)
     _fail(outcome.error)
 
 
-def latency(settings: LatencySettings) -> None:
+def latency(settings: commands.LatencySettings) -> None:
     """Measure how long networks take on the CPU or the phone, and which are faster than which."""
     from mvit_nas.jobs import latency as job
 
@@ -114,18 +105,15 @@ def latency(settings: LatencySettings) -> None:
     _fail(outcome.error)
 
 
-def devices(settings: DevicesSettings) -> None:
+def devices(settings: commands.DevicesSettings) -> None:
     """List this host, the phones that adb sees and the machines you name, and whether to trust them now."""
     from mvit_nas.jobs import devices as job
 
     found, hint = job.devices(settings.targets)
-    if settings.as_json:
-        _print_json({"devices": [device.to_dict() for device in found], "hint": hint})
-    else:
-        tables.print_devices(found, hint)
+    _print_json(documents.of_devices(found, hint)) if settings.as_json else tables.print_devices(found, hint)
 
 
-def report(settings: ReportSettings) -> None:
+def report(settings: commands.ReportSettings) -> None:
     """Write a study's report again, from its table alone."""
     from mvit_nas.results.report import remake_report
 
@@ -133,7 +121,7 @@ def report(settings: ReportSettings) -> None:
     print(remake_report(folder, runtime=settings.runtime, target=settings.target))
 
 
-def compare(settings: CompareSettings) -> None:
+def compare(settings: commands.CompareSettings) -> None:
     """Say which way of searching finds more for its compute, over seeds, from the tables of searches alone."""
     folders = [_report_folder(study, settings.out) for study in settings.studies]
     folder = settings.name or joined_name([path.resolve().name for path in folders])
@@ -159,7 +147,7 @@ for run in (search, ablate, latency, devices, report, compare):
     command(app, run)
 
 
-def _print_json(document: Mapping[str, object]) -> None:
+def _print_json(document: documents.Document) -> None:
     print(json.dumps(document, indent=2, allow_nan=False))
 
 

@@ -1,22 +1,18 @@
 """What a command prints with ``--json``; the keys are documented in docs/json.md and kept."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mvit_nas.arch.config import to_dict
-from mvit_nas.metrics import COSTS, LATENCY, OBJECTIVES, Metric
+from mvit_nas.metrics import COSTS, OBJECTIVES, Metric
 from mvit_nas.settings.flag import Plain, plain
 
 if TYPE_CHECKING:
-    from mvit_nas.jobs.ablate import AblationPlan
-    from mvit_nas.jobs.ablate import Outcome as AblationOutcome
-    from mvit_nas.jobs.latency import Measurement
-    from mvit_nas.jobs.latency import Outcome as LatencyOutcome
-    from mvit_nas.jobs.search import Outcome, Plan, TriedDesign
+    from mvit_nas.jobs import ablate, devices, latency, search
     from mvit_nas.maths.statistics import Difference
     from mvit_nas.results.ablation.summary import Variant
-    from mvit_nas.study.record import Measured, Record
+    from mvit_nas.study.record import Further, Measured, Record
 
 Document = dict[str, Plain]
 _OF_LATENCY = ("median_ms", "runs", "rounds", "clock", "wall_ms", "p90_ms", "threads")
@@ -24,7 +20,7 @@ _FLAGS = ("contended", "drifted", "agreed")
 _OF_ARTEFACT = ("size_bytes", "delegated", "quantised", "difference")
 
 
-def of_search(outcome: "Outcome") -> Document:
+def of_search(outcome: "search.Outcome") -> Document:
     """What ``search`` found."""
     return {
         "study": outcome.name,
@@ -43,7 +39,7 @@ def _network(record: "Record", further: tuple[str, ...]) -> Document:
         document |= _measured(metric, record.measured(metric))
     document["seconds"] = record.spent.seconds
     document["arch"] = None if candidate.arch is None else plain(to_dict(candidate.arch))
-    document["further"] = {runtime: _by_further(record, runtime) for runtime in further}
+    document["further"] = {runtime: _by_further(record.further.get(runtime)) for runtime in further}
     return document
 
 
@@ -55,38 +51,15 @@ def _measured(metric: Metric, found: "Measured | None") -> Iterator[tuple[str, P
         yield metric.high, None if found is None else found.high
 
 
-def _by_further(record: "Record", runtime: str) -> Document:
-    found = record.measured(LATENCY.by(runtime))
-    note = record.further[runtime].note if runtime in record.further else ""
-    numbers = (None, None, None) if found is None else (found.value, found.low, found.high)
-    return {**dict(zip(("ms", "low_ms", "high_ms"), numbers, strict=True)), "note": note or None}
+def _by_further(further: "Further | None") -> Document:
+    note = further.note or None if further else None
+    found = further.latency if further else None
+    if found is None:
+        return {**dict.fromkeys(("ms", "low_ms", "high_ms")), "note": note}
+    return {"ms": found.value, "low_ms": found.low, "high_ms": found.high, "note": note}
 
 
-def of_plan(plan: "Plan") -> Document:
-    """What ``search --dry-run`` says."""
-
-    def tried(one: "TriedDesign") -> Document:
-        return {
-            "arch_id": one.design.arch_id,
-            "params": one.design.cost.params,
-            "macs": one.design.cost.macs,
-            "latency_ms": one.latency_ms,
-            "step_seconds": one.step.step_seconds,
-        }
-
-    return {
-        "settings": plan.settings,
-        "networks": plan.networks,
-        "share_within_budget": plan.share_within_budget,
-        "smallest": tried(plan.smallest),
-        "largest": tried(plan.largest),
-        "steps": plan.steps,
-        "hours": plan.hours,
-        "memory_gib": plan.memory_gib,
-    }
-
-
-def of_ablation(outcome: "AblationOutcome") -> Document:
+def of_ablation(outcome: "ablate.Outcome") -> Document:
     """What ``ablate`` found."""
     summary = outcome.summary
     return {
@@ -138,31 +111,7 @@ def _compared(difference: "Difference | None") -> Document:
     }
 
 
-def of_ablation_plan(plan: "AblationPlan") -> Document:
-    """What ``ablate --dry-run`` says."""
-    return {
-        "variants": [
-            {
-                "value": one.words,
-                "labels": dict(one.variant.labels),
-                "matched": one.variant.matched or None,
-                "base": one.variant.is_base,
-                "params": one.params,
-                "macs": one.macs,
-                "notes": list(one.variant.notes),
-            }
-            for one in plan.variants
-        ],
-        "left_out": [{"labels": dict(one.labels), "reason": one.reason} for one in plan.left_out],
-        "seeds": list(plan.seeds),
-        "runs": plan.runs,
-        "known": plan.known,
-        "hours": plan.hours,
-        "memory_gib": plan.memory_gib,
-    }
-
-
-def of_latencies(outcome: "LatencyOutcome") -> Document:
+def of_latencies(outcome: "latency.Outcome") -> Document:
     """What ``latency`` measured."""
     return {
         "measurements": [_measurement(one) for one in outcome.measurements],
@@ -181,16 +130,29 @@ def of_latencies(outcome: "LatencyOutcome") -> Document:
     }
 
 
-def _measurement(one: "Measurement") -> Document:
+def _measurement(one: "latency.Measurement") -> Document:
     document: Document = {"model": one.model, "runtime": one.runtime, "int8": one.int8, "target": one.target}
     document |= {"accuracy": one.accuracy, "stages_ms": one.stages, "error": _words(one.error)}
     if one.measured is None or one.conditions is None:
         return document | dict.fromkeys((*_OF_LATENCY, "interval_ms", *_FLAGS, *_OF_ARTEFACT, "conditions"))
-    latency, artefact = asdict(one.measured.latency), asdict(one.measured.artefact)
-    document |= {key: latency[key] for key in (*_OF_LATENCY, *_FLAGS)}
+    found, artefact = asdict(one.measured.latency), asdict(one.measured.artefact)
+    document |= {key: found[key] for key in (*_OF_LATENCY, *_FLAGS)}
     document |= {key: artefact[key] for key in _OF_ARTEFACT}
     interval = [one.measured.latency.low_ms, one.measured.latency.high_ms]
     return document | {"interval_ms": interval, "conditions": dict(one.conditions.document)}
+
+
+def of_devices(found: "Sequence[devices.Device]", hint: str) -> Document:
+    """What ``devices`` saw."""
+    return {"devices": [_device(one) for one in found], "hint": hint}
+
+
+def _device(device: "devices.Device") -> Document:
+    machine = {} if device.machine is None else asdict(device.machine)
+    machine.pop("runtime_version", None)
+    doubts = [device.problem] if device.machine is None else list(device.machine.doubts)
+    known = {"runtimes": dict(device.runtimes), "trusted": not doubts, "doubts": doubts}
+    return {"target": device.target, **machine, **known}
 
 
 def _words(error: Exception | None) -> str | None:

@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 
 from mvit_nas.errors import InputError
 from mvit_nas.settings.commands import Kept
-from mvit_nas.settings.flag import Given, Group, flags_of, made
+from mvit_nas.settings.flag import Flag, Group, flags_of, made
 from mvit_nas.settings.study_file import read_config
 
 
@@ -39,7 +39,7 @@ def _settings(kind: type[Any], typed: dict[str, object]) -> Any:
     fields |= {one.name: one.value(typed[one.name]) for one in flags_of(kind) if one.name in typed}
     for one in flags_of(kind):
         if one.required and one.name not in fields:
-            raise InputError(f"{one.flag.metavar} is missing: name it, or give a --config that does")
+            raise InputError(f"{one.metavar} is missing: name it, or give a --config that does")
     return made(kind, fields)
 
 
@@ -48,14 +48,14 @@ def _is_typed(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _parameter(one: Given, *, optional: bool) -> inspect.Parameter:
+def _parameter(one: Flag, *, optional: bool) -> inspect.Parameter:
     """What typer makes the flag's parameter of; with ``optional`` a required one may stand in a file instead."""
-    kind: Any = list[one.raw] if one.flag.many else one.raw  # type: ignore[name-defined]
-    help_text, default = one.flag.help + "  [required]" * (one.required and optional), _default(one)
+    kind: Any = list[one.raw] if one.many else one.raw  # type: ignore[name-defined]
+    help_text, default = one.help + "  [required]" * (one.required and optional), _default(one)
     if one.option:
-        info = typer.Option(one.option, metavar=one.flag.metavar, help=help_text, min=one.flag.least)
+        info = typer.Option(one.option, metavar=one.metavar, help=help_text, min=one.least)
     else:
-        info = typer.Argument(metavar=one.flag.metavar, help=help_text, show_default=False)
+        info = typer.Argument(metavar=one.metavar, help=help_text, show_default=False)
     must_be_typed = one.required and not optional
     return inspect.Parameter(
         one.name,
@@ -65,20 +65,20 @@ def _parameter(one: Given, *, optional: bool) -> inspect.Parameter:
     )
 
 
-def _default(one: Given) -> object:
+def _default(one: Flag) -> object:
     """What the help shows and typer takes for the default: the text of it."""
-    if one.flag.many or one.default is None:
+    if one.many or one.default is None:
         return None
-    return one.default if isinstance(one.default, Path) else one.text_of(one.default)
+    return one.default if isinstance(one.default, Path) else one.written(one.default)
 
 
 class _Command(TyperCommand):
     """A command whose help has its flags by group, and of whose flags the greedy ones take all up to the next flag."""
 
-    flags: ClassVar[tuple[Given, ...]] = ()
+    flags: ClassVar[tuple[Flag, ...]] = ()
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        greedy = {one.option for one in self.flags if one.flag.greedy}
+        greedy = {one.option for one in self.flags if one.greedy}
         joined: list[str] = []
         for argument in args:
             if not argument.startswith("-") and len(joined) > 1 and joined[-2] in greedy:
@@ -93,7 +93,7 @@ class _Command(TyperCommand):
                 formatter.write_dl(records)
 
     def _records(self, ctx: Any) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-        groups = {one.name: one.flag.group for one in self.flags}
+        groups = {one.name: one.group for one in self.flags}
         shown = [(groups.get(one.name, Group.OUTPUT), one.get_help_record(ctx)) for one in self.get_params(ctx)]
         for group in Group:
             if records := [record for its, record in shown if its is group and record is not None]:

@@ -15,16 +15,15 @@ from rich.text import Text
 
 from mvit_nas.errors import InterruptedCleanlyError
 from mvit_nas.metrics import ACCURACY, LATENCY, MACS, PARAMS
-from mvit_nas.reporter import TrainingStep
+from mvit_nas.reporter import Reporter, TrainingStep
 from mvit_nas.units import format_count, format_seconds
 
 if TYPE_CHECKING:
-    from mvit_nas.jobs.ablate import Progress as RunProgress
-    from mvit_nas.jobs.search import Progress
+    from mvit_nas.jobs import ablate, search
 
 
-class Watch:
-    """A Reporter, and what shows finished trials and runs."""
+class Watch(Reporter):
+    """Shows what a job tells, and finished trials and runs."""
 
     def __init__(self, console: Console, line: Spinner | None) -> None:
         """``line`` is what moves, None where there is no terminal."""
@@ -51,7 +50,7 @@ class Watch:
         self._step = step_line(step)
         self._refresh()
 
-    def show(self, progress: "Progress") -> None:
+    def show(self, progress: "search.Progress") -> None:
         """Show a finished trial and where the search stands."""
         if progress.last.state.is_training:
             self.say(trial_line(progress))
@@ -66,7 +65,7 @@ class Watch:
             parts.append(f"about {format_seconds(progress.seconds_left)} left")
         self._shown(" · ".join(parts))
 
-    def show_run(self, progress: "RunProgress") -> None:
+    def show_run(self, progress: "ablate.Progress") -> None:
         """Show a finished run of an ablation and where it stands."""
         self.say(run_line(progress))
         status = f"{progress.done}/{progress.runs} runs"
@@ -91,7 +90,7 @@ def step_line(step: TrainingStep) -> str:
     return f"epoch {step.epoch}/{step.epochs}, loss {step.loss:.2f}, {rate} images/s, {left} left"
 
 
-def trial_line(progress: "Progress") -> str:
+def trial_line(progress: "search.Progress") -> str:
     """The line of a finished trial."""
     last = progress.last
     head = f"{_number(progress.done):>4}/{progress.trials} {last.label:<13}"
@@ -106,7 +105,7 @@ def trial_line(progress: "Progress") -> str:
     return "  ".join(parts)
 
 
-def run_line(progress: "RunProgress") -> str:
+def run_line(progress: "ablate.Progress") -> str:
     """The line of a finished run of an ablation."""
     last = progress.last
     accuracy = last.value(ACCURACY)

@@ -12,12 +12,7 @@ from mvit_nas.metrics import COSTS, LATENCY, MACS, OBJECTIVES, PARAMS, Form, Met
 from mvit_nas.units import format_seconds
 
 if TYPE_CHECKING:
-    from mvit_nas.jobs.ablate import AblationPlan
-    from mvit_nas.jobs.ablate import Outcome as AblationOutcome
-    from mvit_nas.jobs.devices import Device
-    from mvit_nas.jobs.latency import Measurement
-    from mvit_nas.jobs.latency import Outcome as LatencyOutcome
-    from mvit_nas.jobs.search import Outcome, Plan
+    from mvit_nas.jobs import ablate, devices, latency, search
     from mvit_nas.maths.statistics import Difference
     from mvit_nas.results.ablation.summary import Variant
     from mvit_nas.results.comparison.comparison import Comparison
@@ -26,13 +21,11 @@ if TYPE_CHECKING:
 _MOST_VERDICTS = 12
 
 
-def print_front(outcome: "Outcome") -> None:
+def print_front(outcome: "search.Outcome") -> None:
     """The front, and where the report lies."""
     shown = [metric for metric in OBJECTIVES if metric.source is not Source.TIMED or metric in outcome.objectives]
-    table = _table("network")
+    table = _table("network", *map(_title, shown), *outcome.further)
     table.columns[0].no_wrap = True
-    for title in (*map(_title, shown), *outcome.further):
-        table.add_column(title, justify="right", no_wrap=True)
     for record in outcome.front:
         name = f"{record.candidate.arch_id} {record.candidate.name}".strip()
         further = [record.measured(LATENCY.by(runtime)) for runtime in outcome.further]
@@ -49,7 +42,6 @@ def print_front(outcome: "Outcome") -> None:
 
 
 def _title(metric: Metric) -> str:
-    """A column's heading: "params", "MACs", "latency"."""
     return metric.unit if metric is MACS else metric.option
 
 
@@ -62,29 +54,34 @@ def _value(metric: Metric, found: "Measured | None") -> str:
     return metric.cell(found.value) if metric.form is Form.COUNT else metric.format(found.value)
 
 
-def _table(first: str, *, title: str | None = None) -> Table:
+def _table(first: str, *numbers: str, by_runtime: bool = False, title: str | None = None) -> Table:
+    """A table whose first column, and the runtime's, is words; what is in the others is set right."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left")
     table.add_column(first)
+    if by_runtime:
+        table.add_column("runtime", no_wrap=True)
+    _add_numbers(table, *numbers)
     return table
+
+
+def _add_numbers(table: Table, *titles: str) -> None:
+    for title in titles:
+        table.add_column(title, justify="right", no_wrap=True)
 
 
 def _add(table: Table, *cells: str) -> None:
     table.add_row(*map(Text, cells))  # as text, since brackets in names mean nothing
 
 
-def print_verdicts(outcome: "AblationOutcome") -> None:
+def print_verdicts(outcome: "ablate.Outcome") -> None:
     """The verdict table, what to know of it, and where the report lies, on stdout."""
     summary = outcome.summary
     console = Console(highlight=False)
-    table = _table(" x ".join(summary.factors))
-    for title in ("accuracy", "difference (95 %)", "p Holm"):
-        table.add_column(title, justify="right", no_wrap=True)
+    table = _table(" x ".join(summary.factors), "accuracy", "difference (95 %)", "p Holm")
     table.add_column("verdict")
     same_params = len({variant.cost(PARAMS) for variant in summary.variants}) == 1
     costs = COSTS[1:] if same_params else COSTS
-    for metric in costs:
-        title = metric.unit if metric.form is Form.QUANTITY else _title(metric)
-        table.add_column(title, justify="right", no_wrap=True)
+    _add_numbers(table, *(metric.unit if metric.form is Form.QUANTITY else _title(metric) for metric in costs))
     for variant in summary.variants:
         _add(
             table,
@@ -103,7 +100,7 @@ def print_verdicts(outcome: "AblationOutcome") -> None:
     console.print(f"\nreport: {outcome.report}", soft_wrap=True)
 
 
-def _verdict_lines(outcome: "AblationOutcome", *, same_params: bool) -> Iterator[str]:
+def _verdict_lines(outcome: "ablate.Outcome", *, same_params: bool) -> Iterator[str]:
     summary = outcome.summary
     params = summary.base.cost(PARAMS)
     if same_params and params is not None:
@@ -149,9 +146,7 @@ def print_comparison(comparison: "Comparison", page: Path) -> None:
     """The methods as a table, what was left out, and where the page lies, on stdout."""
     from mvit_nas.results.comparison.page import gain_words, trainings_words
 
-    table = _table("method")
-    table.add_column("seeds", justify="right", no_wrap=True)
-    table.add_column("hypervolume", justify="right", no_wrap=True)
+    table = _table("method", "seeds", "hypervolume")
     table.add_column("difference (95 %)", justify="right")
     for method in comparison.methods:
         difference = "-" if method.gain is None else gain_words(method.gain)
@@ -164,14 +159,12 @@ def print_comparison(comparison: "Comparison", page: Path) -> None:
     console.print(f"\npage: {page}", soft_wrap=True)
 
 
-def print_latencies(outcome: "LatencyOutcome") -> None:
+def print_latencies(outcome: "latency.Outcome") -> None:
     """The measured latencies as a table, what to know of them, and the verdicts, on stdout."""
     console = Console(highlight=False)
-    table = _table("network")
-    table.add_column("runtime", no_wrap=True)
     with_accuracy = any(one.accuracy is not None for one in outcome.measurements)
-    for title in ("ms (95 % interval)", "accuracy" if with_accuracy else "p90", "size", "delegated"):
-        table.add_column(title, justify="right", no_wrap=True)
+    titles = ("ms (95 % interval)", "accuracy" if with_accuracy else "p90", "size", "delegated")
+    table = _table("network", *titles, by_runtime=True)
     for one in outcome.measurements:
         _add(table, *_latency_cells(one, with_accuracy=with_accuracy))
     for line in _condition_lines(outcome):
@@ -188,40 +181,36 @@ def print_latencies(outcome: "LatencyOutcome") -> None:
         console.print(Text(f"{verdict.runtime}: {verdict.words}: {times}"))
 
 
-def _stages_table(outcome: "LatencyOutcome") -> Table:
-    """Milliseconds by stage."""
+def _stages_table(outcome: "latency.Outcome") -> Table:
     rows = [one for one in outcome.measurements if one.stages is not None]
     names = list(dict.fromkeys(name for one in rows for name in one.stages or {}))
-    table = _table("network", title="ms by stage")
-    table.add_column("runtime", no_wrap=True)
-    for name in names:
-        table.add_column(name.removeprefix("stages."), justify="right", no_wrap=True)
+    titles = [name.removeprefix("stages.") for name in names]
+    table = _table("network", *titles, by_runtime=True, title="ms by stage")
     for one in rows:
         stages = one.stages or {}
         _add(table, one.model, one.runtime, *(f"{stages[name]:.2f}" if name in stages else "-" for name in names))
     return table
 
 
-def _latency_cells(one: "Measurement", *, with_accuracy: bool) -> list[str]:
-    """A row of the table."""
+def _latency_cells(one: "latency.Measurement", *, with_accuracy: bool) -> list[str]:
     runtime = one.runtime + " int8" * one.int8
     if one.measured is None:
         return [one.model, runtime, "not measured", "-", "-", "-"]
-    latency, artefact = one.measured.latency, one.measured.artefact
-    marks = "*" * (latency.contended or latency.drifted or not latency.agreed)
+    time, artefact = one.measured.latency, one.measured.artefact
+    marks = "*" * (time.contended or time.drifted or not time.agreed)
     share = artefact.quantised if one.int8 else artefact.delegated
     accuracy = "-" if one.accuracy is None else f"{100 * one.accuracy:.1f} %"
     return [
         one.model,
         runtime,
-        f"{latency.median_ms:#.3g}{marks} ({latency.low_ms:#.3g} to {latency.high_ms:#.3g})",
-        accuracy if with_accuracy else f"{latency.p90_ms:#.3g}",
+        f"{time.median_ms:#.3g}{marks} ({time.low_ms:#.3g} to {time.high_ms:#.3g})",
+        accuracy if with_accuracy else f"{time.p90_ms:#.3g}",
         f"{artefact.size_bytes / 1e6:.1f} MB",
         "-" if share is None else f"{100 * share:.0f} %" + " int8" * one.int8,
     ]
 
 
-def _condition_lines(outcome: "LatencyOutcome") -> Iterator[str]:
+def _condition_lines(outcome: "latency.Outcome") -> Iterator[str]:
     """What the numbers of the table hang on."""
     measured = [one for one in outcome.measurements if one.measured is not None]
     known = [(one.conditions, one.machine) for one in measured if one.conditions and one.machine]
@@ -254,31 +243,31 @@ def _condition_lines(outcome: "LatencyOutcome") -> Iterator[str]:
         yield "int8's weights have 7 bits: with 8 the sums would overflow on this processor, which has no VNNI"
 
 
-def print_ablation_plan(plan: "AblationPlan") -> None:
+def print_ablation_plan(plan: "ablate.AblationPlan") -> None:
     """What an ablation would do and take."""
     for one in plan.variants:
-        words = one.words + " (base)" * one.variant.is_base
+        words = one.value + " (base)" * one.base
         print(f"{words:<24} {PARAMS.format(one.params)}, {MACS.format(one.macs)}")
     print(f"runs      {len(plan.variants)} variants x {len(plan.seeds)} seeds = {plan.runs}")
     print(f"known     {plan.known} of them, from earlier runs")
     print(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
 
 
-def print_plan(plan: "Plan", trials: int) -> None:
+def print_plan(plan: "search.Plan", trials: int) -> None:
     """What a search of so many ``trials`` would do and take."""
     print(f"space      {plan.settings:,} settings, {plan.networks:,} networks")
     print(f"in budget  {100 * plan.share_within_budget:.3g} % of the settings")
     for label, tried in (("smallest", plan.smallest), ("largest", plan.largest)):
-        parts = [PARAMS.format(tried.design.cost.params), MACS.format(tried.design.cost.macs)]
+        parts = [PARAMS.format(tried.params), MACS.format(tried.macs)]
         if tried.latency_ms is not None:
             parts.append(LATENCY.format(tried.latency_ms))
-        parts.append(f"{1000 * tried.step.step_seconds:.0f} ms a training step")
+        parts.append(f"{1000 * tried.step_seconds:.0f} ms a training step")
         print(f"{label:<10} {', '.join(parts)}")
     print(f"training   {plan.steps} steps for a candidate")
     print(f"estimate   {format_seconds(plan.hours * 3600)} for {trials} trials, {plan.memory_gib:.1f} GiB of memory")
 
 
-def print_devices(found: "Sequence[Device]", hint: str) -> None:
+def print_devices(found: "Sequence[devices.Device]", hint: str) -> None:
     """Where latency could be measured, and what is missing to see more."""
     for device in found:
         print(device.target)

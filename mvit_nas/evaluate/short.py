@@ -24,7 +24,7 @@ from mvit_nas.evaluate.static import check_static_cost
 from mvit_nas.files import write_whole
 from mvit_nas.nn.backbone import build
 from mvit_nas.nn.weights.inherit import inherited
-from mvit_nas.reporter import Reporter, Silent, TrainingStep
+from mvit_nas.reporter import Reporter, TrainingStep
 from mvit_nas.study.record import Measured, Rung
 from mvit_nas.tasks.classify import Classification
 from mvit_nas.training.checkpoint import Progress
@@ -61,7 +61,7 @@ class ShortTraining:
         self._cache = Cache(folder / "evaluations")
         self._checkpoints = folder / "checkpoints"
         self._weights = folder / "weights"
-        self._reporter = reporter or Silent()
+        self._reporter = reporter or Reporter()
         self._parts: dict[tuple[str, int], Images] = {}
 
     @property

@@ -3,12 +3,11 @@
 import itertools
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mvit_nas.ablation.match import TOLERANCE, rescale
-from mvit_nas.ablation.plan import LeftOut as NoVariant
 from mvit_nas.ablation.plan import Plan, Variant, make_plan
 from mvit_nas.arch.config import ArchConfig, arch_id, to_dict
 from mvit_nas.arch.count import count
@@ -80,16 +79,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricedVariant:
-    """A planned variant with its price."""
+    """A planned variant with its price; ``value`` says it in words, ``base`` whether it is the base."""
 
-    variant: Variant
+    value: str
+    labels: Mapping[str, str]
+    matched: str | None
+    base: bool
     params: int
     macs: int
-
-    @property
-    def words(self) -> str:
-        """The variant in words."""
-        return _words(self.variant)
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,25 +179,20 @@ def ablate(
     """
     prepared = prepare(settings, reporter=reporter)
     with opened(prepared.folders, prepared.settings, prepared.found, reporter=reporter):
-        return _Ablating(prepared, reporter, on_progress=on_progress, should_stop=should_stop).run()
+        return _Ablating(prepared=prepared, reporter=reporter, on_progress=on_progress, should_stop=should_stop).run()
 
 
+@dataclass(kw_only=True)
 class _Ablating:
     """One ablation, seed by seed, to its report."""
 
-    def __init__(
-        self,
-        prepared: Prepared,
-        reporter: Reporter,
-        *,
-        on_progress: Callable[[Progress], None],
-        should_stop: Callable[[], bool],
-    ) -> None:
-        self._prepared = prepared
-        self._settings = prepared.settings
-        self._reporter = reporter
-        self._on_progress = on_progress
-        self._should_stop = should_stop
+    prepared: Prepared
+    reporter: Reporter
+    on_progress: Callable[[Progress], None]
+    should_stop: Callable[[], bool]
+
+    def __post_init__(self) -> None:
+        prepared, self._settings = self.prepared, self.prepared.settings
         self._start = time.monotonic()
         self._plan = _ablated(prepared)
         self._origin = ablation_origin(prepared.setup, prepared.settings, prepared.found, plan=self._plan)
@@ -227,14 +220,14 @@ class _Ablating:
         )
 
     def _measure(self) -> None:
-        for variant in self._prepared.plan.variants:
-            if self._should_stop():
+        for variant in self.prepared.plan.variants:
+            if self.should_stop():
                 raise InterruptedCleanlyError("stopped before the first run")
             self._costs[arch_id(variant.arch)] = self._priced(variant)
 
     def _priced(self, variant: Variant) -> Record:
         """What is known of every run of ``variant`` before it is trained."""
-        setup, words = self._prepared.setup, _words(variant)
+        setup, words = self.prepared.setup, _words(variant)
         check_static_cost(variant.arch, classes=setup.classes)
         record = Record(
             trial=None,
@@ -242,11 +235,11 @@ class _Ablating:
             candidate=Candidate(arch=variant.arch, arch_id=arch_id(variant.arch)),
             values=static_values(variant.arch, classes=setup.classes),
         )
-        self._reporter.doing(f"measuring the latency of {words}")
+        self.reporter.doing(f"measuring the latency of {words}")
         try:
             latency = setup.meter.latency(variant.arch, classes=setup.classes).latency
         except MeasurementError as error:  # the accuracies still say what they say
-            self._reporter.say(f"no latency of {words}: {error}")
+            self.reporter.say(f"no latency of {words}: {error}")
             return record
         measured = Measured(value=latency.median_ms, low=latency.low_ms, high=latency.high_ms)
         return replace(
@@ -258,16 +251,16 @@ class _Ablating:
 
     def _run_seeds(self) -> str:
         """Run all seeds, and more where a precision asks for them; how the precision came out."""
-        wanted, variants = self._settings.precision, self._prepared.plan.variants
+        wanted, variants = self._settings.precision, self.prepared.plan.variants
         for number, seed in enumerate(self._seeds(), start=1):
             # Another variant begins each time, so that none always meets the machine as it is at first.
             first = number % len(variants)
             for variant in (*variants[first:], *variants[:first]):
-                if self._should_stop():
+                if self.should_stop():
                     raise InterruptedCleanlyError("stopped between two runs")
                 record = self._run(variant, seed)
                 self._journal.append(record)
-                self._on_progress(self._progress(variant, record))
+                self.on_progress(self._progress(variant, record))
             if number >= len(self._settings.seeds) and wanted is not None:
                 largest = self._summary().largest
                 half = largest.difference.half_width if largest and largest.difference else None
@@ -289,8 +282,8 @@ class _Ablating:
 
     def _run(self, variant: Variant, seed: int) -> Record:
         words = _words(variant)
-        self._reporter.doing(f"training {words} with seed {seed}")
-        training = self._prepared.setup.training.with_schedule(variant.schedule)
+        self.reporter.doing(f"training {words} with seed {seed}")
+        training = self.prepared.setup.training.with_schedule(variant.schedule)
         known = self._costs[arch_id(variant.arch)]
         is_preset = variant.is_base and self._settings.base in PRESETS
         candidate = replace(
@@ -302,13 +295,13 @@ class _Ablating:
         record = replace(known, trial=len(self._journal.records), candidate=candidate, seed=seed)
         was_known, start = training.is_known(variant.arch, seed=seed), time.monotonic()
         try:
-            score, _ = training.score(variant.arch, seed=seed, should_stop=self._should_stop)
+            score, _ = training.score(variant.arch, seed=seed, should_stop=self.should_stop)
         except TrainingError as error:
             reason = str(error)
         except (InterruptedCleanlyError, PartialError, OSError, KeyboardInterrupt):
             raise
         except Exception as error:  # One variant that breaks is a result; the others go on.
-            with (self._prepared.folders.state / "failures.log").open("a") as file:
+            with (self.prepared.folders.state / "failures.log").open("a") as file:
                 file.write(f"{words}, seed {seed}\n{traceback.format_exc()}\n")
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
         else:
@@ -325,13 +318,13 @@ class _Ablating:
     def _write(self, records: Sequence[Record]) -> Path:
         seeds = tuple(dict.fromkeys(record.seed for record in records if record.seed is not None))
         self._plan = replace(self._plan, seeds=seeds)
-        origin = updated(self._origin, self._prepared.setup, seconds=time.monotonic() - self._start, latency=True)
-        return write_ablation(records, replace(origin, plan=self._plan), self._prepared.folders.report)
+        origin = updated(self._origin, self.prepared.setup, seconds=time.monotonic() - self._start, latency=True)
+        return write_ablation(records, replace(origin, plan=self._plan), self.prepared.folders.report)
 
     def _progress(self, variant: Variant, last: Record) -> Progress:
         settings, records = self._settings, self._journal.records
         rounds = len(settings.seeds) if settings.precision is None else settings.most_seeds
-        runs = rounds * len(self._prepared.plan.variants)
+        runs = rounds * len(self.prepared.plan.variants)
         trained = [record.spent.seconds for record in records if not record.spent.cached]
         left = runs - len(records)
         return Progress(
@@ -344,10 +337,9 @@ class _Ablating:
 
 
 def _ablated(prepared: Prepared) -> Ablated:
-    """The plan for the report."""
     settings, made = prepared.settings, prepared.plan
     return Ablated(
-        factors=tuple(made.factors),
+        factors=made.factors,
         base=settings.base,
         variants=tuple(
             PlannedVariant(
@@ -359,7 +351,7 @@ def _ablated(prepared: Prepared) -> Ablated:
             )
             for variant in made.variants
         ),
-        left_out=tuple(LeftOut(labels=one.labels, reason=one.reason) for one in made.left_out),
+        left_out=made.left_out,
         seeds=(),
         precision=settings.precision,
         stopped="",
@@ -369,25 +361,33 @@ def _ablated(prepared: Prepared) -> Ablated:
 def plan(settings: AblateSettings, *, reporter: Reporter) -> AblationPlan:
     """What ``ablate`` would do and take: one real training step of the smallest and the largest variant."""
     prepared = prepare(settings, reporter=reporter)
-    training, variants = prepared.setup.training, prepared.plan.variants
-    priced = []
-    for variant in variants:
-        cost = count(variant.arch, classes=prepared.setup.classes)
-        priced.append(PricedVariant(variant=variant, params=cost.params, macs=cost.macs))
-    ordered = sorted(priced, key=lambda one: one.macs)
-    tried = [(one.macs, try_step(training, one.variant.arch)) for one in (ordered[0], ordered[-1])]
+    settings, training = prepared.settings, prepared.setup.training
+    priced = [(one, count(one.arch, classes=prepared.setup.classes)) for one in prepared.plan.variants]
+    ordered = sorted(priced, key=lambda pair: pair[1].macs)
+    tried = [(cost.macs, try_step(training, one.arch)) for one, cost in (ordered[0], ordered[-1])]
     step_seconds = by_macs(*((macs, step.step_seconds) for macs, step in tried))
     new = [
-        one
+        cost
         for seed in settings.seeds
-        for one in priced
-        if not training.with_schedule(one.variant.schedule).is_known(one.variant.arch, seed=seed)
+        for one, cost in priced
+        if not training.with_schedule(one.schedule).is_known(one.arch, seed=seed)
     ]
-    runs, networks = len(settings.seeds) * len(priced), len({arch_id(one.variant.arch) for one in priced})
-    seconds = sum(training_seconds(training, step_seconds(one.macs)) for one in new)
+    runs, networks = len(settings.seeds) * len(priced), len({arch_id(one.arch) for one, _ in priced})
+    seconds = sum(training_seconds(training, step_seconds(cost.macs)) for cost in new)
     return AblationPlan(
-        variants=tuple(priced),
-        left_out=_ablated(prepared).left_out,
+        variants=tuple(
+            PricedVariant(
+                value=_words(one),
+                labels=one.labels,
+                matched=one.matched or None,
+                base=one.is_base,
+                params=cost.params,
+                macs=cost.macs,
+                notes=one.notes,
+            )
+            for one, cost in priced
+        ),
+        left_out=prepared.plan.left_out,
         seeds=settings.seeds,
         runs=runs,
         known=runs - len(new),
@@ -425,7 +425,7 @@ def _matched(made: Plan, match: str, setup: Setup, *, given: bool, reporter: Rep
         except NothingFeasibleError as error:
             if given:
                 raise
-            left_out.append(NoVariant(labels=variant.labels, reason=f"at equal {word}: {error}"))
+            left_out.append(LeftOut(labels=variant.labels, reason=f"at equal {word}: {error}"))
             continue
         note = f"width times {scale:.2f}: {cost(arch) / target:.3f} of the base's {word}"
         variants.append(replace(variant, arch=arch, matched=match, notes=(*variant.notes, note)))

@@ -1,8 +1,7 @@
 """``mvit-nas devices``: what a latency could be measured on, and whether it could be trusted now."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from mvit_nas.cost.targets.adb import phones
 from mvit_nas.cost.targets.machine import Machine
@@ -22,19 +21,6 @@ class Device:
     machine: Machine | None
     runtimes: Mapping[str, str]
     problem: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        known = {} if self.machine is None else asdict(self.machine)
-        known.pop("runtime_version", None)
-        doubts = [self.problem] if self.machine is None else list(self.machine.doubts)
-        return {
-            "target": self.target,
-            **known,
-            "runtimes": dict(self.runtimes),
-            "trusted": not doubts,
-            "doubts": doubts,
-        }
 
     def lines(self) -> Iterator[str]:
         """What there is to say of it, line by line."""

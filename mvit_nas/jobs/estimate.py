@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from mvit_nas.arch.config import ArchConfig
+from mvit_nas.data.store import Images
 from mvit_nas.evaluate.short import ShortTraining
 from mvit_nas.nn.backbone import build
 from mvit_nas.training.loop import fit
@@ -26,30 +27,24 @@ class StepCost:
     peak_gib: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _NoiseImages:
-    """A batch of noise, to time a step without decoding the data."""
-
-    pixels_NHWC: np.ndarray
-    aspects_N: np.ndarray
-    labels_N: np.ndarray
-
-
 def try_step(training: ShortTraining, arch: ArchConfig) -> StepCost:
     """Real training steps of ``arch`` on noise, which needs no decoding."""
     schedule = replace(training.schedule, images_per_epoch=training.schedule.batch_size)
     side = schedule.side(arch.image_size)
-    batch = _NoiseImages(
+    batch = Images(
         pixels_NHWC=np.random.default_rng(0).integers(0, 256, (schedule.batch_size, side, side, 3), np.uint8),
         aspects_N=np.ones(schedule.batch_size, np.float32),
         labels_N=np.zeros(schedule.batch_size, np.int64),
+        skipped=(),
     )
 
     def seconds(epochs: int) -> float:
         return fit(
             build(arch, classes=training.classes),
             batch,
-            _NoiseImages(pixels_NHWC=batch.pixels_NHWC[:1], aspects_N=batch.aspects_N[:1], labels_N=batch.labels_N[:1]),
+            replace(
+                batch, pixels_NHWC=batch.pixels_NHWC[:1], aspects_N=batch.aspects_N[:1], labels_N=batch.labels_N[:1]
+            ),
             replace(schedule, epochs=epochs),
             task=training.task,
             side=side,

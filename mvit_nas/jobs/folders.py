@@ -10,7 +10,7 @@ from mvit_nas.files import claimed, write_text
 from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import AblateSettings, SearchSettings
 from mvit_nas.settings.study_file import Found, check_same, found_in, study_text
-from mvit_nas.study.origin import read_origin
+from mvit_nas.study.origin_file import read_origin
 from mvit_nas.training.schedule import Schedule, schedule_of
 
 

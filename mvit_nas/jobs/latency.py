@@ -1,11 +1,10 @@
-"""``mvit-nas latency``: chosen networks on chosen runtimes, side by side; and ``mvit-nas devices``."""
+"""``mvit-nas latency``: chosen networks on chosen runtimes, side by side."""
 
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.paths import with_values
 from mvit_nas.artifacts.checked import artefact_of
 from mvit_nas.cost.latency import ratio_interval
@@ -16,22 +15,15 @@ from mvit_nas.cost.targets.machine import Machine
 from mvit_nas.errors import DeviceError, InputError, InterruptedCleanlyError, MvitNasError, PartialError
 from mvit_nas.evaluate.latency import LatencyMeter, Measured
 from mvit_nas.jobs.int8 import Trainer
-from mvit_nas.jobs.named_networks import find_choices
+from mvit_nas.jobs.named_networks import Choice, find_choices
 from mvit_nas.jobs.provenance import conditions
 from mvit_nas.jobs.setup import make_meter, runtime_for
 from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import LatencySettings
 from mvit_nas.study.origin import Conditions
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """What is measured: an architecture with a classifier for ``classes``, or the artefact in ``file``."""
-
-    name: str
-    arch: ArchConfig | None
-    classes: int
-    file: Path | None
+# What is measured: an architecture with a classifier for its classes, or the artefact in a file.
+Subject = Choice | Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +45,11 @@ class Measurement:
     accuracy: float | None
     stages: dict[str, float] | None
     error: MvitNasError | None
+
+    @property
+    def name(self) -> str:
+        """The network, and that it is in integers."""
+        return self.model + " int8" * self.int8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +97,7 @@ def measure(settings: LatencySettings, *, reporter: Reporter, should_stop: Calla
     found: list[Measurement] = []
     stopped = ""
     for subject, meter in itertools.product(subjects, meters):
-        if subject.file is not None and subject.file.suffix != meter.runtime.suffix:
+        if isinstance(subject, Path) and subject.suffix != meter.runtime.suffix:
             continue
         if should_stop():
             stopped = "stopped between two measurements; "
@@ -123,26 +120,25 @@ def measure(settings: LatencySettings, *, reporter: Reporter, should_stop: Calla
 
 def _subjects(settings: LatencySettings) -> list[Subject]:
     suffixes = {runtime.suffix for runtime in RUNTIMES.values() if runtime.shape is not None}
-    found = []
+    side = settings.image_size
+    found: dict[object, Subject] = {}  # each once
     for text in settings.choices:
         path = Path(text)
         if path.suffix in suffixes:
             if not path.is_file():
                 raise InputError(f"{text}: there is no such file")
-            found.append(Subject(name=path.name, arch=None, classes=0, file=path))
+            found[path] = path
             continue
         for choice in find_choices(text, settings.out, where="CHOICE"):
-            arch = choice.arch
-            if settings.image_size is not None:
-                arch = with_values(arch, {"image_size": settings.image_size})
-            found.append(Subject(name=choice.name, arch=arch, classes=choice.classes, file=None))
-    return list({(subject.name, subject.file, subject.arch): subject for subject in found}.values())
+            arch = choice.arch if side is None else with_values(choice.arch, {"image_size": side})
+            found[choice.name, arch] = replace(choice, arch=arch)
+    return list(found.values())
 
 
 def _meters(settings: LatencySettings, subjects: list[Subject], *, reporter: Reporter) -> list[LatencyMeter]:
     """One for each runtime that was named, or that a file needs; and one for its int8 where that was asked for."""
     names = list(settings.runtimes)
-    files = [subject.file for subject in subjects if subject.file is not None]
+    files = [subject for subject in subjects if isinstance(subject, Path)]
     if not names:
         names += [runtime_for(settings, "").name] * (len(files) < len(subjects))
         names += [runtime.name for runtime in RUNTIMES.values() if any(f.suffix == runtime.suffix for f in files)]
@@ -153,13 +149,9 @@ def _meters(settings: LatencySettings, subjects: list[Subject], *, reporter: Rep
     meters = []
     for name in dict.fromkeys(names):
         for int8 in (False, True) if settings.int8 else (False,):
+            precision, seconds = settings.precision, settings.seconds
             meter = make_meter(
-                settings,
-                runtime=name,
-                precision=settings.precision,
-                seconds=settings.seconds,
-                int8=int8,
-                reporter=reporter,
+                settings, runtime=name, precision=precision, seconds=seconds, int8=int8, reporter=reporter
             )
             if not int8 or meter.runtime.quantise:
                 meters.append(meter)
@@ -177,15 +169,15 @@ def _meters(settings: LatencySettings, subjects: list[Subject], *, reporter: Rep
 def _measure(subject: Subject, meter: LatencyMeter, trainer: Trainer | None, *, by_stage: bool) -> Measurement:
     measured, stages, accuracy, error = None, None, None, None
     try:
-        if subject.arch is not None and trainer is not None:
+        if isinstance(subject, Path):
+            side = _side(meter.runtime, subject)
+            measured = meter.measure(artefact_of(meter.runtime, subject), subject, side=side)
+        elif trainer is not None:
             measured, accuracy = trainer.trained(subject.name, subject.arch).measure(meter)
-        elif subject.arch is not None:
+        else:
             measured = meter.latency(subject.arch, classes=subject.classes)
-        if subject.arch is not None:
-            stages = meter.stages(subject.arch, classes=subject.classes) if by_stage else None
-        elif subject.file is not None:
-            side = _side(meter.runtime, subject.file)
-            measured = meter.measure(artefact_of(meter.runtime, subject.file), subject.file, side=side)
+        if by_stage and isinstance(subject, Choice):
+            stages = meter.stages(subject.arch, classes=subject.classes)
     except InterruptedCleanlyError:
         raise
     except MvitNasError as raised:
@@ -212,25 +204,19 @@ def _side(runtime: Runtime, file: Path) -> int:
     return shape[2]
 
 
-def _verdicts(found: list[Measurement]) -> list[Verdict]:
-    verdicts = []
+def _verdicts(found: list[Measurement]) -> Iterator[Verdict]:
     measured = [(one, one.measured.latency) for one in found if one.measured is not None]
     for runtime in dict.fromkeys(one.runtime for one, _ in measured):
         ordered = sorted((pair for pair in measured if pair[0].runtime == runtime), key=lambda pair: pair[1].median_ms)
         for (i, (one, faster)), (j, (other, slower)) in itertools.combinations(enumerate(ordered), 2):
-            if one.int8 != other.int8 and one.model != other.model:
-                continue
-            low, ratio, high = ratio_interval(faster, slower)
-            names = (one.model + " int8" * one.int8, other.model + " int8" * other.int8)
-            verdicts.append(
-                Verdict(
+            if one.int8 == other.int8 or one.model == other.model:
+                low, ratio, high = ratio_interval(faster, slower)
+                yield Verdict(
                     runtime=runtime,
-                    one=names[0],
-                    other=names[1],
+                    one=one.name,
+                    other=other.name,
                     neighbours=j == i + 1,
                     ratio=ratio,
                     low=low,
                     high=high,
                 )
-            )
-    return verdicts

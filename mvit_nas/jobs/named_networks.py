@@ -1,6 +1,5 @@
 """What a person names: a preset, a trial of a study, its front, an architecture file."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from mvit_nas.arch.space import SearchSpace, parse_space
 from mvit_nas.errors import ArchError, InputError, unknown
 from mvit_nas.results.table import read_table
 from mvit_nas.results.view import StudyView
-from mvit_nas.study.origin import Images, Origin, SearchOrigin, read_origin
+from mvit_nas.study.origin import Images, Origin, SearchOrigin
+from mvit_nas.study.origin_file import read_origin
 from mvit_nas.study.record import Record
 
 # The classes of ImageNet-1K, where nothing else is said.
@@ -67,29 +67,20 @@ def find_choices(text: str, out: Path, *, where: str) -> list[Choice]:
 
 def _of_study(folder: Path, study: str, trial: str, where: str) -> list[Choice]:
     table, origin = read_table(folder / "results.csv"), read_origin(folder / "environment.json")
-    if not isinstance(origin, SearchOrigin):
-        if trial in ("knee", "front"):
+    if trial in ("knee", "front"):
+        if not isinstance(origin, SearchOrigin):
             raise InputError(f"{where} {study}:{trial}: {study} is an ablation; name a trial, as in {study}:0")
-        chosen = _trial(table.records, trial)
-    elif trial == "knee":
         view = StudyView(table, origin)
         knee = view.knee(view.scored)
-        if knee is None:
+        chosen = [view.records[index] for index in view.front] if trial == "front" else [knee] if knee else []
+        if trial == "knee" and not chosen:
             raise InputError(f"{where} {study}:knee: the front of {study} has no knee; name a trial, as in {study}:0")
-        chosen = [knee]
-    elif trial == "front":
-        chosen = [table.records[index] for index in StudyView(table, origin).front]
-    else:
-        chosen = _trial(table.records, trial)
+    else:  # the trial of that number, or of the network of that name
+        chosen = [record for record in table.records if trial in (str(record.trial), record.label)][:1]
     if not chosen:
         last = max((one.trial for one in table.records if one.trial is not None), default=0)
         raise InputError(f"{where} {study}:{trial}: {study} has no such trial; it has the trials 0 to {last}")
     return [_of_record(record, origin, folder, f"{study}:{trial}", where) for record in chosen]
-
-
-def _trial(records: Sequence[Record], text: str) -> list[Record]:
-    """The trial of that number, or of the network of that name."""
-    return [record for record in records if text in (str(record.trial), record.label)][:1]
 
 
 def _of_record(record: Record, origin: Origin, folder: Path, text: str, where: str) -> Choice:

@@ -5,19 +5,21 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar, get_args
 
 import torch
 
 from mvit_nas import __version__
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.cost.targets.machine import this_processor
+from mvit_nas.data.parts import Part
 from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.short import training_threads
 from mvit_nas.jobs.setup import Setup
@@ -25,15 +27,16 @@ from mvit_nas.settings.commands import AblateSettings, SearchSettings
 from mvit_nas.settings.study_file import Found, described
 from mvit_nas.study.origin import (
     Ablated,
+    AblationExperiment,
     AblationOrigin,
     Conditions,
     Hardware,
     Images,
+    SearchExperiment,
     SearchOrigin,
     Space,
-    conditions_of,
-    searched,
 )
+from mvit_nas.study.origin_file import from_document
 
 O = TypeVar("O", SearchOrigin, AblationOrigin)  # noqa: E741
 
@@ -45,14 +48,14 @@ def search_origin(
     setup: Setup, settings: SearchSettings, found: Found, *, reference: Mapping[str, float]
 ) -> SearchOrigin:
     """That of a search as it begins. ``reference`` is the worst corner of hypervolume's box."""
-    document = described(settings, found)
-    return SearchOrigin(experiment=searched(document), reference=reference, **_common(setup, settings))
+    experiment = from_document(SearchExperiment, described(settings, found))
+    return _begun(SearchOrigin, setup, settings, experiment=experiment, reference=reference)
 
 
 def ablation_origin(setup: Setup, settings: AblateSettings, found: Found, *, plan: Ablated) -> AblationOrigin:
     """That of an ablation as it begins, with its ``plan``."""
-    document = described(settings, found)
-    return AblationOrigin(experiment=document, seeds=settings.seeds, plan=plan, **_common(setup, settings))
+    experiment = from_document(AblationExperiment, described(settings, found))
+    return _begun(AblationOrigin, setup, settings, experiment=experiment, plan=plan)
 
 
 def updated(origin: O, setup: Setup, *, seconds: float, latency: bool) -> O:
@@ -63,41 +66,42 @@ def updated(origin: O, setup: Setup, *, seconds: float, latency: bool) -> O:
 
 def conditions(meter: LatencyMeter) -> Conditions:
     """What the latencies of ``meter`` hang on."""
-    return conditions_of(meter.conditions().to_dict())
+    return from_document(Conditions, meter.conditions().to_dict())
 
 
-def _common(setup: Setup, settings: SearchSettings | AblateSettings) -> dict[str, Any]:
+def _begun(kind: Callable[..., O], setup: Setup, settings: SearchSettings | AblateSettings, **own: object) -> O:
+    """The origin of a ``kind`` with its ``own`` fields, and what all have."""
     data, space = setup.training.data, setup.space
-    return {
-        "study": settings.name,
-        "command": shlex.join(["mvit-nas", *sys.argv[1:]]),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "version": __version__,
-        "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in _PACKAGES} | _runtimes(),
-        "commit": commit_of(Path(__file__)),
-        "hardware": Hardware(
+    return kind(
+        study=settings.name,
+        command=shlex.join(["mvit-nas", *sys.argv[1:]]),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=__version__,
+        python=platform.python_version(),
+        packages={name: metadata.version(name) for name in _PACKAGES} | _runtimes(),
+        commit=commit_of(Path(__file__)),
+        hardware=Hardware(
             processor=this_processor(),
             cores=training_threads(),
             memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
             gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
             system=platform.platform(),
         ),
-        "device": str(setup.training.device),
-        "images": Images(
+        device=str(setup.training.device),
+        images=Images(
             name=data.name,
             source=data.source,
             fingerprint=data.fingerprint,
             classes=tuple(data.classes),
-            counts={part: data.count(part) for part in ("train", "validation", "test")},
+            counts={part: data.count(part) for part in get_args(Part)},
             notes=setup.notes,
         ),
-        "space": Space(name=space.name, settings=space.settings(), networks=space.networks(), text=space.text),
-        "latency": None,
-        "elapsed_seconds": 0.0,
-        "schedule": setup.training.schedule.name,
-        "presets": tuple(PRESETS),
-    }
+        space=Space(name=space.name, settings=space.settings(), networks=space.networks(), text=space.text),
+        latency=None,
+        elapsed_seconds=0.0,
+        presets=tuple(PRESETS),
+        **own,
+    )
 
 
 def _runtimes() -> dict[str, str]:
@@ -111,13 +115,9 @@ def _runtimes() -> dict[str, str]:
 
 def commit_of(file: Path) -> str | None:
     """The commit of the checkout that tracks ``file``; None where none does."""
+    git = partial(subprocess.run, cwd=file.parent, check=True, capture_output=True, text=True)
     try:
-        subprocess.run(
-            ["git", "ls-files", "--error-unmatch", file.name], cwd=file.parent, check=True, capture_output=True
-        )
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=file.parent, check=True, capture_output=True, text=True
-        )
+        git(["git", "ls-files", "--error-unmatch", file.name])
+        return str(git(["git", "rev-parse", "HEAD"]).stdout).strip()
     except (OSError, subprocess.CalledProcessError):
         return None
-    return found.stdout.strip()

@@ -14,7 +14,7 @@ from mvit_nas.evaluate.estimator import Estimator
 from mvit_nas.evaluate.inherit import Inheriting
 from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.rungs import EarlyStopping
-from mvit_nas.jobs.estimate import StepCost, by_macs, training_seconds, try_step
+from mvit_nas.jobs.estimate import by_macs, training_seconds, try_step
 from mvit_nas.jobs.folders import Folders, folders_of, known_schedule, known_space, opened
 from mvit_nas.jobs.journal import Journal
 from mvit_nas.jobs.provenance import conditions, search_origin, updated
@@ -33,7 +33,6 @@ from mvit_nas.settings.commands import SearchSettings
 from mvit_nas.settings.parse import default_name
 from mvit_nas.settings.study_file import Found
 from mvit_nas.study.record import Further, Measured, Record, State
-from mvit_nas.study.store import Store
 from mvit_nas.study.table import further_runtimes
 from mvit_nas.units import format_seconds
 
@@ -81,9 +80,11 @@ class Outcome:
 class TriedDesign:
     """A candidate of which one training step was tried."""
 
-    design: Design
-    step: StepCost
+    arch_id: str
+    params: int
+    macs: int
     latency_ms: float | None
+    step_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +112,6 @@ class Prepared:
     designs: Designs
     feasible: Feasible
     further: Mapping[str, LatencyMeter]
-
-    @property
-    def objectives(self) -> tuple[Metric, ...]:
-        """What the search is for."""
-        return metrics_of(self.settings.objectives)
 
 
 def prepare(settings: SearchSettings, *, reporter: Reporter) -> Prepared:
@@ -183,41 +179,45 @@ def search(
     """
     prepared = prepare(settings, reporter=reporter)
     with opened(prepared.folders, prepared.settings, prepared.found, reporter=reporter):
-        return _Searching(prepared, reporter, on_progress=on_progress, should_stop=should_stop).run()
+        return _Searching(prepared=prepared, reporter=reporter, on_progress=on_progress, should_stop=should_stop).run()
 
 
+@dataclass(kw_only=True)
 class _Searching:
     """One search, from its store to its report."""
 
-    def __init__(
-        self,
-        prepared: Prepared,
-        reporter: Reporter,
-        *,
-        on_progress: Callable[[Progress], None],
-        should_stop: Callable[[], bool],
-    ) -> None:
-        self._prepared = prepared
-        self._reporter = reporter
-        self._on_progress = on_progress
-        self._should_stop = should_stop
+    prepared: Prepared
+    reporter: Reporter
+    on_progress: Callable[[Progress], None]
+    should_stop: Callable[[], bool]
+
+    def __post_init__(self) -> None:
         self._start = time.monotonic()
-        settings, goal = prepared.settings, _goal(prepared)
+        prepared, settings, goal = self.prepared, self.prepared.settings, _goal(self.prepared)
         self._box = box_of(goal.objectives, [goal.reference[metric.name] for metric in goal.objectives])
         self._objectives = goal.objectives
         self._origin = search_origin(prepared.setup, settings, prepared.found, reference=goal.reference)
         candidates = Candidates(prepared.designs, prepared.feasible, goal)
         store = open_store(prepared.folders.state, candidates, seed=settings.seed)
-        _recover(store, reporter)
+        if queued := store.recover():
+            trials = f"{queued} trial{'s' if queued > 1 else ''}"
+            self.reporter.say(f"{trials} that was running when the last process ended starts again")
+        limits = Limits(
+            trials=settings.trials,
+            timeout_seconds=settings.timeout_seconds,
+            seed=settings.seed,
+            sampler=settings.sampler,
+            baseline=settings.baseline,
+        )
         self._search = Search(
             store,
             _estimator(prepared, goal),
             candidates,
-            _limits(settings),
+            limits,
             latency_of=self._latency_of,
-            reporter=reporter,
+            reporter=self.reporter,
             on_record=self._take,
-            should_stop=should_stop,
+            should_stop=self.should_stop,
             is_settled=self._is_settled,
         )
         self._journal = Journal(self._search.records, self._write, kept="finished evaluations")
@@ -227,7 +227,7 @@ class _Searching:
         """Train, measure the front, and write the report."""
         error: MvitNasError | None = None
         try:
-            self._search.run(self._prepared.settings.finish)
+            self._search.run(self.prepared.settings.finish)
             self._measure_front()
         except MvitNasError as raised:
             error = raised
@@ -248,20 +248,20 @@ class _Searching:
         )
 
     def _latency_of(self, arch: ArchConfig) -> Latency:
-        setup = self._prepared.setup
+        setup = self.prepared.setup
         return setup.meter.latency(arch, classes=setup.classes).latency
 
     def _take(self, record: Record) -> None:
         self._journal.append(record)
-        self._on_progress(self._progress(record))
+        self.on_progress(self._progress(record))
 
     def _write(self, records: Sequence[Record]) -> Path:
         seconds = self._spent_before + time.monotonic() - self._start
-        self._origin = updated(self._origin, self._prepared.setup, seconds=seconds, latency=LATENCY in self._objectives)
-        return write_search(records, self._origin, self._prepared.folders.report)
+        self._origin = updated(self._origin, self.prepared.setup, seconds=seconds, latency=LATENCY in self._objectives)
+        return write_search(records, self._origin, self.prepared.folders.report)
 
     def _progress(self, last: Record) -> Progress:
-        records, settings = self._journal.records, self._prepared.settings
+        records, settings = self._journal.records, self.prepared.settings
         done = sum(record.spent.trainings for record in records)
         trained = [record for record in records if record.state.is_training and not record.spent.cached]
         spent = sum(record.spent.trainings for record in trained)
@@ -283,14 +283,14 @@ class _Searching:
         )
 
     def _is_settled(self, records: Sequence[Record]) -> bool:
-        settings = self._prepared.settings
+        settings = self.prepared.settings
         found = growth(records, self._objectives, self._box) if settings.stop_when_settled else None
         if found is None or not found.is_settled:
             return False
         done = sum(record.spent.trainings for record in records)
         left = settings.trials - done
         mean_seconds = sum(record.spent.seconds for record in records) / done
-        self._reporter.say(
+        self.reporter.say(
             f"settled: the hypervolume grew by less than {100 * SETTLED_GROWTH:g} % over the last "
             f"{100 * SETTLED_SHARE:.0f} % of the trainings; {left:.3g} of {settings.trials} trainings are saved, "
             f"about {format_seconds(left * mean_seconds)}"
@@ -307,12 +307,12 @@ class _Searching:
         values = numbers([self._journal.records[index] for index in trained], self._objectives)
         chosen = near_front(values, [metric.maximise for metric in self._objectives], _NEAR)
         near = [index for index, is_near in zip(trained, chosen, strict=True) if is_near]
-        for (runtime, meter), index in itertools.product(self._prepared.further.items(), near):
-            if self._should_stop():
+        for (runtime, meter), index in itertools.product(self.prepared.further.items(), near):
+            if self.should_stop():
                 raise InterruptedCleanlyError("stopped between two measurements of the front")
             record = self._journal.records[index]
-            self._reporter.doing(f"measuring {record.label} on {meter.runtime.title}")
-            found = _measured_by(meter, record, classes=self._prepared.setup.classes)
+            self.reporter.doing(f"measuring {record.label} on {meter.runtime.title}")
+            found = _measured_by(meter, record, classes=self.prepared.setup.classes)
             further = {**self._origin.further, runtime: conditions(meter)}
             self._origin = replace(self._origin, further=further)
             self._journal.replace(index, replace(record, further={**record.further, runtime: found}))
@@ -338,14 +338,17 @@ def plan(settings: SearchSettings, *, reporter: Reporter) -> Plan:
     setup, designs = prepared.setup, prepared.feasible.designs
     training, is_measured = setup.training, LATENCY.name in settings.objectives
 
-    def tried(design: Design) -> TriedDesign:
+    def tried(design: Design) -> tuple[TriedDesign, float]:
         assert design.arch is not None
-        step = try_step(training, design.arch)
+        step, cost = try_step(training, design.arch), design.cost
         ms = setup.meter.latency(design.arch, classes=setup.classes).latency.median_ms if is_measured else None
-        return TriedDesign(design=design, step=step, latency_ms=ms)
+        one = TriedDesign(
+            arch_id=design.arch_id, params=cost.params, macs=cost.macs, latency_ms=ms, step_seconds=step.step_seconds
+        )
+        return one, step.peak_gib
 
-    smallest, largest = tried(designs[0]), tried(designs[-1])
-    step_seconds = by_macs(*((one.design.cost.macs, one.step.step_seconds) for one in (smallest, largest)))
+    (smallest, _), (largest, peak_gib) = tried(designs[0]), tried(designs[-1])
+    step_seconds = by_macs(*((one.macs, one.step_seconds) for one in (smallest, largest)))
     seconds = training_seconds(training, step_seconds(sum(one.cost.macs for one in designs) / len(designs)))
     return Plan(
         settings=setup.space.settings(),
@@ -355,17 +358,7 @@ def plan(settings: SearchSettings, *, reporter: Reporter) -> Plan:
         largest=largest,
         steps=training.schedule.steps(training.data.count("train")),
         hours=settings.trials * (seconds + (MEASURING_SECONDS if is_measured else 0.0)) / 3600,
-        memory_gib=largest.step.peak_gib,
-    )
-
-
-def _limits(settings: SearchSettings) -> Limits:
-    return Limits(
-        trials=settings.trials,
-        timeout_seconds=settings.timeout_seconds,
-        seed=settings.seed,
-        sampler=settings.sampler,
-        baseline=settings.baseline,
+        memory_gib=peak_gib,
     )
 
 
@@ -374,14 +367,6 @@ def _estimator(prepared: Prepared, goal: Goal) -> Estimator:
     settings, training = prepared.settings, prepared.setup.training
     estimator: Estimator = Inheriting(training) if settings.inherit else training
     return EarlyStopping(estimator, costs=goal.costs) if settings.early_stopping else estimator
-
-
-def _recover(store: Store, reporter: Reporter) -> None:
-    queued = store.recover()
-    if queued:
-        reporter.say(
-            f"{queued} trial{'s' if queued > 1 else ''} that was running when the last process ended starts again"
-        )
 
 
 def _goal(prepared: Prepared) -> Goal:
@@ -403,6 +388,6 @@ def _goal(prepared: Prepared) -> Goal:
             reference[budget.metric] = min(reference[budget.metric], budget.high)
     return Goal(
         budgets=settings.budgets,
-        objectives=prepared.objectives,
+        objectives=metrics_of(settings.objectives),
         reference={name: reference[name] for name in settings.objectives},
     )

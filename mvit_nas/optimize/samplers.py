@@ -16,7 +16,7 @@ from mvit_nas.metrics import ACCURACY
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.designs import Design
 from mvit_nas.optimize.propose import Trained, propose
-from mvit_nas.study.optuna_store import EXPECTED, OUTSIDE, GuessingSampler, OptunaStore
+from mvit_nas.study.store import EXPECTED, OUTSIDE, GuessingSampler, Store
 
 # Complete or stopped trials before the sampler proposes; until then candidates within the budget are drawn.
 STARTUP_TRIALS = 10
@@ -119,7 +119,7 @@ SAMPLERS: Mapping[str, Callable[[Candidates, int | None, int], BaseSampler]] = {
 }
 
 
-def open_store(folder: Path | None, candidates: Candidates, *, seed: int) -> OptunaStore:
+def open_store(folder: Path | None, candidates: Candidates, *, seed: int) -> Store:
     """The store of a search among ``candidates``, in ``folder`` or in memory, with its samplers.
 
     A sampler's seed comes from the study's and the trial's number: resuming repeats it.
@@ -130,7 +130,7 @@ def open_store(folder: Path | None, candidates: Candidates, *, seed: int) -> Opt
     def sampler(name: str, number: int) -> BaseSampler:
         return SAMPLERS[name](candidates, accuracy, derive_seed(seed, "sampler", number) % 2**32)
 
-    return OptunaStore(folder, objectives=objectives, choices=candidates.choices, samplers=sampler)
+    return Store(folder, objectives=objectives, choices=candidates.choices, samplers=sampler)
 
 
 def derive_seed(*parts: object) -> int:

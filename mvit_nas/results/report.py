@@ -22,8 +22,8 @@ from mvit_nas.results.search import page as search_page
 from mvit_nas.results.search.runtimes import check_target, choose_runtime
 from mvit_nas.results.table import Table, make_table, read_table, write_atomically, write_table
 from mvit_nas.results.view import StudyView
-from mvit_nas.study.origin import AblationOrigin, Origin, SearchOrigin, as_document, read_origin
-from mvit_nas.study.origin_schema import problems_to_compare
+from mvit_nas.study.origin import AblationOrigin, Origin, SearchOrigin, as_document
+from mvit_nas.study.origin_file import problems_to_compare, read_origin
 from mvit_nas.study.record import Record
 from mvit_nas.study.table import MATCHED, PARAM
 from mvit_nas.units import format_seconds
@@ -98,7 +98,7 @@ def read_study(folder: Path, name: str) -> Study:
     origin = read_origin(path)
     if isinstance(origin, AblationOrigin):
         raise InputError(f"{name} is an ablation: compare takes searches")
-    for problem in problems_to_compare(as_document(origin)):
+    for problem in problems_to_compare(origin):
         raise InputError(f"{path}: {problem}")
     return Study(name=name, view=StudyView(table, origin))
 

@@ -9,10 +9,35 @@ from mvit_nas.metrics import COSTS, OBJECTIVES
 from mvit_nas.settings import parse
 from mvit_nas.settings.flag import Decides, Group
 
+# What makes a flag of each group, and whether a flag decides what a study means.
+question, proposals, training = Group.QUESTION.flag, Group.PROPOSALS.flag, Group.TRAINING.flag
+timing, study, output = Group.TIMING.flag, Group.STUDY.flag, Group.OUTPUT.flag
+ITSELF, FOUND = Decides.ITSELF, Decides.WHAT_IS_FOUND
+
 # With --precision and without --max-seeds.
 _MAX_SEEDS = 20
 _COSTS = ", ".join(metric.option for metric in COSTS)
 _OBJECTIVES = tuple(metric.name for metric in OBJECTIVES)
+
+
+def _images(words: str) -> str | None:
+    return question(words, None, metavar="FOLDER|NAME", decides=FOUND)
+
+
+def _space(words: str) -> str | None:
+    return question(words, None, metavar="NAME|FILE", decides=FOUND)
+
+
+def _image_size(words: str) -> int | None:
+    return question(words, None, metavar="PIXELS", least=8, decides=FOUND)
+
+
+def _name(words: str) -> str | None:
+    return study(words, None, text=parse.NAME, key="name", decides=FOUND)
+
+
+def _reports() -> Path:
+    return study("Where reports/ lies.", Path(), metavar="FOLDER")
 
 
 # What several commands share has no slots: a class cannot have two bases with slots.
@@ -22,19 +47,15 @@ _OBJECTIVES = tuple(metric.name for metric in OBJECTIVES)
 class Target:
     """Where latency is measured. ``adb_benchmark`` is LiteRT's benchmark_model for the phone, where it is one."""
 
-    target: str = Group.TIMING.flag(
+    target: str = timing(
         "Where it is timed: host, ssh://user@host or adb:SERIAL.",
-        default="host",
+        "host",
         metavar="TARGET",
         key="latency.target",
-        decides=Decides.ITSELF,
+        decides=ITSELF,
     )
-    threads: int = Group.TIMING.flag(
-        "CPU threads for the latency measurement.", default=1, key="latency.threads", decides=Decides.ITSELF
-    )
-    adb_benchmark: Path | None = Group.TIMING.flag(
-        "LiteRT's benchmark_model for the phone, for adb.", default=None, metavar="FILE"
-    )
+    threads: int = timing("CPU threads for the latency measurement.", 1, key="latency.threads", decides=ITSELF)
+    adb_benchmark: Path | None = timing("LiteRT's benchmark_model for the phone, for adb.", None, metavar="FILE")
 
     def __post_init__(self) -> None:
         if self.threads < 1:
@@ -45,13 +66,13 @@ class Target:
 class Timing(Target):
     """How latency is measured. ``runtime`` "" leaves the choice to what is installed."""
 
-    runtime: str = Group.TIMING.flag(
+    runtime: str = timing(
         "What executes the network when it is timed: torch, onnxruntime, litert or executorch. Without it: onnxruntime "
         "where it is installed, else torch.",
-        default="",
+        "",
         metavar="NAME",
         key="latency.runtime",
-        decides=Decides.WHAT_IS_FOUND,
+        decides=FOUND,
     )
 
 
@@ -59,50 +80,38 @@ class Timing(Target):
 class Training:
     """How a candidate is trained. ``epochs``, ``batch_size`` and ``learning_rate`` override the schedule's."""
 
-    schedule: str | None = Group.TRAINING.flag(
+    schedule: str | None = training(
         "smoke, digits, short or paper, or a YAML file. Without it: short, for the digits digits.",
-        default=None,
+        None,
         metavar="NAME|FILE",
-        decides=Decides.WHAT_IS_FOUND,
+        decides=FOUND,
     )
-    epochs: int | None = Group.TRAINING.flag(
-        "Instead of the schedule's.", default=None, metavar="N", least=1, decides=Decides.WHAT_IS_FOUND
-    )
-    batch_size: int | None = Group.TRAINING.flag(
-        "Instead of the schedule's.", default=None, metavar="N", least=1, decides=Decides.WHAT_IS_FOUND
-    )
-    learning_rate: float | None = Group.TRAINING.flag(
-        "The peak, instead of the schedule's.",
-        default=None,
-        metavar="RATE",
-        text=parse.RATE,
-        decides=Decides.WHAT_IS_FOUND,
-    )
-    device: str = Group.TRAINING.flag("Training device: auto, cpu, cuda or cuda:N.", default="auto")
+    epochs: int | None = training("Instead of the schedule's.", None, metavar="N", least=1, decides=FOUND)
+    batch_size: int | None = training("Instead of the schedule's.", None, metavar="N", least=1, decides=FOUND)
+    learning_rate: float | None = training("The peak, instead of the schedule's.", None, text=parse.RATE, decides=FOUND)
+    device: str = training("Training device: auto, cpu, cuda or cuda:N.", "auto")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Printed:
     """What is printed."""
 
-    as_json: bool = Group.OUTPUT.flag("Print one JSON document on stdout.", default=False, option="--json", kept=False)
+    as_json: bool = output("Print one JSON document on stdout.", False, option="--json", kept=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kept(Printed):
     """Where a study is kept and how it is run: what ``search`` and ``ablate`` share."""
 
-    out: Path = Group.STUDY.flag(
-        "Where experiments/ and reports/ are written.", default=Path(), metavar="FOLDER", kept=False
-    )
-    config: Path | None = Group.STUDY.flag(
+    out: Path = study("Where experiments/ and reports/ are written.", Path(), metavar="FOLDER", kept=False)
+    config: Path | None = study(
         "Settings from a YAML file, such as a study's experiment.yaml; flags override it.",
-        default=None,
+        None,
         metavar="FILE",
         kept=False,
     )
-    resume: bool = Group.STUDY.flag("Go on with the study of this name.", default=False, kept=False)
-    dry_run: bool = Group.OUTPUT.flag("Say what it would do and take, and stop.", default=False, kept=False)
+    resume: bool = study("Go on with the study of this name.", False, kept=False)
+    dry_run: bool = output("Say what it would do and take, and stop.", False, kept=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,99 +122,62 @@ class SearchSettings(Timing, Training, Kept):
     runtimes the front is measured; they may change from one run to the next.
     """
 
-    budgets: tuple[Budget, ...] = Group.QUESTION.flag(
+    budgets: tuple[Budget, ...] = question(
         "A limit that every candidate must meet: 6M (parameters), 1.2GMACs, 10ms, 4M..6M. Repeatable.",
-        default=(),
+        (),
         option="--budget",
-        metavar="LIMIT",
         text=parse.BUDGET,
         many=True,
-        decides=Decides.ITSELF,
+        decides=ITSELF,
     )
-    data: str | None = Group.QUESTION.flag(
+    data: str | None = _images(
         "Image folder, or folder of Parquet files as the Hugging Face hub serves them, or a named set (digits). "
-        "Without it: scikit-learn's handwritten digits.",
-        default=None,
-        metavar="FOLDER|NAME",
-        decides=Decides.WHAT_IS_FOUND,
+        "Without it: scikit-learn's handwritten digits."
     )
-    space: str | None = Group.QUESTION.flag(
-        "mobilevit, mobilevit_small or a YAML file. Without it: by the size of the images.",
-        default=None,
-        metavar="NAME|FILE",
-        decides=Decides.WHAT_IS_FOUND,
+    space: str | None = _space("mobilevit, mobilevit_small or a YAML file. Without it: by the size of the images.")
+    image_size: int | None = _image_size("One image size instead of the space's.")
+    objectives: tuple[str, ...] = question(
+        f"accuracy and at least one of {_COSTS}.", _OBJECTIVES, text=parse.OBJECTIVE_NAMES, decides=ITSELF
     )
-    image_size: int | None = Group.QUESTION.flag(
-        "One image size instead of the space's.", default=None, metavar="PIXELS", least=8, decides=Decides.WHAT_IS_FOUND
-    )
-    objectives: tuple[str, ...] = Group.QUESTION.flag(
-        f"accuracy and at least one of {_COSTS}.",
-        default=_OBJECTIVES,
-        metavar="LIST",
-        text=parse.OBJECTIVE_NAMES,
-        decides=Decides.ITSELF,
-    )
-    sampler: str = Group.PROPOSALS.flag(
+    sampler: str = proposals(
         f"auto, which is {parse.SAMPLERS[0]}, or {', '.join(parse.SAMPLERS[1:])}.",
-        default=parse.SAMPLERS[0],
-        metavar="NAME",
+        parse.SAMPLERS[0],
         text=parse.SAMPLER,
-        decides=Decides.ITSELF,
+        decides=ITSELF,
     )
-    baseline: float = Group.PROPOSALS.flag(
+    baseline: float = proposals(
         "Draw a share of the candidates (0.25) at random, so that the report can say whether the search beats that.",
-        default=0.0,
-        metavar="random[:SHARE]",
+        0.0,
         text=parse.BASELINE,
-        decides=Decides.ITSELF,
+        decides=ITSELF,
     )
-    trials: int = Group.PROPOSALS.flag(
-        "Candidates to train, in all; one that is stopped counts as its share.", default=12, key="trials"
+    trials: int = proposals("Candidates to train, in all; one that is stopped counts as its share.", 12, key="trials")
+    early_stopping: bool = proposals(
+        "Stop a training that is foreseen to end behind a candidate that costs no more.", False, decides=ITSELF
     )
-    early_stopping: bool = Group.PROPOSALS.flag(
-        "Stop a training that is foreseen to end behind a candidate that costs no more.",
-        default=False,
-        decides=Decides.ITSELF,
+    inherit: bool = proposals(
+        "Start each training from the weights of the nearest one that was finished.", False, decides=ITSELF
     )
-    inherit: bool = Group.PROPOSALS.flag(
-        "Start each training from the weights of the nearest one that was finished.",
-        default=False,
-        decides=Decides.ITSELF,
+    stop_when_settled: bool = proposals("End when the front has hardly grown for a third of the trials.", False)
+    finish: tuple[int, ...] = proposals(
+        "With --resume: train this stopped trial to the end. Repeatable.", (), metavar="TRIAL", many=True, kept=False
     )
-    stop_when_settled: bool = Group.PROPOSALS.flag(
-        "End when the front has hardly grown for a third of the trials.", default=False
-    )
-    finish: tuple[int, ...] = Group.PROPOSALS.flag(
-        "With --resume: train this stopped trial to the end. Repeatable.",
-        default=(),
-        metavar="TRIAL",
-        many=True,
-        kept=False,
-    )
-    timeout_seconds: float | None = Group.PROPOSALS.flag(
+    timeout_seconds: float | None = proposals(
         "Start no trial after this: 90s, 15min, 8h.",
-        default=None,
+        None,
         option="--timeout",
-        metavar="TIME",
         text=parse.SECONDS,
         key="timeout_seconds",
     )
-    seed: int = Group.TRAINING.flag("Decides proposals, weights and data order.", default=0, decides=Decides.ITSELF)
-    measure_front: tuple[str, ...] = Group.TIMING.flag(
+    seed: int = training("Decides proposals, weights and data order.", 0, decides=ITSELF)
+    measure_front: tuple[str, ...] = timing(
         "Further runtimes on which the front is timed, each with its own target where need be: "
         "executorch,litert@adb:SERIAL.",
-        default=(),
-        metavar="LIST",
+        (),
         text=parse.FRONT_RUNTIMES,
         key="measure_front",
     )
-    name: str | None = Group.STUDY.flag(
-        "Name of the study. Without it: from data and budget.",
-        default=None,
-        text=parse.NAME,
-        key="name",
-        decides=Decides.WHAT_IS_FOUND,
-    )
+    name: str | None = _name("Name of the study. Without it: from data and budget.")
 
     def __post_init__(self) -> None:
         Target.__post_init__(self)
@@ -223,82 +195,52 @@ class AblateSettings(Timing, Training, Kept):
     from one run to the next. ``match`` is the column of a cost or None.
     """
 
-    factors: tuple[str, ...] = Group.QUESTION.flag(
+    factors: tuple[str, ...] = question(
         "A factor of the space (patch_size, depth, width, placement, ...) or a choice of the training "
         "(label_smoothing, ema, augmentation). Two give the grid and their interaction.",
         option="",
         metavar="FACTOR [FACTOR]",
         many=True,
-        decides=Decides.ITSELF,
+        decides=ITSELF,
     )
-    base: str = Group.QUESTION.flag(
+    base: str = question(
         "What is varied: a preset, a trial of a study (NAME:37, NAME:knee) or an architecture file.",
-        default="mobilevit_xxs",
+        "mobilevit_xxs",
         metavar="PRESET|NAME:TRIAL|FILE",
-        decides=Decides.ITSELF,
+        decides=ITSELF,
     )
-    values: tuple[tuple[str, ...], ...] = Group.QUESTION.flag(
+    values: tuple[tuple[str, ...], ...] = question(
         "Values instead of the space's own, up to the next flag: 2 4 8,4,2 (with commas one for each MobileViT stage). "
         "Once for each factor.",
-        default=(),
-        metavar="VALUE...",
+        (),
         text=parse.VALUES,
         many=True,
         greedy=True,
         key="values",
-        decides=Decides.WHAT_IS_FOUND,
+        decides=FOUND,
     )
-    seeds: tuple[int, ...] = Group.QUESTION.flag(
-        "How many seeds each variant is run with, or which: 0,1,2.",
-        default=(0, 1, 2, 3, 4),
-        metavar="N|LIST",
-        text=parse.SEEDS,
-        key="seeds",
+    seeds: tuple[int, ...] = question(
+        "How many seeds each variant is run with, or which: 0,1,2.", (0, 1, 2, 3, 4), text=parse.SEEDS, key="seeds"
     )
-    precision: float | None = Group.QUESTION.flag(
+    precision: float | None = question(
         "Add seeds until the largest difference is known to plus or minus this: 0.5% (accuracy points).",
-        default=None,
-        metavar="POINTS",
+        None,
         text=parse.PRECISION,
         key="precision",
     )
-    max_seeds: int | None = Group.QUESTION.flag(
-        f"At most so many seeds for --precision; without it {_MAX_SEEDS}.", default=None, metavar="N", key="max_seeds"
+    max_seeds: int | None = question(
+        f"At most so many seeds for --precision; without it {_MAX_SEEDS}.", None, metavar="N", key="max_seeds"
     )
-    match: str | None = Group.QUESTION.flag(
-        "params, macs or latency: also run each variant at the base's cost.",
-        default=None,
-        metavar="COST",
-        text=parse.COST,
-        decides=Decides.ITSELF,
+    match: str | None = question(
+        "params, macs or latency: also run each variant at the base's cost.", None, text=parse.COST, decides=ITSELF
     )
-    no_resize: bool = Group.QUESTION.flag(
-        "Refuse patch sizes that do not tile a map instead of resizing it.",
-        default=False,
-        decides=Decides.WHAT_IS_FOUND,
+    no_resize: bool = question(
+        "Refuse patch sizes that do not tile a map instead of resizing it.", False, decides=FOUND
     )
-    data: str | None = Group.QUESTION.flag(
-        "Images, as for search. Without it: the digits.",
-        default=None,
-        metavar="FOLDER|NAME",
-        decides=Decides.WHAT_IS_FOUND,
-    )
-    space: str | None = Group.QUESTION.flag(
-        "Whose factors and values. Without it: as for search.",
-        default=None,
-        metavar="NAME|FILE",
-        decides=Decides.WHAT_IS_FOUND,
-    )
-    image_size: int | None = Group.QUESTION.flag(
-        "Another image size than the base's.", default=None, metavar="PIXELS", least=8, decides=Decides.WHAT_IS_FOUND
-    )
-    name: str | None = Group.STUDY.flag(
-        "Name of the ablation. Without it: from factor, base, data.",
-        default=None,
-        text=parse.NAME,
-        key="name",
-        decides=Decides.WHAT_IS_FOUND,
-    )
+    data: str | None = _images("Images, as for search. Without it: the digits.")
+    space: str | None = _space("Whose factors and values. Without it: as for search.")
+    image_size: int | None = _image_size("Another image size than the base's.")
+    name: str | None = _name("Name of the ablation. Without it: from factor, base, data.")
 
     def __post_init__(self) -> None:
         Target.__post_init__(self)
@@ -319,49 +261,39 @@ class AblateSettings(Timing, Training, Kept):
 class LatencySettings(Target, Training, Printed):
     """The flags of ``mvit-nas latency``. ``precision`` is a share; the training is that of ``--int8``."""
 
-    choices: tuple[str, ...] = Group.QUESTION.flag(
+    choices: tuple[str, ...] = question(
         "A preset, a trial of a study (NAME:37, NAME:knee), its whole front (NAME:front), an architecture file (.yaml) "
         "or an artefact (.onnx, .tflite, .pte).",
         option="",
         metavar="CHOICE...",
         many=True,
     )
-    image_size: int | None = Group.QUESTION.flag(
-        "Another image size than the network's own.", default=None, metavar="PIXELS", least=8
+    image_size: int | None = _image_size("Another image size than the network's own.")
+    int8: bool = question("Also with int8 weights and activations: trains first, to say what accuracy it costs.", False)
+    by_stage: bool = question("Also where the time goes (torch and onnxruntime).", False)
+    data: str | None = training(
+        "Images for --int8, as for search. Without it: the digits.", None, metavar="FOLDER|NAME"
     )
-    int8: bool = Group.QUESTION.flag(
-        "Also with int8 weights and activations: trains first, to say what accuracy it costs.", default=False
-    )
-    by_stage: bool = Group.QUESTION.flag("Also where the time goes (torch and onnxruntime).", default=False)
-    data: str | None = Group.TRAINING.flag(
-        "Images for --int8, as for search. Without it: the digits.", default=None, metavar="FOLDER|NAME"
-    )
-    runtimes: tuple[str, ...] = Group.TIMING.flag(
+    runtimes: tuple[str, ...] = timing(
         "What executes them: torch, onnxruntime, litert, executorch, several with commas. Without it: onnxruntime "
         "where it is installed, else torch.",
-        default=(),
+        (),
         option="--runtime",
-        metavar="LIST",
         text=parse.NAMES,
     )
-    precision: float = Group.TIMING.flag(
-        "Measure until the latency is known to plus or minus this.",
-        default=0.01,
-        metavar="PERCENT",
-        text=parse.PRECISION,
+    precision: float = timing(
+        "Measure until the latency is known to plus or minus this.", 0.01, metavar="PERCENT", text=parse.PRECISION
     )
-    seconds: float = Group.TIMING.flag(
-        "But no longer than this for each.", default=6.0, option="--cap", metavar="TIME", text=parse.SECONDS
-    )
-    out: Path = Group.STUDY.flag("Where reports/ lies.", default=Path(), metavar="FOLDER")
+    seconds: float = timing("But no longer than this for each.", 6.0, option="--cap", text=parse.SECONDS)
+    out: Path = _reports()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevicesSettings(Printed):
     """The flags of ``mvit-nas devices``."""
 
-    targets: tuple[str, ...] = Group.QUESTION.flag(
-        "Machines to ask as well: ssh://user@host.", default=(), option="", metavar="[TARGET...]", many=True
+    targets: tuple[str, ...] = question(
+        "Machines to ask as well: ssh://user@host.", (), option="", metavar="[TARGET...]", many=True
     )
 
 
@@ -369,27 +301,23 @@ class DevicesSettings(Printed):
 class ReportSettings:
     """The flags of ``mvit-nas report``."""
 
-    name: str = Group.QUESTION.flag("Name of the study, or the folder of its report.", option="")
-    runtime: str | None = Group.QUESTION.flag(
-        "Show the latencies by this runtime, in a page of its own. Without it: the search's.", default=None
+    name: str = question("Name of the study, or the folder of its report.", option="")
+    runtime: str | None = question(
+        "Show the latencies by this runtime, in a page of its own. Without it: the search's.", None
     )
-    target: str | None = Group.QUESTION.flag(
-        "Refuse the report unless its latencies were measured on this target.", default=None
-    )
-    out: Path = Group.STUDY.flag("Where reports/ lies.", default=Path(), metavar="FOLDER")
+    target: str | None = question("Refuse the report unless its latencies were measured on this target.", None)
+    out: Path = _reports()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareSettings(Printed):
     """The flags of ``mvit-nas compare``."""
 
-    studies: tuple[str, ...] = Group.QUESTION.flag(
+    studies: tuple[str, ...] = question(
         "Names of searches, or folders of their reports; two or more.", option="", metavar="STUDY...", many=True
     )
-    name: str | None = Group.STUDY.flag(
-        "Folder of the page in reports/. Without it: the names, joined.", default=None, text=parse.NAME
-    )
-    out: Path = Group.STUDY.flag("Where reports/ lies.", default=Path(), metavar="FOLDER")
+    name: str | None = _name("Folder of the page in reports/. Without it: the names, joined.")
+    out: Path = _reports()
 
 
 # By name, in the order of the help.

@@ -19,12 +19,15 @@ _BASELINE_SHARE = 0.25
 
 def write_budget(budget: Budget) -> str:
     """ "6Mparams" or, where that would round, "6123456.0params"."""
-    metric = METRICS[budget.metric]
-    unit = next(iter(metric.units))
-    ends = [end for end in (budget.low, budget.high) if end]
-    counts = metric.form is Form.COUNT
-    short = "..".join(f"{format_count(end) if counts else f'{end:g}'}{unit}" for end in ends)
-    return short if parse_budget(short) == budget else "..".join(f"{end!r}{unit}" for end in ends)
+    unit = next(iter(METRICS[budget.metric].units))
+    short = "..".join(end + unit for end in _ends(budget))
+    exact = "..".join(f"{end!r}{unit}" for end in (budget.low, budget.high) if end)
+    return short if parse_budget(short) == budget else exact
+
+
+def _ends(budget: Budget) -> list[str]:
+    counts = METRICS[budget.metric].form is Form.COUNT
+    return [format_count(end) if counts else f"{end:g}" for end in (budget.low, budget.high) if end]
 
 
 def parse_cost(text: str) -> str:
@@ -144,12 +147,8 @@ def default_name(data: str, budgets: Sequence[Budget]) -> str:
     """The study's name where none is given: the data and the budgets."""
     parts = [data]
     for budget in budgets:
-        metric = METRICS[budget.metric]
-        unit = "" if metric is PARAMS else next(iter(metric.units))
-        numbers = [
-            format_count(end) if metric.form is Form.COUNT else f"{end:g}" for end in (budget.low, budget.high) if end
-        ]
-        parts.append("-".join(numbers) + unit)
+        unit = "" if budget.metric == PARAMS.name else next(iter(METRICS[budget.metric].units))
+        parts.append("-".join(_ends(budget)) + unit)
     return joined_name(parts)
 
 
@@ -165,16 +164,16 @@ def check_name(name: str) -> str:
     return name
 
 
-BUDGET = Text(parse_budget, write_budget)
-COST = Text(parse_cost, write_cost)
-SEEDS = Text(parse_seeds, write_seeds)
-PRECISION = Text(parse_precision, write_precision)
-SECONDS = Text(parse_seconds, lambda seconds: f"{seconds:.12g}s")
-NAMES = Text(parse_names, ",".join)
-FRONT_RUNTIMES = Text(parse_front_runtimes, ",".join)
-OBJECTIVE_NAMES = Text(parse_objectives, write_objectives)
-SAMPLER = Text(parse_sampler, str)
-BASELINE = Text(parse_baseline, write_baseline)
-RATE = Text(parse_rate, repr)
-VALUES = Text(lambda text: tuple(text.split()), " ".join)
+BUDGET = Text(parse_budget, write_budget, "LIMIT")
+COST = Text(parse_cost, write_cost, "COST")
+SEEDS = Text(parse_seeds, write_seeds, "N|LIST")
+PRECISION = Text(parse_precision, write_precision, "POINTS")
+SECONDS = Text(parse_seconds, lambda seconds: f"{seconds:.12g}s", "TIME")
+NAMES = Text(parse_names, ",".join, "LIST")
+FRONT_RUNTIMES = Text(parse_front_runtimes, ",".join, "LIST")
+OBJECTIVE_NAMES = Text(parse_objectives, write_objectives, "LIST")
+SAMPLER = Text(parse_sampler, str, "NAME")
+BASELINE = Text(parse_baseline, write_baseline, "random[:SHARE]")
+RATE = Text(parse_rate, repr, "RATE")
+VALUES = Text(lambda text: tuple(text.split()), " ".join, "VALUE...")
 NAME = Text(check_name, str)

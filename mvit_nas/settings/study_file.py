@@ -52,8 +52,8 @@ def study_text(settings: Study, found: Found) -> str:
     """The text of ``experiment.yaml``: what ``--config`` reads, and what ``check_same`` compares."""
     kept: Document = {"format": FORMAT, "command": _COMMANDS[type(settings)]}
     for given in flags_of(type(settings)):
-        text = given.text(settings)
-        if given.flag.kept and text not in (None, [], ""):
+        text = given.written(getattr(settings, given.name))
+        if given.kept and text not in (None, [], ""):
             kept[given.key] = text
     kept["found"] = {
         "data": dict(found.data),
@@ -71,7 +71,7 @@ def read_config(path: Path, kind: type[Study]) -> dict[str, object]:
     Raises InputError in one line that names the file, and for an unknown key the nearest known one.
     """
     document = _read(path)
-    if "format" not in document and _is_old(document):
+    if "format" not in document and all(isinstance(document.get(key), dict) for key in ("data", "schedule")):
         document = _upgraded(document, kind)
     return _fields(document, path, kind)
 
@@ -89,21 +89,14 @@ def check_same(settings: Study, found: Found, path: Path) -> None:
         stored = described(made(kind, _fields(document, path, kind)), _found(document))
     else:
         # What an old file does not say had no flag yet, and was as it is without one.
-        stored = {**described(_without_flags(settings), replace(found, more={})), **document}
+        needed = {one.name: getattr(settings, one.name) for one in flags_of(kind) if one.required}
+        stored = {**described(made(kind, needed), replace(found, more={})), **document}
     now = described(settings, found)
-    differ = [key for key in now if key not in _may_change(kind) and _same(stored.get(key)) != _same(now[key])]
+    may_change = {one.path for one in flags_of(kind) if one.decides is Decides.NO}
+    differ = [key for key in now if key not in may_change and _same(stored.get(key)) != _same(now[key])]
     if differ:
         words = ", ".join(f"{key} ({_short(stored.get(key))} then, {_short(now[key])} now)" for key in differ)
         raise InputError(f"the study {settings.name!r} has other settings: {words}; use another --name")
-
-
-def _without_flags(settings: Study) -> Study:
-    needed = {one.name: getattr(settings, one.name) for one in flags_of(type(settings)) if one.required}
-    return made(type(settings), needed)
-
-
-def _may_change(kind: type) -> set[str]:
-    return {one.path for one in flags_of(kind) if one.flag.decides is Decides.NO}
 
 
 def _same(value: Plain) -> Plain:
@@ -171,7 +164,7 @@ def _upgraded(document: Document, kind: type[Study]) -> Document:
         if given.path and value is not None:
             several = isinstance(value, list)
             typed = [_typed(one) for one in cast("list[Plain]", value)] if several else _typed(value)
-            flags[given.key] = given.text_of(tuple(typed) if isinstance(typed, list) else typed)
+            flags[given.key] = given.written(tuple(typed) if isinstance(typed, list) else typed)
     return {key: value for key, value in flags.items() if key in {one.key for one in flags_of(kind)}}
 
 
@@ -180,10 +173,6 @@ def _typed(value: Plain) -> object:
     if isinstance(value, Mapping):
         return Budget(**cast("dict[str, Any]", value))
     return tuple(value) if isinstance(value, list) else value
-
-
-def _is_old(document: Document) -> bool:
-    return isinstance(document.get("data"), dict) and isinstance(document.get("schedule"), dict)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -8,16 +8,16 @@ from dataclasses import asdict, replace
 
 from mvit_nas.arch.config import ArchConfig, arch_id, from_dict, to_dict
 from mvit_nas.errors import ArchError
-from mvit_nas.metrics import LATENCY, METRICS, Form
+from mvit_nas.metrics import LATENCY, METRICS, Form, Metric
 from mvit_nas.study.record import Candidate, Cause, Further, Measured, Record, Rung, Spent, State
 
 Cell = str | int | float | bool | None
 Row = Mapping[str, Cell]
 
 
-def _metric_columns(names: Sequence[str]) -> dict[str, str]:
+def _metric_columns() -> dict[str, str]:
     columns = {}
-    for metric in (METRICS[name] for name in names):
+    for metric in METRICS.values():
         columns[metric.name] = "Int64" if metric.form is Form.COUNT else "Float64"
         columns |= {end: "Float64" for end in (metric.low, metric.high) if end}
     return columns
@@ -29,7 +29,7 @@ COLUMNS: dict[str, str] = {
     "arch_id": "string",
     "name": "string",  # of a published preset, otherwise ""
     "state": "string",  # one of State
-    **_metric_columns(list(METRICS)),
+    **_metric_columns(),
     "latency_runs": "Int64",
     "latency_threads": "Int64",
     "seconds": "Float64",  # what the trial cost
@@ -86,12 +86,13 @@ def from_row(row: Row) -> Record:
             labels={name: label for name, label in labels.items() if label is not None},
             matched=None if matched is None else str(matched),
         ),
-        values={
-            name: found
-            for name, metric in METRICS.items()
-            if (found := _measured(row, metric.name, metric.low, metric.high)) is not None
+        values={name: found for name, metric in METRICS.items() if (found := _measured(row, metric)) is not None},
+        further={
+            runtime: Further(
+                latency=_measured(row, LATENCY.by(runtime)), note=_text(row.get(f"latency_note.{runtime}"))
+            )
+            for runtime in runtimes
         },
-        further={runtime: _further(row, runtime) for runtime in runtimes},
         spent=Spent(
             seconds=_number(row.get("seconds")) or 0.0,
             training_seconds=_number(row.get("training_seconds")),
@@ -145,10 +146,7 @@ def _cells(record: Record) -> Iterator[tuple[str, Cell]]:
     yield "name", candidate.name
     yield "state", str(record.state)
     for metric in METRICS.values():
-        found = record.values.get(metric.name)
-        if found is not None:
-            yield metric.name, found.value
-            yield from ((metric.low, found.low), (metric.high, found.high)) if metric.low else ()
+        yield from _numbers(metric, record)
     yield "latency_runs", record.latency_runs
     yield "latency_threads", record.latency_threads
     yield "seconds", spent.seconds
@@ -167,9 +165,7 @@ def _cells(record: Record) -> Iterator[tuple[str, Cell]]:
     yield "arch", "" if candidate.arch is None else json.dumps(to_dict(candidate.arch), sort_keys=True)
     yield "tokens", None if candidate.arch is None else ",".join(map(str, candidate.tokens))
     for runtime, further in record.further.items():
-        found = further.latency
-        cells = () if found is None else (found.value, found.low, found.high)
-        yield from zip((f"{name}.{runtime}" for name in FURTHER), cells, strict=False)
+        yield from _numbers(LATENCY.by(runtime), record)
         # Also where there is none: that the column is there says that it was to be measured.
         yield f"latency_note.{runtime}", further.note or None
     for name, label in candidate.labels.items():
@@ -177,14 +173,15 @@ def _cells(record: Record) -> Iterator[tuple[str, Cell]]:
     yield MATCHED, candidate.matched
 
 
-def _measured(row: Row, name: str, low: str, high: str) -> Measured | None:
-    value = _number(row.get(name))
-    return None if value is None else Measured(value=value, low=_number(row.get(low)), high=_number(row.get(high)))
+def _numbers(metric: Metric, record: Record) -> Iterator[tuple[str, Cell]]:
+    if found := record.measured(metric):
+        yield metric.name, found.value
+        yield from ((metric.low, found.low), (metric.high, found.high)) if metric.low else ()
 
 
-def _further(row: Row, runtime: str) -> Further:
-    latency = _measured(row, *(f"{name}.{runtime}" for name in (LATENCY.name, LATENCY.low, LATENCY.high)))
-    return Further(latency=latency, note=_text(row.get(f"latency_note.{runtime}")))
+def _measured(row: Row, metric: Metric) -> Measured | None:
+    value, low, high = (_number(row.get(name)) for name in (metric.name, metric.low, metric.high))
+    return None if value is None else Measured(value=value, low=low, high=high)
 
 
 @functools.lru_cache(maxsize=4096)  # the runs of an ablation have a few networks among them

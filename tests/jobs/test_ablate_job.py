@@ -19,7 +19,7 @@ from mvit_nas.evaluate.latency import Measured as MeasuredLatency
 from mvit_nas.jobs import ablate as job
 from mvit_nas.jobs.estimate import StepCost
 from mvit_nas.metrics import LATENCY, METRICS
-from mvit_nas.reporter import Silent
+from mvit_nas.reporter import Reporter
 from mvit_nas.results.ablation.summary import Verdict
 from mvit_nas.results.table import make_table, read_table, table_of, write_table
 from mvit_nas.settings.commands import AblateSettings
@@ -209,7 +209,7 @@ def test_more_seeds_go_on_with_the_same_ablation(options, trainer):
 
 
 def test_what_a_search_trained_is_not_trained_again(options, trainer):
-    job.prepare(options, reporter=Silent()).setup.training.score(TINY, seed=1)
+    job.prepare(options, reporter=Reporter()).setup.training.score(TINY, seed=1)
     trainer.runs.clear()
     run(options)
     assert (2, 1) not in trainer.runs
@@ -311,7 +311,7 @@ def study(options):
     rows.insert(1, {"trial": 1, "state": "invalid", "reason": "dim must be divisible", "arch": "", "arch_id": ""})
     write_table(table_of(rows), folder / "results.csv")
     space = "base: mobilevit_xxs\nfactors: {patch_size: {paths: [stages.*.mobilevit.patch_size], values: [1, 2]}}"
-    fingerprint = job.prepare(options, reporter=Silent()).setup.training.data.fingerprint
+    fingerprint = job.prepare(options, reporter=Reporter()).setup.training.data.fingerprint
     environment = {
         "study": "s", "command": "mvit-nas search", "created": "2026-11-21", "mvit_nas": "0.1.0",
         "hardware": {"processor": "x", "gpu": None}, "data": {"name": "digits", "fingerprint": fingerprint, "classes": ["a", "b"]},
@@ -383,9 +383,9 @@ def test_a_study_without_a_knee_says_so(options, study):
 
 def test_the_plan_counts_what_is_known(options, trainer, monkeypatch):
     monkeypatch.setattr(job, "try_step", lambda training, arch: StepCost(step_seconds=0.1, peak_gib=0.5))
-    made = job.plan(options, reporter=Silent())
+    made = job.plan(options, reporter=Reporter())
     assert (made.runs, made.known) == (9, 0)
     assert made.hours > 0
     run(options)
-    made = job.plan(options, reporter=Silent())
+    made = job.plan(options, reporter=Reporter())
     assert (made.runs, made.known) == (9, 9)

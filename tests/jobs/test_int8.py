@@ -10,7 +10,7 @@ from mvit_nas.cost.targets.python import this_host
 from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.jobs import int8
 from mvit_nas.jobs.int8 import Trainer
-from mvit_nas.reporter import Silent
+from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import LatencySettings
 
 
@@ -19,7 +19,7 @@ def trainer(monkeypatch):
     """Trains on the digits, without training; ``trainer.fits`` are the sides of what was."""
     fits = []
     monkeypatch.setattr(int8, "fit", lambda *parts, side, **options: fits.append(side))
-    made = Trainer(LatencySettings(choices=("x",), schedule="smoke"), reporter=Silent(), stop=lambda: False)
+    made = Trainer(LatencySettings(choices=("x",), schedule="smoke"), reporter=Reporter(), stop=lambda: False)
     made.fits = fits
     return made
 

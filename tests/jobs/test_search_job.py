@@ -27,7 +27,7 @@ from mvit_nas.jobs.named_networks import find_choices
 from mvit_nas.maths.pareto import front, near_front
 from mvit_nas.metrics import ACCURACY, LATENCY
 from mvit_nas.optimize.within_budget import sample_feasible
-from mvit_nas.reporter import Silent
+from mvit_nas.reporter import Reporter
 from mvit_nas.results.table import read_table
 from mvit_nas.results.view import SETTLED_LEAST
 from mvit_nas.settings.commands import SearchSettings
@@ -91,7 +91,7 @@ def search(settings):
     def run(*, reporter=None, on_progress=lambda progress: None, should_stop=lambda: False, **changes):
         return job.search(
             replace(settings, **changes),
-            reporter=reporter or Silent(),
+            reporter=reporter or Reporter(),
             on_progress=on_progress,
             should_stop=should_stop,
         )
@@ -113,7 +113,7 @@ def environment(tmp_path, name="s"):
 def test_the_worst_corner_of_the_box_is_the_dearest_candidate(tmp_path, search, stand_ins, settings):
     search(trials=1)
     reference = environment(tmp_path)["hypervolume_reference"]
-    designs = job.prepare(settings, reporter=Silent()).feasible.designs
+    designs = job.prepare(settings, reporter=Reporter()).feasible.designs
     costs = [count(design.arch, classes=10) for design in designs]
     assert list(reference) == ["accuracy", "params", "macs", "latency_ms"]
     assert reference["accuracy"] == 0
@@ -226,7 +226,7 @@ def test_a_study_goes_on_with_the_text_of_the_shipped_space_that_it_was_begun_wi
     file = tmp_path / "experiments/s/experiment.yaml"
     begun = file.read_text()
     if is_old:  # as it was written before it said the space's name, which the report knows
-        prepared = job.prepare(replace(settings, **changes), reporter=Silent())
+        prepared = job.prepare(replace(settings, **changes), reporter=Reporter())
         file.write_text(yaml.safe_dump(described(prepared.settings, prepared.found)))
     other = "base: mobilevit_xxs\nfactors: {heads: {paths: [stages.*.mobilevit.heads], values: [1, 2]}}\n"
     monkeypatch.setattr(setup, "load_space", lambda name: parse_space(other, name=name, where=name))
@@ -253,12 +253,12 @@ def test_a_file_of_the_same_name_is_another_space(tmp_path, search, stand_ins):
 
 def test_the_dry_run_counts_every_epoch_of_every_trial(search, settings, stand_ins, monkeypatch):
     monkeypatch.setattr(job, "try_step", lambda training, arch: StepCost(step_seconds=0.5, peak_gib=1.5))
-    plan = job.plan(replace(settings, trials=10, epochs=3, objectives=("accuracy", "params")), reporter=Silent())
+    plan = job.plan(replace(settings, trials=10, epochs=3, objectives=("accuracy", "params")), reporter=Reporter())
     # 512 images an epoch in batches of 32 are 16 steps; scoring 225 images costs a third of 225 / 32 steps.
     assert plan.steps == 3 * 16
     assert plan.hours * 3600 == pytest.approx(10 * (3 * 16 * 0.5 + 225 / 32 * 0.5 / 3))
     assert plan.memory_gib == 1.5
-    timed = job.plan(replace(settings, trials=10, epochs=3), reporter=Silent())
+    timed = job.plan(replace(settings, trials=10, epochs=3), reporter=Reporter())
     assert timed.hours * 3600 == pytest.approx(plan.hours * 3600 + 10 * job.MEASURING_SECONDS)
     assert (plan.smallest.latency_ms, timed.smallest.latency_ms is None) == (None, False)
 

@@ -11,7 +11,7 @@ from mvit_nas.arch.space import load_space
 from mvit_nas.data.find import find_data
 from mvit_nas.errors import InputError
 from mvit_nas.jobs.setup import find_images, find_space, runtime_for, schedule_for
-from mvit_nas.reporter import Silent
+from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import SearchSettings
 from mvit_nas.training.schedule import find_schedule
 
@@ -91,7 +91,7 @@ def test_a_schedule_of_a_file_has_the_name_of_the_file(tmp_path):
 
 
 def test_digits_are_not_mirrored():
-    assert schedule_for(SearchSettings(), find_images(None, reporter=Silent())).augmentation == "crop"
+    assert schedule_for(SearchSettings(), find_images(None, reporter=Reporter())).augmentation == "crop"
 
 
 def test_a_phone_runs_litert_where_nothing_else_is_said():
@@ -100,7 +100,7 @@ def test_a_phone_runs_litert_where_nothing_else_is_said():
 
 
 def test_the_digits_have_a_schedule_of_their_own(tmp_path):
-    digits = find_images(None, reporter=Silent())
+    digits = find_images(None, reporter=Reporter())
     assert schedule_for(SearchSettings(), digits).name == "digits"
     assert schedule_for(SearchSettings(schedule="short"), digits).name == "short"
     # A folder of that name is a folder.

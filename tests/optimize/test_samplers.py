@@ -17,7 +17,7 @@ from mvit_nas.optimize.propose import Surrogate, Trained, propose
 from mvit_nas.optimize.samplers import SAMPLERS, RepairingSampler, derive_seed, open_store
 from mvit_nas.settings.parse import SAMPLERS as NAMES
 from mvit_nas.settings.parse import parse_sampler
-from mvit_nas.study.optuna_store import EXPECTED, OUTSIDE
+from mvit_nas.study.store import EXPECTED, OUTSIDE
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

@@ -7,7 +7,7 @@ from reports import view, write_report
 from mvit_nas.arch.config import arch_id
 from mvit_nas.arch.count import count
 from mvit_nas.metrics import MACS, PARAMS
-from mvit_nas.study.origin import read_origin
+from mvit_nas.study.origin_file import read_origin
 from mvit_nas.study.record import State
 
 

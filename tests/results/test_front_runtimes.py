@@ -24,7 +24,8 @@ from mvit_nas.results.search.page import candidates, columns, further_section, p
 from mvit_nas.results.search.runtimes import Comparison, compare, sentences
 from mvit_nas.results.table import read_table, table_of
 from mvit_nas.results.view import through
-from mvit_nas.study.origin import as_document, conditions_of
+from mvit_nas.study.origin import Conditions, as_document
+from mvit_nas.study.origin_file import from_document
 from mvit_nas.study.table import COLUMNS
 
 REFUSED = "the runtime refuses the model"
@@ -173,7 +174,7 @@ def test_nothing_measured_says_only_why():
     ],
 )
 def test_a_runtime_is_named_without_its_version(runtime, name):
-    assert conditions_of({"runtime": runtime, "target": "this host", "threads": 1}).title == name
+    assert from_document(Conditions, {"runtime": runtime, "target": "this host", "threads": 1}).title == name
 
 
 # The page seen through it

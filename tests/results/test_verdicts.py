@@ -18,8 +18,12 @@ def measurement(model, ms, half, *, runtime="onnxruntime", int8=False):
     )  # fmt: skip
 
 
+def verdicts(*measurements):
+    return list(_verdicts(list(measurements)))
+
+
 def test_faster_is_said_only_where_the_interval_says_so():
-    found = _verdicts([measurement("a", 10.0, 0.1), measurement("b", 10.1, 0.1), measurement("c", 9.0, 0.1)])
+    found = verdicts(measurement("a", 10.0, 0.1), measurement("b", 10.1, 0.1), measurement("c", 9.0, 0.1))
     assert [verdict.words for verdict in found] == [
         "c is faster than a",
         "c is faster than b",
@@ -30,14 +34,12 @@ def test_faster_is_said_only_where_the_interval_says_so():
 
 
 def test_runtimes_are_not_compared_with_each_other_and_int8_only_with_its_own_float():
-    found = _verdicts(
-        [
-            measurement("a", 10.0, 0.1),
-            measurement("a", 6.0, 0.1, int8=True),
-            measurement("b", 20.0, 0.1),
-            measurement("b", 11.0, 0.1, int8=True),
-            measurement("a", 1.0, 0.1, runtime="litert"),
-        ]
+    found = verdicts(
+        measurement("a", 10.0, 0.1),
+        measurement("a", 6.0, 0.1, int8=True),
+        measurement("b", 20.0, 0.1),
+        measurement("b", 11.0, 0.1, int8=True),
+        measurement("a", 1.0, 0.1, runtime="litert"),
     )
     assert {verdict.runtime for verdict in found} == {"onnxruntime"}
     assert {(verdict.one, verdict.other) for verdict in found} == {

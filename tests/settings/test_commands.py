@@ -32,22 +32,22 @@ DECIDING = {
 @pytest.mark.parametrize("kind", FLAGS)
 def test_the_flags_of_a_command_stay_what_they_are(kind):
     assert sorted(one.option or one.name for one in flags_of(kind)) == sorted(FLAGS[kind].split())
-    assert all(one.flag.help for one in flags_of(kind))
+    assert all(one.help for one in flags_of(kind))
 
 
 @pytest.mark.parametrize("kind", DECIDING)
 def test_what_decides_a_study_stays_what_it_is(kind):
-    deciding = [one.option or one.name for one in flags_of(kind) if one.flag.decides is not Decides.NO]
+    deciding = [one.option or one.name for one in flags_of(kind) if one.decides is not Decides.NO]
     assert sorted(deciding) == sorted(DECIDING[kind].split())
 
 
 @pytest.mark.parametrize("kind", DECIDING)
 def test_a_flag_that_decides_by_itself_stands_in_the_document_and_in_the_file(kind):
     for one in flags_of(kind):
-        if one.flag.decides is Decides.ITSELF:
+        if one.decides is Decides.ITSELF:
             assert one.path, one.name
-        if one.flag.decides is not Decides.NO:
-            assert one.flag.kept, one.name
+        if one.decides is not Decides.NO:
+            assert one.kept, one.name
 
 
 def test_settings_that_cannot_be_are_refused():

@@ -11,7 +11,7 @@ from reports import write_report
 from mvit_nas.results.ablation import page
 from mvit_nas.results.ablation.summary import summarise
 from mvit_nas.results.table import table_of
-from mvit_nas.study.origin import parse_origin
+from mvit_nas.study.origin_file import parse_origin
 
 
 def variant(matched="", *, base=False, notes=(), **labels):

@@ -10,7 +10,7 @@ from mvit_nas.results.comparison.methods import Study
 from mvit_nas.results.report import write_comparison
 from mvit_nas.results.table import table_of, write_table
 from mvit_nas.results.view import StudyView
-from mvit_nas.study.origin import parse_origin
+from mvit_nas.study.origin_file import parse_origin
 
 CONDITIONS = {
     "command": "mvit-nas compare a b",

@@ -12,7 +12,8 @@ from mvit_nas.results.report import write_ablation, write_search
 from mvit_nas.results.search.findings import findings
 from mvit_nas.results.table import Table, table_of
 from mvit_nas.results.view import StudyView
-from mvit_nas.study.origin import AblationOrigin, parse_origin
+from mvit_nas.study.origin import AblationOrigin
+from mvit_nas.study.origin_file import parse_origin
 
 PRESETS = [
     ("mobilevit_xxs", 0.631, 951_000, 261_000_000, 7.4),

@@ -19,8 +19,8 @@ from mvit_nas.optimize.loop import Limits, Search
 from mvit_nas.optimize.samplers import open_store
 from mvit_nas.optimize.within_budget import Feasible, sample_feasible
 from mvit_nas.reporter import TrainingStep
-from mvit_nas.study.optuna_store import OptunaStore
 from mvit_nas.study.record import Measured, Record, Rung
+from mvit_nas.study.store import Store
 from mvit_nas.training.loop import Score
 
 CLASSES = 10
@@ -114,7 +114,7 @@ class Running:
     """A search with what it is made of; ``measured`` are the networks that were, in order."""
 
     search: Search
-    store: OptunaStore
+    store: Store
     estimator: Estimator
     heard: Heard
     measured: list[str]

@@ -133,7 +133,7 @@ def _chips(records: Sequence[Record], summary: Summary, origin: AblationOrigin) 
 
 def _planned_seeds(origin: AblationOrigin) -> int:
     """How many seeds were asked for, with those that were added for the precision's sake."""
-    return len({*origin.seeds, *origin.plan.seeds})
+    return len({*origin.experiment.seeds, *origin.plan.seeds})
 
 
 def _headline(records: Sequence[Record], summary: Summary, origin: AblationOrigin) -> Card:

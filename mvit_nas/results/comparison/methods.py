@@ -71,7 +71,7 @@ def _must_share(study: Study) -> Document:
         "data": images.fingerprint,
         "images": images.counts,
         "objectives": [metric.name for metric in experiment.objectives],
-        **{f"schedule.{key}": value for key, value in experiment.schedule.items()},
+        **{f"schedule.{key}": value for key, value in experiment.schedule.document.items()},
     }
 
 

@@ -15,9 +15,8 @@ from mvit_nas.arch.space import parse_space
 from mvit_nas.errors import InputError
 from mvit_nas.metrics import ACCURACY, MACS, PARAMS
 from mvit_nas.optimize.samplers import derive_seed
-from mvit_nas.study.optuna_store import OptunaStore
 from mvit_nas.study.record import Candidate, Cause, Guess, Measured, Record, State
-from mvit_nas.study.store import Told, Wish
+from mvit_nas.study.store import Store, Told, Wish
 from mvit_nas.study.table import to_row
 
 STUDIES = Path(__file__).parents[1] / "support/studies"
@@ -37,7 +36,7 @@ class Numbered:
 
 
 def opened(folder=None, samplers=None):
-    return OptunaStore(folder, objectives=(ACCURACY, PARAMS), choices=CHOICES, samplers=samplers or Numbered())
+    return Store(folder, objectives=(ACCURACY, PARAMS), choices=CHOICES, samplers=samplers or Numbered())
 
 
 def record(asked, state=State.COMPLETE, *, identity="i", **values):
