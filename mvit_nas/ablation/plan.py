@@ -4,12 +4,13 @@ import difflib
 import itertools
 import math
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import yaml
 
+from mvit_nas.arch.blocks import Block
 from mvit_nas.arch.config import ArchConfig, arch_id, to_dict
 from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.space import Label, Parameter, SearchSpace
@@ -271,8 +272,7 @@ def _at(arch: ArchConfig, path: str) -> object:
 def _check_tiled(variant: Variant, *, resize: bool) -> None:
     if resize:
         return
-    untiled = [note for note in variant.notes if "resized" in note]
-    if untiled:
+    if untiled := [note for side in _sides(variant.arch, variant.schedule) if (note := _resized(variant.arch, side))]:
         words = f"{_words(variant.labels)} does not tile every map ({'; '.join(untiled)})"
         if variant.is_base:
             raise InputError(f"the base, {words}: leave out --no-resize to resize maps as the reference does")
@@ -281,21 +281,34 @@ def _check_tiled(variant: Variant, *, resize: bool) -> None:
 
 def _notes(arch: ArchConfig, schedule: Schedule) -> tuple[str, ...]:
     """Where patches do not tile a map, or leave attention a single token, at the sides that matter."""
-    notes = []
-    for side in dict.fromkeys((schedule.side(arch.image_size), arch.image_size)):
-        resized, covered = [], []
-        for number, (stage, map_side) in enumerate(arch.sides_before_blocks(side), start=1):
-            if stage.mobilevit is None:
-                continue
-            tiled_side = stage.mobilevit.tiled_side(map_side)
-            if tiled_side != map_side:
-                resized.append(f"{map_side} to {tiled_side} px in stage {number}")
-            if stage.mobilevit.tokens(map_side) == 1:
-                covered.append(str(number))
-        if resized:
-            notes.append(f"at {side} px maps are resized: {', '.join(resized)}")
-        if covered:
-            notes.append(
-                f"at {side} px one patch covers the map, so attention sees one token: stage {', '.join(covered)}"
-            )
-    return tuple(notes)
+    notes = [find(arch, side) for side in _sides(arch, schedule) for find in (_resized, _covered)]
+    return tuple(note for note in notes if note)
+
+
+def _sides(arch: ArchConfig, schedule: Schedule) -> tuple[int, ...]:
+    """The side of the images in training, and that which the network is for."""
+    return tuple(dict.fromkeys((schedule.side(arch.image_size), arch.image_size)))
+
+
+def _blocks(arch: ArchConfig, side: int) -> Iterator[tuple[int, Block, int]]:
+    """Each MobileViT block with the number of its stage and the side of its map, for images of ``side``."""
+    for number, (stage, map_side) in enumerate(arch.sides_before_blocks(side), start=1):
+        if stage.mobilevit is not None:
+            yield number, stage.mobilevit, map_side
+
+
+def _resized(arch: ArchConfig, side: int) -> str:
+    """What patches do not tile in images of ``side``; "" where they tile everything."""
+    found = [
+        f"{before} to {after} px in stage {number}"
+        for number, block, before in _blocks(arch, side)
+        if (after := block.tiled_side(before)) != before
+    ]
+    return f"at {side} px maps are resized: {', '.join(found)}" if found else ""
+
+
+def _covered(arch: ArchConfig, side: int) -> str:
+    """The stages in which a patch is the whole map of images of ``side``; "" where there is none."""
+    found = [str(number) for number, block, map_side in _blocks(arch, side) if block.tokens(map_side) == 1]
+    stages = ", ".join(found)
+    return f"at {side} px one patch covers the map, so attention sees one token: stage {stages}" if found else ""
