@@ -14,7 +14,7 @@ from mvit_nas.errors import ArchError
 from mvit_nas.nn.backbone import build
 from mvit_nas.nn.blocks.mobilevit import fold, unfold
 from mvit_nas.nn.inference import for_inference
-from mvit_nas.nn.weights.hugging_face import from_huggingface
+from mvit_nas.nn.weights.hugging_face import from_huggingface, to_huggingface
 
 
 def their_model(arch: ArchConfig, *, seed: int = 0) -> MobileViTForImageClassification:
@@ -264,3 +264,21 @@ def test_weights_start_as_in_the_reference():
     assert {module.momentum for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)} == {0.1}
     norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d | torch.nn.LayerNorm)]
     assert {module.eps for module in norms} == {1e-5}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_weights_go_to_the_other_layout_and_back_unchanged(name):
+    theirs = their_model(PRESETS[name]).state_dict()
+    again = to_huggingface(PRESETS[name], from_huggingface(PRESETS[name], theirs))
+    assert again.keys() == theirs.keys()
+    assert all(torch.equal(again[key], theirs[key]) for key in theirs)
+
+
+def test_bgr_weights_read_rgb_images_after_the_swap():
+    arch = PRESETS["mobilevit_xxs"]
+    theirs = their_model(arch)
+    ours = build(arch).eval()
+    ours.load_state_dict(from_huggingface(arch, theirs.state_dict(), bgr_to_rgb=True))
+    bgr = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(bgr.flip(1)), theirs(bgr).logits, atol=1e-4, rtol=0)

@@ -1,7 +1,7 @@
-"""Weights from the layout of Hugging Face's ``MobileViTForImageClassification``.
+"""Weights to and from the layout of Hugging Face's ``MobileViTForImageClassification``.
 
 Released MobileViT checkpoints come in that layout. They expect images as BGR in [0, 1], without mean and standard
-deviation: for RGB, flip the input channels of "stem.conv.weight".
+deviation; ``bgr_to_rgb`` turns the first convolution around for RGB input.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,11 +15,11 @@ from mvit_nas.errors import ArchError
 _QKV = ("query", "key", "value")
 
 
-def from_huggingface(arch: ArchConfig, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def from_huggingface(arch: ArchConfig, state: Mapping[str, Tensor], *, bgr_to_rgb: bool = False) -> dict[str, Tensor]:
     """The state dict for ``build(arch)`` from a Hugging Face one.
 
-    Raises ArchError that names a tensor which is missing or left over: then ``arch`` is not the network of the
-    checkpoint.
+    ``bgr_to_rgb`` swaps the input channels of the first convolution. Raises ArchError that names a tensor which is
+    missing or left over: then ``arch`` is not the network of the checkpoint.
     """
     left = dict(state)
 
@@ -30,10 +30,26 @@ def from_huggingface(arch: ArchConfig, state: Mapping[str, Tensor]) -> dict[str,
 
     ours = {}
     for name, theirs in _pairs(arch):
-        ours[name] = take(theirs) if isinstance(theirs, str) else torch.cat([take(part) for part in theirs])
+        if isinstance(theirs, str):
+            ours[name] = take(theirs)
+        else:
+            ours[name] = torch.cat([take(part) for part in theirs])
     if left:
         raise ArchError(f"the weights are not of this architecture: {min(left)!r} has no place in it")
+    if bgr_to_rgb:
+        ours["stem.conv.weight"] = ours["stem.conv.weight"].flip(1)
     return ours
+
+
+def to_huggingface(arch: ArchConfig, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The Hugging Face state dict from the one of ``build(arch)``; undoes ``from_huggingface``."""
+    theirs = {}
+    for ours, name in _pairs(arch):
+        if isinstance(name, str):
+            theirs[name] = state[ours]
+        else:
+            theirs.update(zip(name, state[ours].chunk(3), strict=True))
+    return theirs
 
 
 def _pairs(arch: ArchConfig) -> Iterator[tuple[str, str | list[str]]]:
@@ -62,7 +78,10 @@ def _pairs(arch: ArchConfig) -> Iterator[tuple[str, str | list[str]]]:
             mine, other = f"{ours}.layers.{depth}", f"{layer}.transformer.layer.{depth}"
             for kind in ("weight", "bias"):
                 yield f"{mine}.attention_norm.{kind}", f"{other}.layernorm_before.{kind}"
-                yield (f"{mine}.attention.qkv.{kind}", [f"{other}.attention.attention.{x}.{kind}" for x in _QKV])
+                yield (
+                    f"{mine}.attention.qkv.{kind}",
+                    [f"{other}.attention.attention.{x}.{kind}" for x in _QKV],
+                )
                 yield f"{mine}.attention.out.{kind}", f"{other}.attention.output.dense.{kind}"
                 yield f"{mine}.mlp_norm.{kind}", f"{other}.layernorm_after.{kind}"
                 yield f"{mine}.mlp.expand.{kind}", f"{other}.intermediate.dense.{kind}"
