@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import itertools
 import math
+import os
 import random
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Machine:
     def __init__(self, reference, candidate, *, stolen=0.0, slowness=lambda seconds: 1.0):
         self.cpu = self.wall = 0
         self.calls = []  # in their order, each with its load
-        self.loads = collections.Counter()
+        self.loads: collections.Counter[str] = collections.Counter()
         self._durations = {"reference": reference, "candidate": candidate}
         self._stolen = stolen
         self._slowness = slowness
@@ -232,6 +233,9 @@ class Scripted:
         self.jobs.append(job)
         return of_ratio(self.ratios.pop(0))
 
+    def machine(self, runtime):
+        raise AssertionError("how long it takes is all that is asked")
+
     def now(self):
         return len(self.jobs)
 
@@ -282,9 +286,9 @@ def test_a_ratio_is_as_unsure_as_both_of_its_parts():
 
 
 def test_pinning_takes_the_fastest_cores_and_always_the_same(monkeypatch):
-    monkeypatch.setattr(probe.os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
     chosen = []
-    monkeypatch.setattr(probe.os, "sched_setaffinity", lambda _, cores: chosen.append(cores))
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: chosen.append(cores))
     monkeypatch.setattr(probe, "_top_speed", lambda core: 1.8e6 if core == 0 else 2.4e6)  # core 0 is a small one
     probe.pin(2)
     probe.pin(2)

@@ -131,7 +131,7 @@ def fronts():
     for objectives in (2, 3, 4):
         for rows in (1, 7, 40, 120):
             # Few different values, so that there are ties and copies.
-            columns = [
+            columns: list[list[float | None]] = [
                 [luck.choice([luck.randint(0, 9), luck.random() * 9]) for _ in range(rows)] for _ in range(objectives)
             ]
             for row in range(0, rows, 11):

@@ -21,7 +21,7 @@ from mvit_nas.optimize.within_budget import Feasible, sample_feasible
 from mvit_nas.reporter import TrainingStep
 from mvit_nas.study.optuna_store import OptunaStore
 from mvit_nas.study.record import Measured, Record, Rung
-from mvit_nas.training.loop import Score
+from mvit_nas.training.outcome import Score
 
 CLASSES = 10
 SPACE = load_space("mobilevit_small")
