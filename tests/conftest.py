@@ -28,6 +28,17 @@ def little_garbage():
     gc.unfreeze()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """A job that runs in this process trains on all cores, and as many tests run at once as there are."""
+    from mvit_nas.jobs import setup  # which loads torch, and not every process that collects tests needs it
+
+    with pytest.MonkeyPatch.context() as patch:
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            patch.setattr(setup, "training_threads", lambda: 1)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of this test's cache."""

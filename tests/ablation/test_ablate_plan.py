@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from sure import sure
 
 from mvit_nas.ablation.match import rescale
 from mvit_nas.ablation.plan import known_factors, make_plan
@@ -15,7 +16,7 @@ from mvit_nas.errors import InputError, NothingFeasibleError
 from mvit_nas.training.schedule import find_schedule
 
 LARGE, SMALL = load_space("mobilevit"), load_space("mobilevit_small")
-XXS = adapt_preset(PRESETS["mobilevit_xxs"], SMALL)
+XXS = sure(adapt_preset(PRESETS["mobilevit_xxs"], SMALL))
 SHORT = find_schedule("short")
 
 
@@ -213,9 +214,12 @@ def macs(arch):
 def test_a_rescaled_network_costs_what_the_base_costs_within_two_percent(cost, depth):
     deeper = with_values(XXS, {"stages.*.mobilevit.depth": depth})
     asked = []
-    scaled, scale = rescale(
-        deeper, target=cost(XXS), cost=lambda arch: asked.append(arch) or cost(arch), keep=(), what="it"
-    )
+
+    def counted(arch):
+        asked.append(arch)
+        return cost(arch)
+
+    scaled, scale = rescale(deeper, target=cost(XXS), cost=counted, keep=(), what="it")
     assert abs(cost(scaled) / cost(XXS) - 1) <= 0.02
     assert (scale > 1) == (cost(deeper) < cost(XXS))
     assert len(asked) <= 45

@@ -4,8 +4,10 @@ import itertools
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sure import sure
 
 from mvit_nas.arch.config import arch_id, to_dict
 from mvit_nas.arch.paths import expand_path, with_values
@@ -80,7 +82,7 @@ def test_neighbours_differ_in_one_parameter():
 @pytest.mark.parametrize("name", ["mobilevit", "mobilevit_small"])
 def test_a_shipped_space_holds_what_its_comment_says(name):
     space = load_space(name)
-    said = int(re.search(r"Holds ([\d,]+) networks", space.text)[1].replace(",", ""))
+    said = int(sure(re.search(r"Holds ([\d,]+) networks", space.text))[1].replace(",", ""))
     assert space.networks() == said
 
 
@@ -104,7 +106,7 @@ def test_every_value_of_a_shipped_space_fits_some_others(name):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_presets_are_members_of_the_shipped_spaces(space_name, preset):
     space = load_space(space_name)
-    adapted = adapt_preset(PRESETS[preset], space)
+    adapted = sure(adapt_preset(PRESETS[preset], space))
     member = space.arch(space.nearest_labels(adapted))
     assert with_values(member, {"dropout": adapted.dropout}) == with_values(
         adapted, {"stages.*.expand_ratio": member.stages[0].expand_ratio}
@@ -113,7 +115,7 @@ def test_the_presets_are_members_of_the_shipped_spaces(space_name, preset):
 
 
 def test_at_the_papers_size_a_preset_is_the_papers_network():
-    adapted = adapt_preset(PRESETS["mobilevit_s"], load_space("mobilevit"))
+    adapted = sure(adapt_preset(PRESETS["mobilevit_s"], load_space("mobilevit")))
     assert arch_id(adapted) == arch_id(PRESETS["mobilevit_s"])
 
 
@@ -184,7 +186,7 @@ def test_the_documented_example_and_its_paths_load():
 
 
 def _get(arch, path):
-    value = to_dict(arch)
+    value: Any = to_dict(arch)
     for key in path.split("."):
         value = value[int(key)] if key.isdigit() else value[key]
     return value

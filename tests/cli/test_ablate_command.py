@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from commands import answer, blocked, furnished, killed, process, started
+from commands import TIMED_QUICKLY, answer, blocked, furnished, killed, process, started
 
+from mvit_nas.evaluate import latency
 from mvit_nas.jobs import ablate as job
 from mvit_nas.jobs import setup
 from mvit_nas.jobs.estimate import StepCost
@@ -14,7 +15,7 @@ from mvit_nas.results.table import read_table
 
 DOCUMENTED = (Path(__file__).parents[2] / "docs/json.md").read_text()
 VALUES = ("patch_size", "--values", "1", "4,2,1")
-COMMON = ("--data", "photos", "--base", "tiny.yaml", "--schedule", "smoke", "--name", "a")
+COMMON = ("--data", "photos", "--base", "tiny.yaml", "--schedule", "quick.yaml", "--name", "a")
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,7 @@ def timed_quickly():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job, "FINE", 0.9)
         patch.setattr(setup, "MEASURING_SECONDS", 0.2)
+        patch.setattr(latency, "_REFERENCE_SIDE", 32)
         yield
 
 
@@ -92,8 +94,7 @@ def test_a_report_is_made_again_without_torch_or_optuna(work, ran):
 
 def test_killed_and_resumed_no_finished_run_is_trained_again(tmp_path, cache, timed_quickly):
     work, line = furnished(tmp_path), ("ablate", "patch_size", "--values", "1", *COMMON, "--seeds", "2")
-    quickly = "from mvit_nas.jobs import ablate, setup; ablate.FINE, setup.MEASURING_SECONDS = 0.9, 0.2"
-    killed(started(*line, cwd=work, until="2/4 ", first=quickly))
+    killed(started(*line, cwd=work, until="2/4 ", first=TIMED_QUICKLY))
     found = answer(*line, "--resume", cwd=work, cache=cache)
     after = records(work)
     assert len(after) == 4

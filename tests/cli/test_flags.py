@@ -16,7 +16,7 @@ def settings(monkeypatch):
     def made(kind, line):
         caught = []
 
-        def run(settings: kind) -> None:
+        def run(settings: object) -> None:
             """Catch them."""
             caught.append(settings)
 
@@ -60,7 +60,7 @@ def test_values_end_at_the_next_flag_wherever_they_stand(settings):
 def test_the_help_fits_eighty_columns_and_shows_every_flag(name, tmp_path, cache):
     text = answer(name, "--help", cwd=tmp_path, cache=cache).out
     assert max(map(len, text.splitlines())) <= 80
-    command = typer.main.get_command(app).commands[name]
+    command = typer.main.get_group(app).commands[name]
     for parameter in command.params:
         assert parameter.opts[-1] in text or parameter.param_type_name == "argument"
     assert "--help" in text.splitlines()[-1]

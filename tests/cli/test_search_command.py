@@ -1,29 +1,44 @@
 """``mvit-nas search`` as a user meets it: real images, real trainings of tiny networks, real files."""
 
 import contextlib
+import functools
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
+from unittest import mock
 
 import filelock
 import pytest
-from commands import answer, blocked, furnished, killed, process, started
+from commands import DRAWN_QUICKLY, Answer, answer, blocked, furnished, killed, process, started
 
+from mvit_nas.cli.progress import Watch
+from mvit_nas.evaluate import latency
 from mvit_nas.jobs import search as job
 from mvit_nas.jobs import setup
+from mvit_nas.optimize.within_budget import sample_feasible
 from mvit_nas.results.table import read_table
 
 DOCUMENTED = (Path(__file__).parents[2] / "docs/json.md").read_text()
 # The presets do not fit 500K parameters: the candidates of the small space alone train in a second each.
 SEARCH = (
-    "search", "--data", "photos", "--space", "space.yaml", "--schedule", "smoke", "--objectives", "accuracy,params,macs",
+    "search", "--data", "photos", "--space", "space.yaml", "--schedule", "quick.yaml", "--objectives", "accuracy,params,macs",
     "--budget", "500K", "--name", "s",
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def drawn_quickly():
+    """A space of 32 networks is known from fewer draws than 2,000, which take a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "sample_feasible", functools.partial(sample_feasible, samples=200))
+        yield
+
+
+SAME = ("--epochs", 4, "--budget", "6M")
 
 
 @pytest.fixture
@@ -48,7 +63,7 @@ def complete(work, name="s"):
 def ran(tmp_path_factory):
     """A folder with a search of four trials, presets among them, and what it printed."""
     work = furnished(tmp_path_factory.mktemp("ran"))
-    return work, answer(*SEARCH, "--schedule", "short", "--budget", "6M", "--trials", 4, cwd=work, cache=work / "cache")
+    return work, answer(*SEARCH, *SAME, "--trials", 4, cwd=work, cache=work / "cache")
 
 
 @pytest.fixture
@@ -56,9 +71,6 @@ def again(ran):
     """Run on the same study."""
     work, _ = ran
     return lambda *more, **options: answer(*SEARCH, *more, cwd=work, cache=work / "cache", **options)
-
-
-SAME = ("--schedule", "short", "--budget", "6M")
 
 
 def test_a_search_prints_a_front_and_writes_a_report(ran):
@@ -77,7 +89,7 @@ def test_a_search_prints_a_front_and_writes_a_report(ran):
     environment = json.loads((work / "reports/s/environment.json").read_text())
     assert environment["data"]["classes"] == ["cat", "dog", "fish"]
     assert environment["command"].startswith("mvit-nas search --data photos")
-    assert environment["experiment"]["schedule"]["name"] == "short"
+    assert environment["experiment"]["schedule"]["name"] == "quick (epochs 4)"
     assert environment["experiment"]["budgets"] == [
         {"metric": "params", "low": 0.0, "high": 500_000.0}, {"metric": "params", "low": 0.0, "high": 6e6}
     ]  # fmt: skip
@@ -114,7 +126,7 @@ def test_a_study_is_settings_for_the_next_search_and_flags_override_them(ran, ag
 def test_an_existing_study_needs_resume_and_the_same_settings(again):
     assert "the study 's' exists in experiments/s: go on with --resume, or use another --name" in again(code=2).error
     assert "has other settings: budgets ([{high: 500000.0, low: 0.0, metric: params}, {high: 60000... then" in (
-        again("--schedule", "short", "--resume", "--seed", 3, code=2).error
+        again("--epochs", 4, "--resume", "--seed", 3, code=2).error
     )
     assert again(*SAME, "--resume", "--seed", 3, code=2).error.endswith(
         "has other settings: seed (0 then, 3 now); use another --name"
@@ -157,6 +169,7 @@ def test_a_report_that_is_not_there_lists_those_that_are(ran):
 def test_latency_is_measured_where_it_is_an_objective(work, search, monkeypatch):
     monkeypatch.setattr(job, "COARSE", 0.9)  # how well is not the question
     monkeypatch.setattr(setup, "MEASURING_SECONDS", 0.2)
+    monkeypatch.setattr(latency, "_REFERENCE_SIDE", 32)
     found = search("--trials", 1, "--objectives", "accuracy,latency", "--json")
     (row,) = json.loads(found.out)["front"]
     assert 0 < row["latency_low_ms"] <= row["latency_ms"] <= row["latency_high_ms"]
@@ -169,7 +182,7 @@ def test_latency_is_measured_where_it_is_an_objective(work, search, monkeypatch)
 
 
 def test_killed_and_resumed_no_finished_trial_is_lost_or_trained_again(work, search, cache):
-    killed(started(*SEARCH, "--trials", 200, cwd=work, until="4/200 "))
+    killed(started(*SEARCH, "--trials", 200, cwd=work, until="4/200 ", first=DRAWN_QUICKLY))
     lines = search("--trials", 6, "--resume").err
     # What was finished before the kill was in the store, whatever of it was in the table by then.
     assert re.findall(r"^ *(\d+)/6 ", lines, re.MULTILINE) == ["5", "6"]
@@ -178,15 +191,31 @@ def test_killed_and_resumed_no_finished_trial_is_lost_or_trained_again(work, sea
     assert len({record.candidate.arch_id for record in found}) == 6
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_cleanly_with_a_report(work, search, number):
-    running = started(*SEARCH, "--trials", 200, cwd=work, until="2/200 ")
-    running.send_signal(number)
+def in_a_process(work, cache):
+    running = started(*SEARCH, "--trials", 200, cwd=work, until="2/200 ", first=DRAWN_QUICKLY)
+    running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=120)
-    assert running.returncode == 130
-    assert "report: reports/s/report.html" in out
-    assert "mvit-nas: stopped" in err
-    assert "Traceback" not in err
+    return Answer(out=out, err=err, code=running.returncode)
+
+
+def in_this_process(work, cache):
+    def told(watch, progress):
+        show(watch, progress)
+        if progress.done == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    show = Watch.show
+    with mock.patch.object(Watch, "show", told):
+        return answer(*SEARCH, "--trials", 200, cwd=work, cache=cache, code=130)
+
+
+@pytest.mark.parametrize("interrupted", [in_a_process, in_this_process], ids=["SIGINT", "SIGTERM"])
+def test_an_interrupt_ends_cleanly_with_a_report(work, search, cache, interrupted):
+    found = interrupted(work, cache)
+    assert found.code == 130
+    assert "report: reports/s/report.html" in found.out
+    assert "mvit-nas: stopped" in found.err
+    assert "Traceback" not in found.err
     finished = len(complete(work))
     assert finished >= 2
     search("--trials", finished, "--resume")
@@ -194,7 +223,7 @@ def test_an_interrupt_ends_cleanly_with_a_report(work, search, number):
 
 
 def test_candidates_that_all_diverge_are_an_error_with_the_reason(work, search):
-    found = search("--trials", 2, "--learning-rate", "1e30", code=1)
+    found = search("--schedule", "smoke", "--trials", 2, "--learning-rate", "1e30", code=1)
     assert "no candidate was trained to the end in 2 trials; the last one failed: the train" in found.error
     assert "not finite" in found.error or "became" in found.error
     assert [str(record.state) for record in records(work)] == ["failed", "failed"]
@@ -202,7 +231,7 @@ def test_candidates_that_all_diverge_are_an_error_with_the_reason(work, search):
 
 
 def test_fields_of_the_schedule_are_overridden_one_by_one(work, search):
-    search("--trials", 1, "--epochs", 2, "--batch-size", 8, "--learning-rate", 0.003)
+    search("--schedule", "smoke", "--trials", 1, "--epochs", 2, "--batch-size", 8, "--learning-rate", 0.003)
     schedule = json.loads((work / "reports/s/environment.json").read_text())["experiment"]["schedule"]
     assert (schedule["epochs"], schedule["batch_size"], schedule["learning_rate"]) == (2, 8, 0.003)
     assert schedule["name"] == "smoke (epochs 2, batch size 8, learning rate 0.003)"
@@ -231,7 +260,9 @@ def test_a_named_set_needs_no_folder(search):
 
 
 def test_a_time_limit_ends_the_search_with_what_there_is(search):
-    assert 1 <= json.loads(search("--trials", 500, "--timeout", "3s", "--json").out)["trials"]["complete"] < 500
+    found = search("--schedule", "smoke", "--trials", 500, "--timeout", "1s", "--json")
+    assert 1 <= json.loads(found.out)["trials"]["complete"] < 32
+    assert "all candidates" not in found.err
 
 
 def test_a_broken_image_is_skipped_and_named_in_the_report(work, search):
@@ -291,24 +322,23 @@ def test_a_cache_that_cannot_be_written_is_one_line(work):
 
 
 @pytest.mark.skipif(shutil.which("mount") is None or os.geteuid() != 0, reason="a full disk is made by root")
-def test_a_disk_that_fills_up_loses_no_evaluation(work):
+def test_a_disk_that_fills_up_loses_no_evaluation(work, search):
     disk = work / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk], capture_output=True)
     if mounted.returncode:
         pytest.skip("this machine does not let a test mount a file system")
     try:
-        process(*SEARCH, "--trials", 2, "--out", disk, cwd=work)
+        search("--trials", 2, "--out", disk)
         with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
             while True:
                 filler.write(b"x" * 4096)
         # Room for the database, not for the report.
         os.truncate(disk / "filler", (disk / "filler").stat().st_size - 500_000)
-        error = process(*SEARCH, "--trials", 6, "--out", disk, "--resume", cwd=work, code=4).error
+        error = search("--trials", 6, "--out", disk, "--resume", code=4).error
         assert "full" in error or "No space left" in error
         (disk / "filler").unlink()
-        process(*SEARCH, "--trials", 6, "--out", disk, "--resume", cwd=work)
+        search("--trials", 6, "--out", disk, "--resume")
         assert len(complete(disk)) == 6
     finally:
-        time.sleep(0.2)
-        subprocess.run(["umount", disk], check=True)
+        subprocess.run(["umount", "--lazy", disk], check=True)  # this process may still have files open there

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from sure import sure
 
 from mvit_nas.cost.probe import LEAST_ROUNDS, Burst, Round, half_width
 from mvit_nas.cost.targets import adb
@@ -222,8 +223,8 @@ def test_all_phones_are_listed_with_what_to_do(fake):
     (fake / "devices").write_text("1A2B3C device usb:1-1\nFFFF unauthorized usb:1-2\n")
     (usable, unauthorised), hint = phones()
     assert (usable.serial, usable.advice) == ("1A2B3C", "")
-    assert usable.machine.name == "1A2B3C"
-    assert usable.machine.runtime_version == ""
+    assert sure(usable.machine).name == "1A2B3C"
+    assert sure(usable.machine).runtime_version == ""
     assert (unauthorised.serial, unauthorised.machine) == ("FFFF", None)
     assert "allow USB debugging on its screen" in unauthorised.advice
     assert hint == ""
@@ -345,7 +346,7 @@ def test_what_does_not_parse_is_shown_and_kept(fake, target, job):
         MeasurementError, match=r"no average inference time: .*another program's output \(whole"
     ) as caught:
         target().measure(job("babble"))
-    saved = Path(re.search(r"whole output: (.*)\)", str(caught.value))[1])
+    saved = Path(sure(re.search(r"whole output: (.*)\)", str(caught.value)))[1])
     assert saved.read_text().startswith("INFO: STARTING!\nINFO: this is another program's output\n")
 
 

@@ -4,8 +4,10 @@ import collections
 import dataclasses
 import itertools
 import math
+import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scipy import stats
@@ -22,7 +24,7 @@ class Machine:
     def __init__(self, reference, candidate, *, stolen=0.0, slowness=lambda seconds: 1.0):
         self.cpu = self.wall = 0
         self.calls = []  # in their order, each with its load
-        self.loads = collections.Counter()
+        self.loads: collections.Counter[str] = collections.Counter()
         self._durations = {"reference": reference, "candidate": candidate}
         self._stolen = stolen
         self._slowness = slowness
@@ -232,6 +234,9 @@ class Scripted:
         self.jobs.append(job)
         return of_ratio(self.ratios.pop(0))
 
+    def machine(self, runtime):
+        raise AssertionError("how long it takes is all that is asked")
+
     def now(self):
         return len(self.jobs)
 
@@ -254,7 +259,7 @@ JOB = Job(
     ],
 )
 def test_processes_that_are_far_apart_are_followed_by_others(ratios, seconds, processes, agreed):
-    target = Scripted(*ratios)
+    target: Any = Scripted(*ratios)
     found = measure(target, dataclasses.replace(JOB, seconds=seconds), now=target.now)
     assert len(found) == processes
     assert latency(*found).agreed == agreed
@@ -282,9 +287,9 @@ def test_a_ratio_is_as_unsure_as_both_of_its_parts():
 
 
 def test_pinning_takes_the_fastest_cores_and_always_the_same(monkeypatch):
-    monkeypatch.setattr(probe.os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
     chosen = []
-    monkeypatch.setattr(probe.os, "sched_setaffinity", lambda _, cores: chosen.append(cores))
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: chosen.append(cores))
     monkeypatch.setattr(probe, "_top_speed", lambda core: 1.8e6 if core == 0 else 2.4e6)  # core 0 is a small one
     probe.pin(2)
     probe.pin(2)

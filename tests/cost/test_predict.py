@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import kendalltau
+from sure import sure
 from torch import nn
 
+from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.count import features, operators
 from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
@@ -21,7 +23,8 @@ XS = PRESETS["mobilevit_xs"]
 
 
 def draw(number, *, seed, keep=lambda arch: True):
-    space, generator, found = load_space("mobilevit_small"), random.Random(seed), []
+    space, generator = load_space("mobilevit_small"), random.Random(seed)
+    found: list[ArchConfig] = []
     while len(found) < number:
         try:
             arch = space.arch(space.draw(generator))
@@ -47,6 +50,10 @@ def measure(archs, *, noise, seed, cost=true_ms):
     return [features(arch) for arch in archs], [cost(arch) * generator.lognormal(0, noise) for arch in archs]
 
 
+def learned(some, milliseconds):
+    return sure(fit(some, milliseconds))
+
+
 def relative(predictor, archs, cost=true_ms):
     truth = np.array([cost(arch) for arch in archs])
     return np.abs(predictor.predict([features(arch) for arch in archs]) / truth - 1)
@@ -57,7 +64,7 @@ def test_unseen_networks_are_foreseen_and_better_from_more_measurements(measurem
     unseen = draw(80, seed="unseen")
     errors, ranks = [], []
     for seed in range(3):
-        predictor = fit(*measure(draw(measurements, seed=seed), noise=0.01, seed=seed))
+        predictor = learned(*measure(draw(measurements, seed=seed), noise=0.01, seed=seed))
         errors.append(np.median(relative(predictor, unseen)))
         foreseen = predictor.predict([features(arch) for arch in unseen])
         ranks.append(kendalltau(foreseen, [true_ms(arch) for arch in unseen]).statistic)
@@ -69,7 +76,7 @@ def test_unseen_networks_are_foreseen_and_better_from_more_measurements(measurem
 def test_the_error_that_it_states_is_the_one_on_unseen_networks(noise, measurements):
     stated, stated_90, found, covered = [], [], [], []
     for seed in range(8):
-        predictor = fit(*measure(draw(measurements, seed=seed), noise=noise, seed=seed))
+        predictor = learned(*measure(draw(measurements, seed=seed), noise=noise, seed=seed))
         unseen = draw(60, seed=f"unseen {seed}")
         generator = np.random.default_rng(seed + 100)
         errors = relative(predictor, unseen, lambda arch, g=generator: true_ms(arch) * g.lognormal(0, noise))
@@ -90,7 +97,7 @@ def test_too_few_measurements_teach_nothing():
 
 
 def test_more_of_everything_never_takes_less():
-    predictor = fit(*measure(draw(40, seed=1), noise=0.05, seed=1))
+    predictor = learned(*measure(draw(40, seed=1), noise=0.05, seed=1))
     assert all(price >= 0 for price in predictor.prices_ms.values())
     for path, values in {
         "stages.*.mobilevit.depth": (1, 2, 3, 5),
@@ -108,7 +115,7 @@ def test_a_kind_of_block_that_was_never_measured_is_free_and_known_ones_stay_rig
     without = draw(
         40, seed=2, keep=lambda arch: all(not s.mobilevit or s.mobilevit.patch_size == 1 for s in arch.stages)
     )
-    predictor = fit(*measure(without, noise=0.01, seed=2))
+    predictor = learned(*measure(without, noise=0.01, seed=2))
     assert not any(name.startswith(("fold", "resize")) for name in predictor.prices_ms)
     others = draw(30, seed=3)
     foreseen = predictor.predict([features(arch) for arch in others])
@@ -119,10 +126,10 @@ def test_a_kind_of_block_that_was_never_measured_is_free_and_known_ones_stay_rig
 
 
 def test_measuring_the_same_again_and_again_says_only_that():
-    predictor = fit([features(XS)] * 12, [5.0] * 12)
+    predictor = learned([features(XS)] * 12, [5.0] * 12)
     assert predictor.predict([features(XS)])[0] == pytest.approx(5.0, rel=0.01)
     assert predictor.error < 0.01
-    twice = fit([features(XS)] * 12, [4.0, 6.0] * 6)
+    twice = learned([features(XS)] * 12, [4.0, 6.0] * 6)
     assert 4 < twice.predict([features(XS)])[0] < 6
     assert twice.error == pytest.approx(0.22, abs=0.08)
 
@@ -131,17 +138,17 @@ def test_steps_that_the_features_do_not_know_show_in_the_stated_error():
     def stepped(arch):
         return true_ms(arch) * (1.5 if arch.stages[1].channels % 3 == 0 else 1.0)
 
-    plain = fit(*measure(draw(60, seed=4), noise=0.01, seed=4))
-    predictor = fit(*measure(draw(60, seed=4), noise=0.01, seed=4, cost=stepped))
+    plain = learned(*measure(draw(60, seed=4), noise=0.01, seed=4))
+    predictor = learned(*measure(draw(60, seed=4), noise=0.01, seed=4, cost=stepped))
     assert predictor.error_90 > 3 * plain.error_90
     assert predictor.error_90 > 0.8 * np.quantile(relative(predictor, draw(60, seed=5), stepped), 0.9)
 
 
 def test_the_same_measurements_give_the_same_predictor_and_the_unit_goes_through():
     some, milliseconds = measure(draw(20, seed=6), noise=0.02, seed=6)
-    predictor = fit(some, milliseconds)
+    predictor = learned(some, milliseconds)
     assert fit(some, milliseconds) == predictor
-    tenfold = fit(some, [10 * ms for ms in milliseconds])
+    tenfold = learned(some, [10 * ms for ms in milliseconds])
     assert tenfold.error == pytest.approx(predictor.error)
     assert tenfold.predict(some) == pytest.approx(10 * predictor.predict(some))
 
@@ -149,7 +156,7 @@ def test_the_same_measurements_give_the_same_predictor_and_the_unit_goes_through
 def test_learning_and_predicting_are_fast_enough_to_do_between_two_trials():
     some, milliseconds = measure(draw(100, seed=7), noise=0.01, seed=7)
     start = time.process_time()
-    predictor = fit(some, milliseconds)
+    predictor = learned(some, milliseconds)
     fitted = time.process_time()
     predictor.predict(some * 50)
     assert fitted - start < 0.3
@@ -157,18 +164,18 @@ def test_learning_and_predicting_are_fast_enough_to_do_between_two_trials():
 
 
 def test_nothing_to_predict_is_no_error():
-    assert fit(*measure(draw(12, seed=8), noise=0, seed=8)).predict([]).shape == (0,)
+    assert learned(*measure(draw(12, seed=8), noise=0, seed=8)).predict([]).shape == (0,)
 
 
 def test_blocks_are_the_modules_of_the_built_model_with_the_values_that_pass_them():
-    kinds = {
+    kinds: dict[type[nn.Module], tuple[str, ...]] = {
         nn.Conv2d: ("stem", "pointwise", "depthwise", "dense"),
         nn.Linear: ("linear", "classifier"),
         nn.LayerNorm: ("layer_norm",),
         nn.SiLU: ("activation",),
     }
     for arch in draw(6, seed="built"):
-        passed = {kind: [] for kind in kinds}
+        passed: dict[type[nn.Module], list[int]] = {kind: [] for kind in kinds}
 
         def note(module, inputs, output, passed=passed):
             weights = module.weight.numel() if isinstance(module, nn.Conv2d | nn.Linear) else 0
@@ -181,12 +188,12 @@ def test_blocks_are_the_modules_of_the_built_model_with_the_values_that_pass_the
         with torch.no_grad():
             model(torch.zeros(1, 3, arch.image_size, arch.image_size))
         counted = [block for block in operators(arch, classes=13) for _ in range(block.times)]
-        for module, names in kinds.items():
+        for kind, names in kinds.items():
             of_kind = [block.values for block in counted if block.kind in names]
-            assert len(of_kind) == len(passed[module])
+            assert len(of_kind) == len(passed[kind])
             # The classifier's block reads the map that its mean is taken of.
-            pooled = arch.head_channels * arch.map_sides(arch.image_size)[-1] ** 2 if module is nn.Linear else 0
-            assert sum(of_kind) == sum(passed[module]) + pooled
+            pooled = arch.head_channels * arch.map_sides(arch.image_size)[-1] ** 2 if kind is nn.Linear else 0
+            assert sum(of_kind) == sum(passed[kind]) + pooled
 
 
 def test_blocks_follow_the_architecture():

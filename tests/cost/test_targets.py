@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -44,7 +45,7 @@ def files(tmp_path_factory):
 
 
 def job(files, candidate="candidate", **options):
-    settings = {"runtime": "onnxruntime", "threads": 1, "precision": 0.02, "seconds": 0.2} | options
+    settings: dict[str, Any] = {"runtime": "onnxruntime", "threads": 1, "precision": 0.02, "seconds": 0.2} | options
     return Job(
         candidate=files / f"{candidate}.onnx", reference=files / "reference.onnx",
         candidate_shape=(1, 3, 32, 32), reference_shape=(1, 3, 32, 32), **settings,

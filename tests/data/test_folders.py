@@ -1,13 +1,13 @@
 """Image folders: what is found in them, and what is an error."""
 
 import errno
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 from image_files import BLUE, PARTS, image_folder, message, names_of, png
 
-from mvit_nas.data import folders
 from mvit_nas.data.find import find_data
 
 
@@ -85,7 +85,7 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
     def refuse(path: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(folders.os, "scandir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     assert message(lambda: find_data(tmp_path)) == f"cannot read the folder {tmp_path}: Permission denied"
 
 

@@ -9,6 +9,7 @@ import pytest
 from image_files import PARTS, message, png, shade, write_parquet
 
 from mvit_nas.data.find import find_data
+from mvit_nas.data.parts import Part
 from mvit_nas.data.store import load_part
 
 
@@ -20,7 +21,8 @@ def test_sorted_parquet_rows_are_split_by_class_and_keep_their_labels(tmp_path: 
     assert data.classes == ("zebra", "ant", "bee")  # the order of the metadata
     assert data.source == f"Parquet folder {root}"
     seen: list[int] = []
-    for part, counts in (("train", [44, 29, 15]), ("validation", [7, 5, 2]), ("test", [9, 6, 3])):
+    parts: dict[Part, list[int]] = {"train": [44, 29, 15], "validation": [7, 5, 2], "test": [9, 6, 3]}
+    for part, counts in parts.items():
         images = load_part(data, part, side=8, cache=tmp_path / "cache")
         assert np.bincount(images.labels_N).tolist() == counts
         numbers = images.pixels_NHWC[:, 0, 0, 0].tolist()  # the shade tells the row
@@ -127,13 +129,8 @@ def test_missing_columns_are_errors_that_list_the_columns(tmp_path: Path) -> Non
     assert "has no label column" in found
     assert "y (int64)" in found
     write_parquet(tmp_path / "train.parquet", [0, 1])
-    write_parquet(tmp_path / "train-2.parquet", [0, 1], label="y")
-    assert "train.parquet has no column 'y' as the training files do" in message(
-        lambda: (
-            write_parquet(tmp_path / "train-2.parquet", [0, 1], label="y", names=["a", "b"]),
-            find_data(tmp_path),
-        )
-    )
+    write_parquet(tmp_path / "train-2.parquet", [0, 1], label="y", names=["a", "b"])
+    assert "train.parquet has no column 'y' as the training files do" in message(lambda: find_data(tmp_path))
 
 
 @pytest.mark.parametrize(

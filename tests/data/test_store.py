@@ -1,6 +1,7 @@
 """The cache of decoded parts: made once, whole or not at all."""
 
 import errno
+import functools
 import os
 import shutil
 import subprocess
@@ -181,7 +182,7 @@ def test_a_cache_that_is_not_writable_is_an_input_error(
 ) -> None:
     (tmp_path / "cache").write_text("a file")
     for cache in (tmp_path / "cache", tmp_path / "cache/below"):
-        found = message(lambda cache=cache: load_part(pets, "train", side=8, cache=cache), InputError)
+        found = message(functools.partial(load_part, pets, "train", side=8, cache=cache), InputError)
         assert found.startswith(f"cannot write to the cache folder {cache}: ")
 
     def refuse(path: Path, *args: object, **options: object) -> None:

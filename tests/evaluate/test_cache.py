@@ -7,6 +7,7 @@ import pytest
 from mvit_nas.errors import PartialError
 from mvit_nas.evaluate import cache as cache_module
 from mvit_nas.evaluate.cache import Cache
+from mvit_nas.files import write_text
 
 
 def test_a_cached_document_comes_back_for_its_key_only(tmp_path):
@@ -35,7 +36,7 @@ def test_a_document_under_the_name_of_another_counts_as_none(tmp_path):
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_still_keeps_the_last_result(tmp_path, monkeypatch, number):
     cache = Cache(tmp_path)
-    real = cache_module.write_text
+    real = write_text
 
     def full(path, text):
         if (tmp_path / "reserve").exists():

@@ -1,9 +1,12 @@
 """Trainings that inherit from the nearest relative, around a stand-in for training."""
 
+from typing import Any
+
 from searches import Formula, searching
 
 from mvit_nas.arch.config import arch_id, to_dict
-from mvit_nas.arch.space import flat
+from mvit_nas.arch.paths import flat
+from mvit_nas.evaluate.estimator import never
 from mvit_nas.evaluate.inherit import Inheriting
 from mvit_nas.metrics import ACCURACY, MACS, PARAMS
 
@@ -21,16 +24,20 @@ class Kept(Formula):
     def has_weights(self, training):
         return training in self.kept
 
-    def estimate(self, question, *, at_rung, should_stop, parent, keep_weights):
+    def estimate(self, question, *, at_rung=never, should_stop=never, parent="", keep_weights=False):
         assert keep_weights
         name = self.training_name(question.record.candidate.arch, seed=question.record.seed, parent=parent)
         self.kept[name] = parent
         return super().estimate(question, at_rung=at_rung, should_stop=should_stop)
 
 
+def inheriting(training):
+    return Inheriting(training)
+
+
 def run(training, trials=14):
     return searching(
-        None, "6M", trials=trials, objectives=(ACCURACY, PARAMS, MACS), estimator=Inheriting(training)
+        None, "6M", trials=trials, objectives=(ACCURACY, PARAMS, MACS), estimator=inheriting(training)
     ).search.run()
 
 
@@ -60,16 +67,16 @@ def test_each_training_inherits_from_the_nearest_one_that_was_kept():
 
 
 def test_a_search_that_goes_on_inherits_as_one_that_was_never_interrupted(tmp_path):
-    options = {"objectives": (ACCURACY, PARAMS, MACS)}
+    options: dict[str, Any] = {"objectives": (ACCURACY, PARAMS, MACS)}
     training = Kept()
-    searching(tmp_path, "6M", trials=7, estimator=Inheriting(training), **options).search.run()
-    parts = searching(tmp_path, "6M", trials=12, estimator=Inheriting(training), **options).search.run()
+    searching(tmp_path, "6M", trials=7, estimator=inheriting(training), **options).search.run()
+    parts = searching(tmp_path, "6M", trials=12, estimator=inheriting(training), **options).search.run()
     whole = run(Kept(), trials=12)
     assert [one.inherited_from for one in parts] == [one.inherited_from for one in whole]
 
 
 def test_a_training_that_failed_says_from_which_it_inherited_and_passes_nothing_on():
-    training = Kept(fail=lambda arch: "nan" if len(training.trained) == 3 else "")
+    training: Kept = Kept(fail=lambda arch: "nan" if len(training.trained) == 3 else "")
     records = run(training, trials=8)
     assert records[2].reason == "nan"
     assert records[2].inherited_from is not None
@@ -77,7 +84,10 @@ def test_a_training_that_failed_says_from_which_it_inherited_and_passes_nothing_
 
 
 def test_weights_that_are_gone_are_not_inherited():
-    training = Kept()
-    training.has_weights = lambda name: False
+    class Gone(Kept):
+        def has_weights(self, training):
+            return False
+
+    training = Gone()
     assert {record.inherited_from for record in run(training, trials=5)} == {None}
     assert set(training.kept.values()) == {""}

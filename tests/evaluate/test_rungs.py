@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
+from sure import sure
 
 from mvit_nas.evaluate.estimator import Estimate, Question, never
 from mvit_nas.evaluate.rungs import LEAST_CURVES, Curve, EarlyStopping, foresee, is_hopeless
@@ -26,6 +27,10 @@ def curves(number, *, seed=0, scatter=0.01):
     return found
 
 
+def foreseen(rungs, costs, known, before):
+    return sure(foresee(rungs, costs, known, before))
+
+
 def test_the_guess_is_that_of_ridge_regression_and_its_deviation_that_of_leaving_one_out():
     known = curves(20)
 
@@ -37,7 +42,7 @@ def test_the_guess_is_that_of_ridge_regression_and_its_deviation_that_of_leaving
     scaled = (features - features.mean(axis=0)) / features.std(axis=0)
     here = rung(0.4, loss=1.9)
     scaled_here = (np.array(columns(here, (1e6, 1e3))) - features.mean(axis=0)) / features.std(axis=0)
-    found = foresee([here], (1e6, 1e3), known, None)
+    found = foreseen([here], (1e6, 1e3), known, None)
     assert found.accuracy == pytest.approx(float(Ridge(alpha=1.0).fit(scaled, accuracy).predict([scaled_here])[0]))
     errors = []
     for i in range(20):
@@ -49,7 +54,7 @@ def test_the_guess_is_that_of_ridge_regression_and_its_deviation_that_of_leaving
 
 def test_guesses_hold_on_networks_that_were_not_seen():
     known, new = curves(40, seed=1), curves(200, seed=2)
-    found = [foresee(one.rungs[:1], one.costs, known, None) for one in new]
+    found = [foreseen(one.rungs[:1], one.costs, known, None) for one in new]
     z = np.array([(one.accuracy - guess.accuracy) / guess.deviation for one, guess in zip(new, found, strict=True)])
     assert 0.85 < np.mean(np.abs(z) < 2) <= 1
     assert (
@@ -65,7 +70,8 @@ def test_nothing_is_foreseen_from_few_curves_or_from_other_epochs():
 
 def test_an_accuracy_that_never_moves_is_foreseen_as_it_is():
     known = [Curve(rungs=(rung(0.1),), costs=(1e6,), accuracy=0.1)] * 10
-    assert foresee([rung(0.1)], (1e6,), known, None) == Guess(accuracy=pytest.approx(0.1), deviation=pytest.approx(0.0))
+    found = foreseen([rung(0.1)], (1e6,), known, None)
+    assert (found.accuracy, found.deviation) == pytest.approx((0.1, 0.0))
 
 
 def test_only_rivals_that_cost_no_more_make_a_training_hopeless():
@@ -82,9 +88,9 @@ def test_only_rivals_that_cost_no_more_make_a_training_hopeless():
 
 def test_two_opinions_are_weighted_by_their_precision():
     known, here = curves(20), rung(0.4, loss=1.9)
-    by_curve = foresee([here], (1e6, 1e3), known, None)
+    by_curve = foreseen([here], (1e6, 1e3), known, None)
     before = Guess(accuracy=0.9, deviation=2 * by_curve.deviation)
-    both = foresee([here], (1e6, 1e3), known, before)
+    both = foreseen([here], (1e6, 1e3), known, before)
     # Twice the deviation is a quarter of the precision.
     assert both.accuracy == pytest.approx((4 * by_curve.accuracy + before.accuracy) / 5)
     assert both.deviation == pytest.approx(by_curve.deviation * np.sqrt(4 / 5))

@@ -15,6 +15,7 @@ from mvit_nas.evaluate import short as evaluate
 from mvit_nas.evaluate.cache import Cache
 from mvit_nas.evaluate.estimator import Estimate, Question
 from mvit_nas.evaluate.short import ShortTraining
+from mvit_nas.nn.backbone import build
 from mvit_nas.study.record import Candidate, Measured, Record, Rung, State
 from mvit_nas.training.checkpoint import Progress
 from mvit_nas.training.loop import Score
@@ -84,7 +85,7 @@ def test_a_seed_is_shared_by_all_architectures(digits, trained):
     first, second, third = (run["weights"] for run in trained)
     assert torch.equal(first, second)
     assert not torch.equal(second, third)
-    assert torch.equal(first, evaluate.build(ARCH, classes=10, seed=5).stem.conv.weight)
+    assert torch.equal(first, build(ARCH, classes=10, seed=5).stem.conv.weight)
 
 
 def test_a_training_that_diverged_is_not_tried_again(digits, monkeypatch):

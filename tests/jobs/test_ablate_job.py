@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ from searches import Heard
 
 from mvit_nas.arch.config import arch_id, to_dict
 from mvit_nas.arch.paths import with_values
+from mvit_nas.artifacts.checked import Artefact
 from mvit_nas.cost.latency import Latency
 from mvit_nas.errors import InputError, InterruptedCleanlyError, MeasurementError, NothingFeasibleError, TrainingError
 from mvit_nas.evaluate import latency as meter
@@ -23,6 +25,7 @@ from mvit_nas.reporter import Reporter
 from mvit_nas.results.ablation.summary import Verdict
 from mvit_nas.results.table import make_table, read_table, table_of, write_table
 from mvit_nas.settings.commands import AblateSettings
+from mvit_nas.study.table import Row
 from mvit_nas.training.loop import Score
 
 
@@ -50,7 +53,7 @@ def timed(monkeypatch):
 
     def by(milliseconds):
         def latency_of(self, arch, *, classes):
-            return MeasuredLatency(latency=latency(milliseconds(arch)), artefact=None)
+            return MeasuredLatency(latency=latency(milliseconds(arch)), artefact=ARTEFACT)
 
         monkeypatch.setattr(meter.LatencyMeter, "latency", latency_of)
 
@@ -68,6 +71,7 @@ def trainer(monkeypatch, timed):
 
 
 CONDITIONS = make_conditions()
+ARTEFACT = Artefact(digest="x", size_bytes=1, delegated=None, quantised=None, difference=0.0)
 
 
 def count_ms(arch):
@@ -91,7 +95,8 @@ def options(tmp_path):
 
 
 def run(options, *, should_stop=lambda: False, **changes):
-    heard, progress = Heard(), []
+    heard = Heard()
+    progress: list[job.Progress] = []
     outcome = job.ablate(
         replace(options, **changes), reporter=heard, on_progress=progress.append, should_stop=should_stop
     )
@@ -282,15 +287,15 @@ def test_a_matching_without_a_solution_ends_before_anything_is_trained(options, 
     wide = with_values(TINY, {"stages.*.channels": 64})
     (options.out / "wide.yaml").write_text(yaml.safe_dump(to_dict(wide), sort_keys=False))
     changes = {"base": str(options.out / "wide.yaml"), "factors": ("dim",), "match": "params"}
-    with pytest.raises(NothingFeasibleError, match=r"no width from a quarter to four times lets 2000 cost what"):
-        run(options, values=(("2000",),), **changes)
+    with pytest.raises(NothingFeasibleError, match=r"no width from a quarter to four times lets 500 cost what"):
+        run(options, values=(("500",),), **changes)
     assert trainer.runs == []
     # A value of the space's own stays free, and the report says why it is not matched.
     space = options.out / "space.yaml"
-    space.write_text("base: mobilevit_xxs\nfactors: {dim: {paths: [stages.*.mobilevit.dim], values: [16, 24, 2000]}}")
+    space.write_text("base: mobilevit_xxs\nfactors: {dim: {paths: [stages.*.mobilevit.dim], values: [16, 24, 500]}}")
     trainer.score = lambda patch, seed: 100
     outcome, _, _ = run(options, values=(), space=str(space), **changes)
-    assert [variant.value for variant in outcome.summary.variants] == ["16", "24", "24 at equal params", "2000"]
+    assert [variant.value for variant in outcome.summary.variants] == ["16", "24", "24 at equal params", "500"]
     assert outcome.left_out[0].reason.startswith("at equal params: no width")
 
 
@@ -303,7 +308,7 @@ def study(options):
     folder = options.out / "reports/s"
     folder.mkdir(parents=True)
     archs = [with_values(TINY, {"stages.4.mobilevit.depth": depth}) for depth in (1, 2, 3)]
-    rows = [
+    rows: list[Row] = [
         {"trial": number, "state": "complete", "accuracy": accuracy, "params": params, "name": "",
          "arch_id": arch_id(arch), "arch": json.dumps(to_dict(arch))}
         for number, accuracy, params, arch in ((0, 0.5, 100, archs[0]), (2, 0.8, 150, archs[1]), (3, 0.82, 400, archs[2]))
@@ -312,7 +317,7 @@ def study(options):
     write_table(table_of(rows), folder / "results.csv")
     space = "base: mobilevit_xxs\nfactors: {patch_size: {paths: [stages.*.mobilevit.patch_size], values: [1, 2]}}"
     fingerprint = job.prepare(options, reporter=Reporter()).setup.training.data.fingerprint
-    environment = {
+    environment: dict[str, Any] = {
         "study": "s", "command": "mvit-nas search", "created": "2026-11-21", "mvit_nas": "0.1.0",
         "hardware": {"processor": "x", "gpu": None}, "data": {"name": "digits", "fingerprint": fingerprint, "classes": ["a", "b"]},
         "space": {"name": "mine", "text": space},

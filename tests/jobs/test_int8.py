@@ -14,13 +14,19 @@ from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import LatencySettings
 
 
+class Untrained(Trainer):
+    """A trainer that says how often it was asked to train."""
+
+    def __init__(self, settings, **options):
+        super().__init__(settings, **options)
+        self.fits = []
+
+
 @pytest.fixture
 def trainer(monkeypatch):
     """Trains on the digits, without training; ``trainer.fits`` are the sides of what was."""
-    fits = []
-    monkeypatch.setattr(int8, "fit", lambda *parts, side, **options: fits.append(side))
-    made = Trainer(LatencySettings(choices=("x",), schedule="smoke"), reporter=Reporter(), stop=lambda: False)
-    made.fits = fits
+    made = Untrained(LatencySettings(choices=("x",), schedule="smoke"), reporter=Reporter(), stop=lambda: False)
+    monkeypatch.setattr(int8, "fit", lambda *parts, side, **options: made.fits.append(side))
     return made
 
 
@@ -60,7 +66,13 @@ def test_the_accuracy_is_that_of_the_artefact_that_is_timed(trainer, monkeypatch
     timed = []
     monkeypatch.setattr(meter, "measure", lambda artefact, path, *, side: timed.append((artefact, path.read_bytes())))
     asked = []
-    monkeypatch.setattr(int8, "outputs", lambda runtime, path, images: asked.append(path.read_bytes()) or answers)
+    answers = np.eye(10)
+
+    def outputs(runtime, path, images):
+        asked.append(path.read_bytes())
+        return answers
+
+    monkeypatch.setattr(int8, "outputs", outputs)
     found = trainer.trained("tiny", TINY)
     answers = np.eye(10)[found.labels]
     answers[: len(answers) // 4] = np.roll(answers[: len(answers) // 4], 1, axis=1)

@@ -1,6 +1,7 @@
 """What a job begins with."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import yaml
@@ -67,7 +68,8 @@ def test_each_override_changes_one_field_and_the_name_says_so(tmp_path):
     mirrored = find_data(str(photos(tmp_path / "photos")))
     short = find_schedule("short")
     assert schedule_for(SearchSettings(), mirrored) == short
-    for name, value in (("epochs", 9), ("batch_size", 64), ("learning_rate", 0.5)):
+    changes: tuple[tuple[str, Any], ...] = (("epochs", 9), ("batch_size", 64), ("learning_rate", 0.5))
+    for name, value in changes:
         words = f"short ({name.replace('_', ' ')} {value})"
         assert schedule_for(SearchSettings(**{name: value}), mirrored) == replace(short, name=words, **{name: value})
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import pytest
 import torch
+from sure import sure
 from torch import Tensor, nn
 
 from mvit_nas.ablation.match import rescale
@@ -56,7 +57,7 @@ class MixerConfig:
     def widths(self) -> Mapping[str, int]:
         return {"dim": 1}
 
-    def identity(self) -> dict[str, Plain]:
+    def identity(self, side: int) -> dict[str, Plain]:
         return {"variant": self.variant, "dim": self.dim, "depth": self.depth, "patch_size": self.patch_size}
 
     def operators(self, *, channels: int, side: int) -> Iterator[Operator]:
@@ -78,7 +79,8 @@ class Mixer(nn.Module):
         tiled = [self.config.tiled_side(side) for side in x_BCHW.shape[-2:]]
         if tiled != list(x_BCHW.shape[-2:]):
             x_BCHW = nn.functional.interpolate(x_BCHW, size=tiled, mode="bilinear", align_corners=False)
-        return self.convs(x_BCHW)
+        mixed_BCHW: Tensor = self.convs(x_BCHW)
+        return mixed_BCHW
 
 
 @pytest.fixture
@@ -129,8 +131,8 @@ factors:
 """
     space = parse_space(text, name="mine", where="mine.yaml")
     assert space.arch({"block": "mixer"}).stages[4].mobilevit == MixerConfig(dim=24)
-    assert drawing(mixed, 7)[3].transformer.tiles is False
+    assert sure(drawing(mixed, 7)[3].transformer).tiles is False
     target = count(PRESETS["mobilevit_xxs"]).params
     wide, scale = rescale(mixed, target=target, cost=lambda arch: count(arch).params, keep=(), what="the mixer")
     assert scale > 1
-    assert wide.stages[4].mobilevit.dim > 24
+    assert sure(wide.stages[4].mobilevit).dim > 24

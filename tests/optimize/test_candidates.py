@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from searches import CLASSES, SPACE, Formula, candidates_of, searching
+from sure import sure
 
 from mvit_nas.arch.config import arch_id
 from mvit_nas.arch.count import count
@@ -70,7 +71,7 @@ def test_two_networks_that_cost_the_same_are_told_apart_by_their_choices():
 
 def test_labels_without_effect_are_seen_all_the_same():
     candidates = candidates_of(objectives=COUNTED, samples=200)
-    without = next(one for one in candidates.feasible.designs if one.arch.stages[2].mobilevit is None)
+    without = next(one for one in candidates.feasible.designs if sure(one.arch).stages[2].mobilevit is None)
     name = next(n for n in candidates.choices if n.startswith("depth.stages.2"))
     others = [candidates.designs.describe({**without.labels, name: label}) for label in candidates.choices[name]]
     assert len({one.arch_id for one in others}) == 1
@@ -82,7 +83,7 @@ def test_costs_are_counted_and_savings_are_what_they_leave_of_the_box():
     designs = candidates.feasible.designs
     savings = candidates.savings(designs)
     assert savings.shape == (len(designs), 2)
-    cost = count(designs[3].arch, classes=CLASSES)
+    cost = count(sure(designs[3].arch), classes=CLASSES)
     assert savings[3] == pytest.approx([1 - cost.macs / 1.5e8, 1 - cost.params / 6e6])
     assert candidates.savings([]).shape == (0, 2)
 
@@ -150,9 +151,9 @@ def test_a_preset_keeps_its_dropout_and_one_outside_the_space_says_so():
     designs = Designs(SPACE, classes=CLASSES)
     for name, design in designs.presets.items():
         assert design.name == design.candidate.name == name
-        assert arch_id(with_values(SPACE.arch(design.labels), {"dropout": design.arch.dropout})) == design.arch_id
+        assert arch_id(with_values(SPACE.arch(design.labels), {"dropout": sure(design.arch).dropout})) == design.arch_id
         assert design.candidate.labels == design.labels
-        assert designs.values(design) == static_values(design.arch, classes=CLASSES)
+        assert designs.values(design) == static_values(sure(design.arch), classes=CLASSES)
     outside = Designs(tiny(), classes=CLASSES).presets
     assert all(one.is_outside and one.candidate.labels == {} and one.labels for one in outside.values())
 
@@ -171,4 +172,4 @@ def test_proposals_improve_on_what_only_choices_tell_apart():
     found = [
         propose(candidates, trained=trained, pending=[], taken=taken, generator=random.Random(i)) for i in range(5)
     ]
-    assert all(design.labels[factor] == best for design, _ in found)
+    assert all(design.labels[factor] == best for design, _ in map(sure, found))

@@ -24,6 +24,7 @@ from ablations import (
     without_latency,
 )
 from reports import data_of, without_libraries, write_report
+from sure import sure
 
 from mvit_nas.errors import InputError
 from mvit_nas.maths.statistics import detectable_deviations, mean_interval
@@ -186,7 +187,7 @@ def test_the_plan_is_in_the_provenance_in_words():
 
 
 def test_the_interval_of_a_mean_is_students():
-    low, high = mean_interval([0.60, 0.62, 0.64, float("nan")])
+    low, high = sure(mean_interval([0.60, 0.62, 0.64, float("nan")]))
     assert (low, high) == pytest.approx((0.62 - 0.0496828, 0.62 + 0.0496828), abs=1e-6)  # 4.3027 * 0.02 / sqrt(3)
     assert mean_interval([0.6, 0.7]) is None
     assert mean_interval([0.6, 0.6, 0.6]) is None
@@ -344,7 +345,8 @@ def test_a_broken_ablation_is_an_error_in_one_line(tmp_path, change, message):
 
 
 def test_a_table_whose_labels_became_numbers_is_an_error(tmp_path):
-    write_report(*example(), tmp_path)
+    rows, document = example()
+    write_report(rows, document, tmp_path)
     path = tmp_path / "results.csv"
     path.write_text(path.read_text().replace('"', ""))
     with pytest.raises(InputError, match=r"results.csv: the column 'param.patch_size' must hold text, in quotes$"):

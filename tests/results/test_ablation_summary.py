@@ -338,7 +338,7 @@ def test_an_interaction_can_be_more_than_the_sum():
 
 
 def test_an_interaction_needs_a_seed_of_all_four():
-    runs = {labels: list(values) for labels, values in TWO.items()}
+    runs: dict[tuple[str, str], list[float | None]] = {labels: list(values) for labels, values in TWO.items()}
     runs["2", "3"][1] = None
     (interaction,) = two_factors(runs).interactions
     assert (interaction.difference.pairs, interaction.difference.mean) == (2, pytest.approx(-0.005))

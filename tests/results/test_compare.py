@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from comparisons import CONDITIONS, by_hand, environment, example, flat, row, study, with_latency, write_data
+from sure import sure
 
 from mvit_nas.cli.app import main
 from mvit_nas.errors import InputError
@@ -35,8 +37,8 @@ def test_hypervolume_against_compute_is_a_mean_of_steps_with_its_extent():
     assert first.by_trainings.low == pytest.approx((0.0, 0.25, 0.25, 0.25, 0.3, 0.4))
     assert first.by_trainings.high == pytest.approx((0.0, 0.3, 0.3, 0.3, 0.4, 0.6))
     # Seconds of training; the failed one counts what its trial took: 20, 30, 50, 70 and 20, 45, 65.
-    assert first.by_seconds.x == (0.0, 20.0, 30.0, 45.0, 50.0, 65.0)
-    assert first.by_seconds.mean == pytest.approx((0.0, 0.275, 0.275, 0.275, 0.35, 0.5))
+    assert sure(first.by_seconds).x == (0.0, 20.0, 30.0, 45.0, 50.0, 65.0)
+    assert sure(first.by_seconds).mean == pytest.approx((0.0, 0.275, 0.275, 0.275, 0.35, 0.5))
 
 
 def test_the_box_reaches_to_the_worst_of_all_corners():
@@ -62,14 +64,14 @@ def test_the_median_attainment_is_what_half_of_the_seeds_reach_at_equal_compute(
 def test_with_one_seed_the_attainment_is_the_front_and_no_spread_is_known():
     comparison = compare_studies([by_hand()[0], by_hand()[2]])
     assert comparison.methods[0].attained == ((5.0, 0.8),)
-    gain = comparison.methods[1].gain
+    gain = sure(comparison.methods[1].gain)
     assert gain.difference == pytest.approx(0.3 - 0.4)
     assert gain.interval is None
     assert gain_words(gain) == "-0.100 (one seed: no spread is known)"
 
 
 def test_two_shared_seeds_are_too_few_for_an_interval():
-    gain = compare_studies(by_hand()).methods[1].gain
+    gain = sure(compare_studies(by_hand()).methods[1].gain)
     assert gain.paired
     assert gain_words(gain) == "-0.220 (2 seeds: too few for an interval)"
 
@@ -78,18 +80,18 @@ def test_shared_seeds_are_paired_and_others_compared_by_welch():
     values, base = [0.45, 0.53, 0.61, 0.72], [0.4, 0.5, 0.6, 0.7]
     first = [flat(f"a{seed}", seed, "tpe", volume) for seed, volume in enumerate(base)]
     second = [flat(f"b{seed}", seed, "gp", volume) for seed, volume in enumerate(values)]
-    gain = compare_studies(first + second).methods[1].gain
+    gain = sure(compare_studies(first + second).methods[1].gain)
     expected = paired_difference(values, base)
     assert (gain.paired, gain.pairs) == (True, 4)
-    assert (gain.difference, *gain.interval) == pytest.approx((expected.mean, expected.low, expected.high))
+    assert (gain.difference, *sure(gain.interval)) == pytest.approx((expected.mean, expected.low, expected.high))
     others = [flat(f"b{seed}", seed + 2, "gp", volume) for seed, volume in enumerate(values)]
-    gain = compare_studies(first + others).methods[1].gain
-    low, high = welch_interval(values, base)
+    gain = sure(compare_studies(first + others).methods[1].gain)
+    low, high = sure(welch_interval(values, base))
     assert (gain.paired, gain.pairs) == (False, None)
-    assert (gain.difference, *gain.interval) == pytest.approx((0.0275, low, high))
+    assert (gain.difference, *sure(gain.interval)) == pytest.approx((0.0275, low, high))
     # Three shared seeds of four are pairs, and the others are left out.
     some = [flat(f"b{seed}", seed + 1, "gp", volume) for seed, volume in enumerate(values)]
-    gain = compare_studies(first + some).methods[1].gain
+    gain = sure(compare_studies(first + some).methods[1].gain)
     assert (gain.paired, gain.pairs) == (True, 3)
     assert gain.difference == pytest.approx((0.45 + 0.53 + 0.61 - 0.5 - 0.6 - 0.7) / 3)
 
@@ -97,14 +99,14 @@ def test_shared_seeds_are_paired_and_others_compared_by_welch():
 def test_the_fewer_seeds_of_the_two_are_said_where_they_are_not_shared():
     first = [flat(f"a{seed}", seed, "tpe", 0.4 + seed / 10) for seed in range(4)]
     second = [flat(f"b{seed}", seed, "gp", 0.3 + seed / 10) for seed in (4, 5)]
-    gain = compare_studies(first + second).methods[1].gain
+    gain = sure(compare_studies(first + second).methods[1].gain)
     assert (gain.paired, gain.pairs, gain.note) == (False, None, "2 seeds: too few for an interval")
 
 
 def test_welchs_interval_is_the_textbooks():
     # Variances 1 and 4 of three values each: standard error sqrt(5 / 3); (1/3 + 4/3)^2 / ((1/3)^2 / 2 + (4/3)^2 / 2)
     # = 2.9412 degrees of freedom, whose 97.5 % point of t is 3.2186.
-    low, high = welch_interval([1, 2, 3], [3, 5, 7])
+    low, high = sure(welch_interval([1, 2, 3], [3, 5, 7]))
     assert (low + high) / 2 == pytest.approx(-3)
     assert (high - low) / 2 == pytest.approx(3.2186 * math.sqrt(5 / 3), rel=1e-3)
     assert welch_interval([1, 2], [3, 5, 7]) is None
@@ -114,7 +116,7 @@ def test_welchs_interval_is_the_textbooks():
 def test_seeds_that_all_differ_by_the_same_have_no_interval():
     first = [flat(f"a{seed}", seed, "tpe", 0.25 + seed / 8) for seed in range(3)]
     second = [flat(f"b{seed}", seed, "gp", 0.375 + seed / 8) for seed in range(3)]
-    assert gain_words(compare_studies(first + second).methods[1].gain) == "+0.125 (all seeds differ by the same)"
+    assert gain_words(sure(compare_studies(first + second).methods[1].gain)) == "+0.125 (all seeds differ by the same)"
 
 
 def test_old_tables_count_each_training_as_whole():
@@ -313,13 +315,15 @@ def test_the_title_is_the_question():
 
 def test_the_page_has_a_line_a_method_and_a_row_a_study():
     page = page_data(compare_studies(by_hand()), CONDITIONS)
-    assert [line["label"] for line in page.document["history"]["lines"]] == ["cost-aware", "tpe"]
-    assert page.document["attained"]["lines"][0]["x"] == [0.0, 5.0, 7.0]  # drawn on to where the longest ends
-    assert page.document["attained"]["lines"][0]["y"] == [60.0, 80.0, 80.0]
+    drawn: Any = page.document
+    history, attained = drawn["history"], drawn["attained"]
+    assert [line["label"] for line in history["lines"]] == ["cost-aware", "tpe"]
+    assert attained["lines"][0]["x"] == [0.0, 5.0, 7.0]  # drawn on to where the longest ends
+    assert attained["lines"][0]["y"] == [60.0, 80.0, 80.0]
     assert [cell.text for cell in page.rows[0].cells] == [
         "cost-aware", "a0", "0", "0.400", "3.5", "5", "2 min 5 s",
     ]  # fmt: skip
-    sections = dict(page.provenance)
+    sections = {section.title: section.entries for section in page.provenance}
     assert ("command", "mvit-nas compare a b") in sections["Run"]
     assert ("fingerprint", "sha256:4b0c9d31") in sections["data"]
     assert ("epochs", "8") in sections["schedule"]
@@ -375,7 +379,9 @@ def test_the_lines_on_the_page_are_those_of_the_comparison(opened_comparison):
     methods = comparison.methods
     assert page.evaluate(line) == [[list(m.by_trainings.x[1:]), list(m.by_trainings.mean[1:])] for m in methods]
     page.select_option("#compute", "seconds")
-    assert page.evaluate(line) == [[list(m.by_seconds.x[1:]), list(m.by_seconds.mean[1:])] for m in methods]
+    assert page.evaluate(line) == [
+        [list(curve.x[1:]), list(curve.mean[1:])] for curve in (sure(m.by_seconds) for m in methods)
+    ]
     attained = "document.getElementById('attained').data.map(trace => trace.x)"
     assert page.evaluate(attained) == [[0, 5, 7], [4, 7, 7]]
 
@@ -425,7 +431,7 @@ def run(tmp_path, monkeypatch, capsys):
         try:
             main()
         except SystemExit as ended:
-            code = ended.code or 0
+            code = int(ended.code or 0)
         return code, *capsys.readouterr()
 
     return run_command

@@ -1,9 +1,11 @@
 """The values that the page of a search draws."""
 
 import json
+from typing import Any
 
 import pytest
 from reports import environment, example_table, three_rows, trained, view
+from sure import sure
 
 from mvit_nas.arch.config import to_dict
 from mvit_nas.arch.presets import PRESETS
@@ -65,7 +67,7 @@ def test_what_limits_do_not_change_is_said_by_python():
 
 def test_a_part_of_several_networks_is_drawn_once():
     rows = [trained(trial, 0.5, 1, 1, 1.0, arch=text) for trial, text in enumerate([XXS, XS, XXS, "{}", "no json"])]
-    drawn = drawings(view([*rows, {"state": "failed"}], environment(data={"name": "x", "classes": ["a", "b"]})))
+    drawn: Any = drawings(view([*rows, {"state": "failed"}], environment(data={"name": "x", "classes": ["a", "b"]})))
     assert drawn["drawings"][0] == drawn["drawings"][2] == list(range(7))
     assert drawn["drawings"][3:] == [None] * 3
     assert drawn["imageSizes"] == [256, 256, 256, None, None, None]
@@ -80,7 +82,7 @@ def test_a_part_of_several_networks_is_drawn_once():
 def test_of_many_networks_the_best_are_drawn(monkeypatch):
     monkeypatch.setattr(module, "MOST_DRAWN", 1)
     rows = [trained(0, 0.5, 2, 2, 2.0, arch=XXS), trained(1, 0.6, 1, 1, 1.0, arch=XS)]
-    found = drawings(view(rows))["drawings"]
+    found: Any = drawings(view(rows))["drawings"]
     assert (found[0], found[1] is None) == (None, False)
 
 
@@ -105,7 +107,7 @@ def counted(rows):
 
 def test_the_history_has_the_points_at_which_it_rises_and_the_last():
     """In order of trials: 0.55 / 0.8 by 0.6; then 0.3 / 0.8 by 0.2 more; nothing adds after that."""
-    (line,) = history(view(counted(reversed(HISTORY)), box()))
+    (line,) = sure(history(view(counted(reversed(HISTORY)), box())))
     assert line.name == "the search"
     assert line.trial == (0, 1, 4)
     assert line.percent == pytest.approx((41.25, 48.75, 48.75))
@@ -116,7 +118,7 @@ def test_the_history_has_the_points_at_which_it_rises_and_the_last():
 def test_the_sampler_and_what_was_drawn_at_random_have_lines_of_their_own():
     by = ["random", "cost-aware", "random", "cost-aware", "first design"]
     rows = [row | {"proposed_by": name} for row, name in zip(HISTORY, by, strict=True)]
-    whole, sampler, drawn = history(view(counted(rows), box(sampler="cost-aware", baseline=0.5)))
+    whole, sampler, drawn = sure(history(view(counted(rows), box(sampler="cost-aware", baseline=0.5))))
     assert [line.name for line in (whole, sampler, drawn)] == ["all together", "cost-aware", "random"]
     assert sampler.percent == pytest.approx((30.0, 30.0))
     assert sampler.trainings == (1.0, 1.0)

@@ -62,7 +62,7 @@ def test_every_light_has_one_sentence_whatever_is_missing():
 
 def search(own, other):
     """Trainings by the sampler and at random, in turn, each a little better than the one before where it says so."""
-    rows = []
+    rows: list[dict[str, object]] = []
     for index in range(10):
         for by, accuracy in (("cost-aware", own), ("random", other)):
             rows.append(trained(len(rows), accuracy + index * 0.001, 50 - index, proposed_by=by))

@@ -1,5 +1,6 @@
 import itertools
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from reports import view
 
 from mvit_nas.results.search.importance import LEAST_NETWORKS, NOTE, importance
 
-NOWHERE = {"space": {}}
+NOWHERE: dict[str, object] = {"space": {}}
 # What each label adds to the accuracy, in a world that the tests make up.
 DEPTH = {1: 0.0, 2: 0.06, 3: 0.09}
 PATCH = {"1": 0.02, "2": 0.0}
@@ -44,7 +45,7 @@ def true_accuracy(labels):
     return 0.5 + DEPTH[labels["depth"]] + PATCH[labels["patch"]]
 
 
-ALL = [{"depth": depth, "patch": patch} for depth, patch in itertools.product(DEPTH, PATCH)]
+ALL: list[dict[str, Any]] = [{"depth": depth, "patch": patch} for depth, patch in itertools.product(DEPTH, PATCH)]
 
 
 def test_without_noise_each_factor_has_its_part_of_the_variance():
@@ -67,7 +68,7 @@ def test_where_every_network_was_tried_effects_are_the_means():
 def test_a_value_that_comes_with_another_factors_good_one_does_not_get_its_credit():
     # Patch has no effect here, but patch 2 mostly comes with depth 3.
     luck = random.Random(1)
-    networks = [{"depth": 3 if luck.random() < 0.9 else 1, "patch": "2"} for _ in range(40)]
+    networks: list[dict[str, Any]] = [{"depth": 3 if luck.random() < 0.9 else 1, "patch": "2"} for _ in range(40)]
     networks += [{"depth": 1 if luck.random() < 0.9 else 3, "patch": "1"} for _ in range(40)]
     found = explained(rows_of(networks, accuracy=lambda labels: 0.5 + DEPTH[labels["depth"]] + luck.gauss(0, 0.005)))
     raw = [np.mean([DEPTH[n["depth"]] for n in networks if n["patch"] == patch]) for patch in ("1", "2")]

@@ -24,6 +24,7 @@ from mvit_nas.results.search.page import MOST_ROWS, Outcome, candidates, glossar
 from mvit_nas.results.table import read_table, table_of
 from mvit_nas.results.view import front
 from mvit_nas.study.record import State
+from mvit_nas.study.table import Row
 
 # The findings
 
@@ -155,7 +156,10 @@ def test_a_candidate_shows_intervals_choices_and_what_was_not_measured():
 
 
 def test_provenance_tells_all_of_the_environment():
-    sections = dict(provenance(view([], environment(extra={"new": [1, {"a": True}]})).origin))
+    sections = {
+        section.title: section.entries
+        for section in provenance(view([], environment(extra={"new": [1, {"a": True}]})).origin)
+    }
     assert list(sections) == [
         "Run",
         "packages",
@@ -312,7 +316,7 @@ def test_without_scripts_a_long_table_is_cut_and_says_so():
 
 
 def test_what_the_trials_cost_is_summed_by_outcome():
-    rows = [
+    rows: list[Row] = [
         {"state": "complete", "seconds": 30.0},
         {"state": "complete", "seconds": 30.0},
         {"state": "failed", "seconds": 40.0},

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from mvit_nas.errors import InputError
 from mvit_nas.results.table import read_table, table_of, write_table
 from mvit_nas.study.record import State
-from mvit_nas.study.table import COLUMNS
+from mvit_nas.study.table import COLUMNS, Row
 
-ROW = {
+ROW: Row = {
     "trial": 0,
     "arch_id": "1e3",
     "name": "NA",
@@ -27,7 +27,7 @@ ROW = {
     "param.fusion": "0012",
     "param.skip": False,
 }
-FURTHER_ROW = {
+FURTHER_ROW: Row = {
     "state": "complete",
     "param.width": 0.5,
     "latency_note.litert": 'a, "quoted" reason',
@@ -87,7 +87,7 @@ def test_a_further_runtime_has_its_columns_between_the_fixed_ones_and_the_factor
     assert [str(table[name].dtype) for name in further] == ["Float64", "Float64", "Float64", "string"] * 2
     assert whole.further_runtimes == ("litert", "executorch")
     assert table_of([ROW]).further_runtimes == ()
-    assert table.loc[0, ["latency_ms.executorch", "latency_low_ms.executorch", "latency_ms"]].tolist() == [6.25, 6, 4.5]
+    assert list(table.loc[0, ["latency_ms.executorch", "latency_low_ms.executorch", "latency_ms"]]) == [6.25, 6, 4.5]
     assert table.loc[1, further].isna().all()
     assert table.loc[0, "latency_ms.litert"] is pd.NA
 
@@ -97,8 +97,9 @@ def test_an_empty_table_has_its_columns():
 
 
 def test_numpy_scalars_are_numbers():
-    table = table_of([{"state": "complete", "accuracy": np.float32(0.5), "params": np.int64(7), "trial": 1.0}]).frame
-    assert table.loc[0, ["accuracy", "params", "trial"]].tolist() == [0.5, 7, 1]
+    row = {"state": "complete", "accuracy": np.float32(0.5), "params": np.int64(7), "trial": 1.0}
+    table = table_of([row]).frame  # type: ignore[list-item]  # which is what a program may pass all the same
+    assert list(table.loc[0, ["accuracy", "params", "trial"]]) == [0.5, 7, 1]
 
 
 def test_a_factor_with_numbers_and_text_is_text():
@@ -132,7 +133,12 @@ def test_a_row_that_breaks_the_contract_is_an_error(row, message):
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_table_comes_back_as_it_was(tmp_path, suffix):
-    rows = [ROW, {"state": "failed"}, FURTHER_ROW, *({**ROW, "arch_id": t, "param.fusion": t} for t in AWKWARD)]
+    rows: list[Row] = [
+        ROW,
+        {"state": "failed"},
+        FURTHER_ROW,
+        *({**ROW, "arch_id": t, "param.fusion": t} for t in AWKWARD),
+    ]
     table = table_of(rows)
     write_table(table, tmp_path / f"results{suffix}")
     pd.testing.assert_frame_equal(read_table(tmp_path / f"results{suffix}").frame, table.frame)
@@ -175,12 +181,12 @@ def test_any_table_comes_back_as_it_was(tmp_path_factory, rows):
 
 def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path):
     """It has a byte order mark, Windows line ends, no quotes but needed ones, and TRUE."""
-    rows = [{**ROW, "name": ""}, {"state": "failed", "reason": 'said "no", twice'}]
+    rows: list[Row] = [{**ROW, "name": ""}, {"state": "failed", "reason": 'said "no", twice'}]
     table = table_of(rows).frame.drop(columns="param.fusion")
     text = table.to_csv(index=False, lineterminator="\r\n").replace("True", "TRUE")
     (tmp_path / "results.csv").write_text("\ufeff" + text, "utf-8", newline="")
     read = read_table(tmp_path / "results.csv").frame
-    assert read.loc[0, ["trial", "arch_id", "cached", "param.width"]].tolist() == [0, "1e3", True, 0.75]
+    assert list(read.loc[0, ["trial", "arch_id", "cached", "param.width"]]) == [0, "1e3", True, 0.75]
     assert read.loc[1, "reason"] == 'said "no", twice'
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sure import sure
 
 from mvit_nas.budget import parse_budget
 from mvit_nas.errors import InputError
@@ -145,7 +146,7 @@ def test_the_ablation_that_is_published_with_the_project_can_be_read():
     assert read.values == (("2", "1", "3", "4", "8,4,2"),)
     assert read.seeds == tuple(range(10))
     assert read.no_resize is False
-    assert read.space.startswith("# Which MobileViT is worth having")
+    assert sure(read.space).startswith("# Which MobileViT is worth having")
 
 
 # Files that people write

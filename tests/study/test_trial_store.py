@@ -5,13 +5,14 @@ import json
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from searches import Formula, searching
 
 from mvit_nas.arch.config import arch_id
-from mvit_nas.arch.space import parse_space
+from mvit_nas.arch.space import Label, parse_space
 from mvit_nas.errors import InputError
 from mvit_nas.metrics import ACCURACY, MACS, PARAMS
 from mvit_nas.optimize.samplers import derive_seed
@@ -21,7 +22,7 @@ from mvit_nas.study.table import to_row
 
 STUDIES = Path(__file__).parents[1] / "support/studies"
 CHOICES = {"a": (1, 2, 3), "b": ("x", "y")}
-LABELS = {"a": 2, "b": "y"}
+LABELS: dict[str, Label] = {"a": 2, "b": "y"}
 
 
 class Numbered:
@@ -169,8 +170,12 @@ def resumed(folder, space, **options):
     def quality(arch):
         return 0.2 + 0.1 * min(stage.mobilevit.depth for stage in arch.stages if stage.mobilevit)
 
-    options = {"trials": 40, "early_stopping": True, "estimator": Formula(quality, rungs=(1, 2))} | options
-    return searching(folder, "6M", "40ms", space=space, **options)
+    settings: dict[str, Any] = {
+        "trials": 40,
+        "early_stopping": True,
+        "estimator": Formula(quality, rungs=(1, 2)),
+    } | options
+    return searching(folder, "6M", "40ms", space=space, **settings)
 
 
 def test_a_study_of_the_first_format_opens(small):
@@ -206,7 +211,9 @@ def test_a_study_of_the_first_format_goes_on(small):
 
 def test_a_study_that_the_command_made_before_opens(tmp_path):
     shutil.copy(STUDIES / "old/study.db", tmp_path)
-    running = searching(tmp_path, trials=4, objectives=(ACCURACY, PARAMS, MACS), sampler="cost-aware")
+    estimator = Formula()
+    objectives = (ACCURACY, PARAMS, MACS)
+    running = searching(tmp_path, trials=4, objectives=objectives, sampler="cost-aware", estimator=estimator)
     assert [one.candidate.name for one in running.search.records] == ["mobilevit_xxs", "mobilevit_xs", "mobilevit_s"]
     assert [record.is_complete for record in running.search.run()] == [True] * 4
-    assert len(running.estimator.trained) == 1
+    assert len(estimator.trained) == 1

@@ -219,5 +219,6 @@ def summary_of(rows, document):
 
 
 if __name__ == "__main__":  # example pages, to look at: python tests/support/ablations.py FOLDER
-    print(write_report(*example(), Path(sys.argv[1]) / "example-ablation"))
-    print(write_report(*example_of_two(), Path(sys.argv[1]) / "example-ablation-of-two"))
+    for made, name in ((example(), "example-ablation"), (example_of_two(), "example-ablation-of-two")):
+        rows, document = made
+        print(write_report(rows, document, Path(sys.argv[1]) / name))

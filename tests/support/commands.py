@@ -31,6 +31,33 @@ factors:
   dim: {paths: [stages.*.mobilevit.dim], values: [16, 24, 32, 40]}
   depth: {paths: [stages.*.mobilevit.depth], values: [1, 2]}
 """
+# Two steps an epoch: what a training gives is not the question where a command is.
+QUICK = """
+epochs: 1
+images_per_epoch: 64
+batch_size: 32
+resolution: 0.25
+learning_rate: 0.002
+warmup: 0.1
+min_crop: 0.35
+ema: 0.0
+"""
+# How well a latency is known is not the question there either. For a process, before its command.
+TIMED_QUICKLY = """
+from mvit_nas.evaluate import latency
+from mvit_nas.jobs import ablate, search, setup
+search.COARSE = ablate.FINE = 0.9
+setup.MEASURING_SECONDS = 0.2
+setup.training_threads = lambda: 1
+latency._REFERENCE_SIDE = 32
+"""
+# A space of 32 networks is known from fewer draws than 2,000, which take a second.
+DRAWN_QUICKLY = """
+from functools import partial
+from mvit_nas.jobs import search, setup
+search.sample_feasible = partial(search.sample_feasible, samples=200)
+setup.training_threads = lambda: 1
+"""
 TINY = with_values(
     PRESETS["mobilevit_xxs"],
     {
@@ -124,9 +151,10 @@ def photos(
 
 
 def furnished(folder: Path) -> Path:
-    """``folder`` with photos/, space.yaml and the architecture tiny.yaml."""
+    """``folder`` with photos/, space.yaml, the schedule quick.yaml and the architecture tiny.yaml."""
     photos(folder / "photos")
     (folder / "space.yaml").write_text(SPACE)
+    (folder / "quick.yaml").write_text(QUICK)
     (folder / "tiny.yaml").write_text(yaml.safe_dump(to_dict(TINY), sort_keys=False))
     return folder
 

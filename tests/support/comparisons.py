@@ -10,6 +10,7 @@ from mvit_nas.results.comparison.methods import Study
 from mvit_nas.results.report import write_comparison
 from mvit_nas.results.table import table_of, write_table
 from mvit_nas.results.view import StudyView
+from mvit_nas.study.origin import SearchOrigin
 from mvit_nas.study.origin_file import parse_origin
 
 CONDITIONS = {
@@ -64,6 +65,7 @@ def study(name, seed, sampler, rows, **options):
     """A search of ``rows``; ``options`` are those of its environment."""
     table = table_of({"trial": i, "arch_id": f"{name}{i}"} | one for i, one in enumerate(rows))
     origin = parse_origin(environment(name, seed, sampler, **options), where="environment.json")
+    assert isinstance(origin, SearchOrigin)
     return Study(name=name, view=StudyView(table, origin))
 
 
@@ -118,7 +120,8 @@ def example():
     for sampler, early_stopping, skill in (("cost-aware", True, 1.0), ("tpe", False, 0.6), ("random", False, 0.0)):
         for seed in range(3):
             luck = random.Random(f"{sampler} {seed}")
-            rows, spent = [], 0.0
+            rows: list[dict[str, object]] = []
+            spent = 0.0
             while spent < 24:
                 known = min(1.0, len(rows) / 20)
                 params = int(400_000 + 5_400_000 * luck.random() ** 1.3)

@@ -3,15 +3,18 @@
 import json
 import math
 import random
+from collections.abc import Mapping
+from typing import Any
 
 from reports import PRESETS as PRESET_ROWS
 from reports import environment
+from sure import sure
 
 from mvit_nas.arch.config import arch_id, to_dict
 from mvit_nas.arch.count import count, peak_memory
 from mvit_nas.arch.presets import PRESETS
-from mvit_nas.arch.space import adapt_preset, load_space
-from mvit_nas.results.table import table_of
+from mvit_nas.arch.space import Label, adapt_preset, load_space
+from mvit_nas.results.table import Table, table_of
 
 SPACE = "mobilevit_small"
 CLASSES, IMAGES, RUNG_IMAGES, EPOCHS = 10, 5000, 1000, 8
@@ -25,17 +28,20 @@ ADDS = {
 }
 
 
-def study(trials, seed=0):
+def study(trials: int, seed: int = 0) -> tuple[Table, dict[str, Any]]:
     """Table and environment of a search with ``trials`` trials, in every state once there are some hundreds."""
     space, luck = load_space(SPACE), random.Random(seed)
-    rows, seen, trained = [], set(), []
+    rows: list[dict[str, Any]] = []
+    trained: list[tuple[Mapping[str, Label], float, float]] = []
+    seen: set[str] = set()
     for trial in range(trials):
         if trial < len(PRESET_ROWS):
             name = PRESET_ROWS[trial][0]
-            labels, by = space.nearest_labels(adapt_preset(PRESETS[name], space)), "preset"
+            labels, by = space.nearest_labels(sure(adapt_preset(PRESETS[name], space))), "preset"
         else:
             name, (labels, by) = "", _propose(space, trained, luck)
-        row = {"trial": trial, "name": name, "proposed_by": by, "seed": seed, "cached": luck.random() < 0.02}
+        row: dict[str, Any] = {"trial": trial, "name": name, "proposed_by": by, "seed": seed}
+        row["cached"] = luck.random() < 0.02
         row |= {f"param.{factor}": label for factor, label in space.effective(labels).items()}
         row |= _evaluate(space.arch(labels), labels, seen, trained, luck)
         rows.append(row)
@@ -62,7 +68,7 @@ def _evaluate(arch, labels, seen, trained, luck):
         reason = "dim must be divisible by heads, got dim=90, heads=4"
         return {"state": "invalid", "arch_id": "", "arch": "", "seconds": 0.001, "reason": reason}
     cost, identity = count(arch, classes=CLASSES), arch_id(arch)
-    row = {"arch_id": identity, "arch": json.dumps(to_dict(arch), sort_keys=True)}
+    row: dict[str, Any] = {"arch_id": identity, "arch": json.dumps(to_dict(arch), sort_keys=True)}
     row |= {"params": cost.params, "macs": cost.macs, "seconds": 0.01, "reason": ""}
     row |= {"size_mib": 4 * cost.params / 2**20, "peak_memory_mib": peak_memory(arch, classes=CLASSES) / 2**20}
     if cost.params > MOST_PARAMS:

@@ -5,7 +5,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -53,7 +53,7 @@ def image_folder(root: Path, counts: dict[str, int], *, prefix: str = "") -> Pat
 
 def write_parquet(
     path: Path,
-    labels: list[object],
+    labels: Sequence[object],
     *,
     image: str = "image",
     label: str = "label",

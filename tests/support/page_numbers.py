@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from reports import environment, example_table, rows_of, trained, view
@@ -71,7 +72,7 @@ def differences(one, other):
     Where only one has a part (a stage, a MobileViT block), the part is one difference, and nothing below it.
     """
     mine, theirs = flat(to_dict(one)), flat(to_dict(other))
-    found = []
+    found: list[dict[str, Any]] = []
     for path in dict.fromkeys([*mine, *theirs]):
         values = mine.get(path), theirs.get(path)
         below = any(path.startswith(f"{change['path']}.") for change in found)
@@ -146,7 +147,7 @@ def fronts():
     for objectives in (2, 3, 4):
         for rows in (1, 7, 40, 120):
             # Few different values, so that there are ties and copies.
-            columns = [
+            columns: list[list[float | None]] = [
                 [luck.choice([luck.randint(0, 9), luck.random() * 9]) for _ in range(rows)] for _ in range(objectives)
             ]
             for row in range(0, rows, 11):

@@ -7,12 +7,14 @@ import re
 import sys
 from pathlib import Path
 
+from sure import sure
+
 from mvit_nas.metrics import ACCURACY
 from mvit_nas.results.report import write_ablation, write_search
 from mvit_nas.results.search.findings import findings
 from mvit_nas.results.table import Table, table_of
 from mvit_nas.results.view import StudyView
-from mvit_nas.study.origin import AblationOrigin
+from mvit_nas.study.origin import AblationOrigin, SearchOrigin
 from mvit_nas.study.origin_file import parse_origin
 
 PRESETS = [
@@ -206,6 +208,7 @@ def view(table, document=None):
     document = {**document, "experiment": given | {name: it for name, it in experiment.items() if name not in given}}
     document |= {name: value for name, value in least.items() if name not in document}
     origin = parse_origin(document, where="environment.json")
+    assert isinstance(origin, SearchOrigin)
     return StudyView(table if isinstance(table, Table) else table_of(table), origin)
 
 
@@ -229,13 +232,14 @@ def write_report(table, document, folder):
     """The report of a search, or of an ablation, in ``folder``; the path of the page. ``table`` may be rows."""
     records = (table if isinstance(table, Table) else table_of(table)).records
     origin = parse_origin(document, where="environment.json")
-    write = write_ablation if isinstance(origin, AblationOrigin) else write_search
-    return write(records, origin, folder)
+    if isinstance(origin, AblationOrigin):
+        return write_ablation(records, origin, folder)
+    return write_search(records, origin, folder)
 
 
 def data_of(page):
     """What the script of a page draws, as JSON."""
-    packed = re.search(r'<script type="application/gzip" id="data">(.*?)</script>', page, re.DOTALL)[1]
+    packed = sure(re.search(r'<script type="application/gzip" id="data">(.*?)</script>', page, re.DOTALL))[1]
     return gzip.decompress(base64.b64decode(packed)).decode()
 
 
@@ -244,4 +248,5 @@ def without_libraries(page):
 
 
 if __name__ == "__main__":  # the example page, to look at: python tests/support/reports.py FOLDER
-    print(write_report(*with_further(example_table()), Path(sys.argv[1])))
+    table, document = with_further(example_table())
+    print(write_report(table, document, Path(sys.argv[1])))

@@ -18,7 +18,7 @@ from mvit_nas.optimize.designs import Designs
 from mvit_nas.optimize.loop import Limits, Search
 from mvit_nas.optimize.samplers import open_store
 from mvit_nas.optimize.within_budget import Feasible, sample_feasible
-from mvit_nas.reporter import TrainingStep
+from mvit_nas.reporter import Reporter, TrainingStep
 from mvit_nas.study.record import Measured, Record, Rung
 from mvit_nas.study.store import Store
 from mvit_nas.training.loop import Score
@@ -92,7 +92,7 @@ def latency(milliseconds: float) -> Latency:
 
 
 @dataclass
-class Heard:
+class Heard(Reporter):
     """A reporter that remembers."""
 
     said: list[str] = field(default_factory=list)

@@ -81,6 +81,6 @@ def test_the_interval_is_wilsons():
         (81, 263): (0.2553, 0.3662), (15, 148): (0.0624, 0.1605), (0, 20): (0.0, 0.1611), (1, 29): (0.0061, 0.1718),
     }.items():  # fmt: skip
         score = Accuracy(correct=correct, images=images)
-        assert score.interval == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+        assert score.interval == pytest.approx((low, high), abs=5e-5)
         assert score.accuracy == correct / images
     assert Accuracy(correct=20, images=20).interval[1] == 1

@@ -70,7 +70,7 @@ def test_every_shipped_file_is_a_schedule_by_its_name():
 
 def test_the_shipped_schedules_are_what_caches_know_them_as():
     # A change of a field is another training: everything that users have computed is computed again.
-    common = {"warmup_learning_rate": 0.0002, "final_learning_rate": 0.0002, "weight_decay": 0.01}
+    common: dict[str, object] = {"warmup_learning_rate": 0.0002, "final_learning_rate": 0.0002, "weight_decay": 0.01}
     common |= {"label_smoothing": 0.1, "augmentation": "crop+flip"}
     assert asdict(find_schedule("smoke")) == common | {
         "name": "smoke", "epochs": 1, "images_per_epoch": 512, "batch_size": 32, "resolution": 0.25,

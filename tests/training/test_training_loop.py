@@ -1,10 +1,12 @@
 """The training loop and its checkpoints."""
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
+from sure import sure
 
 from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
@@ -48,8 +50,13 @@ def run(*, schedule=SMOKE, seed=0, **options):
     )  # fmt: skip
 
 
+@functools.cache
+def run_as_usual(epochs):
+    return run(schedule=replace(SMOKE, epochs=epochs))
+
+
 def test_a_few_steps_learn_what_is_easy():
-    found = run(schedule=replace(SMOKE, epochs=8))
+    found = run_as_usual(8)
     assert found.images == 30
     assert found.accuracy > 0.6
     assert len(found.losses) == 8
@@ -75,7 +82,7 @@ def test_a_run_stops_at_the_next_step_when_asked():
 
 
 def test_the_moving_average_is_what_is_scored():
-    trained = run(schedule=replace(SMOKE, epochs=8))
+    trained = run_as_usual(8)
     averaged = run(schedule=replace(SMOKE, epochs=8, ema=1e-9))
     assert averaged.losses == trained.losses
     assert averaged != replace(trained, seconds=averaged.seconds)
@@ -93,16 +100,21 @@ def run_by_rungs(*, at_rung, checkpoint=None, schedule, **options):
 LONGER = replace(SMOKE, epochs=5, ema=0.1)
 
 
+@functools.cache
+def run_to_the_end():
+    return run_by_rungs(at_rung=lambda rungs: False, schedule=LONGER)
+
+
 def test_looking_at_the_rungs_changes_nothing():
     alone = run_by_rungs(at_rung=None, schedule=LONGER)
-    watched = run_by_rungs(at_rung=lambda rungs: False, schedule=LONGER)
+    watched = run_to_the_end()
     assert (watched.losses, watched.correct, alone.rungs) == (alone.losses, alone.correct, ())
     assert [rung.epoch for rung in watched.rungs] == [1, 2, 4]
     assert [rung.loss for rung in watched.rungs] == [watched.losses[0], watched.losses[1], watched.losses[3]]
 
 
 def test_a_run_that_goes_on_from_its_checkpoint_ends_as_one_that_was_never_stopped(tmp_path):
-    whole = run_by_rungs(at_rung=lambda rungs: False, schedule=LONGER)
+    whole = run_to_the_end()
     checkpoint = tmp_path / "new" / "run.pt"
     stopped = run_by_rungs(at_rung=lambda rungs: rungs[-1].epoch == 2, checkpoint=checkpoint, schedule=LONGER)
     assert isinstance(stopped, Progress)
@@ -118,7 +130,7 @@ def test_a_run_that_goes_on_from_its_checkpoint_ends_as_one_that_was_never_stopp
 
 
 def test_an_interrupted_run_goes_on_from_its_last_rung(tmp_path):
-    whole = run_by_rungs(at_rung=lambda rungs: False, schedule=LONGER)
+    whole = run_to_the_end()
     asked = iter([False] * 17 + [True])
     checkpoint = tmp_path / "run.pt"
     with pytest.raises(InterruptedCleanlyError):
@@ -135,8 +147,8 @@ def test_an_interrupted_run_goes_on_from_its_last_rung(tmp_path):
 def test_a_checkpoint_that_cannot_be_read_costs_a_new_start(tmp_path, content):
     checkpoint = tmp_path / "run.pt"
     checkpoint.write_bytes(content)
-    whole = run_by_rungs(at_rung=None, schedule=LONGER)
-    assert run_by_rungs(at_rung=None, checkpoint=checkpoint, schedule=LONGER).losses == whole.losses
+    again = run_by_rungs(at_rung=None, checkpoint=checkpoint, schedule=LONGER)
+    assert again.losses == run_to_the_end().losses
 
 
 def test_a_checkpoint_that_cannot_be_written_does_not_end_the_run(tmp_path):
@@ -171,13 +183,18 @@ def test_a_map_that_patches_do_not_tile_trains_too():
     ],
 )
 def test_a_field_of_the_schedule_reaches_the_training(change):
-    schedule = replace(SMOKE, epochs=2)
-    assert run(schedule=replace(schedule, **change)).losses != run(schedule=schedule).losses
+    assert run(schedule=replace(SMOKE, epochs=2, **change)).losses != run_as_usual(2).losses
 
 
 def test_schedules_that_augment_differently_see_the_same_images_in_the_same_order(monkeypatch):
     taken, seen = Order.next, []
-    monkeypatch.setattr(Order, "next", lambda self, size: seen.append(taken(self, size).tolist()) or np.array(seen[-1]))
+
+    def take(self, size):
+        positions = taken(self, size)
+        seen.append(positions.tolist())
+        return positions
+
+    monkeypatch.setattr(Order, "next", take)
     for augmentation in ("none", "crop", "crop+flip"):
         run(schedule=replace(SMOKE, epochs=2, augmentation=augmentation))
     third = len(seen) // 3
@@ -195,9 +212,9 @@ def test_the_schedule_decides_the_learning_rate_of_each_step(monkeypatch):
 
 def test_scoring_leaves_the_batch_norm_statistics_alone():
     model = build(TINY, classes=3)
-    before = model.stem.norm.running_mean.clone()
+    before = sure(model.stem.norm.running_mean).clone()
     score(model, coloured(30), np.arange(30), task=TASK, side=32, device=CPU, should_stop=lambda: False)
-    assert torch.equal(model.stem.norm.running_mean, before)
+    assert torch.equal(sure(model.stem.norm.running_mean), before)
     with pytest.raises(InterruptedCleanlyError):
         score(model, coloured(30), np.arange(30), task=TASK, side=32, device=CPU, should_stop=lambda: True)
 
