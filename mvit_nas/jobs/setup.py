@@ -1,6 +1,6 @@
 """What every job begins with: the images, the space, how a candidate is trained and how it is timed."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 
@@ -15,7 +15,7 @@ from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.short import ShortTraining, training_threads
 from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import AblateSettings, SearchSettings, Target, Training
-from mvit_nas.training.schedule import NAMES, Schedule, find_schedule, parse_schedule, with_fields
+from mvit_nas.training.schedule import NAMES, Schedule, find_schedule, parse_schedule
 
 # What one latency may take, beside exporting it and warming up.
 MEASURING_SECONDS = 8.0
@@ -23,8 +23,6 @@ MEASURING_SECONDS = 8.0
 COARSE, FINE = 0.02, 0.01
 # Images of up to this side get the space for small images.
 _SMALL_SIDE = 96
-# Flags that override a field of the schedule.
-_OVERRIDES = ("epochs", "batch_size", "learning_rate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,13 +130,14 @@ def schedule_for(settings: Training, images: ImageData, known: Schedule | None =
 
     Where they name none, it is that of the study, if it is ``known``, else the one for the ``images``.
     """
-    given = {name: value for name in _OVERRIDES if (value := getattr(settings, name)) is not None}
-    if settings.schedule is None and known is not None and with_fields(known, **given) == known:
+    overrides = {one.name for one in fields(Training)} & {one.name for one in fields(Schedule)}
+    given = {name: value for name in sorted(overrides) if (value := getattr(settings, name)) is not None}
+    if settings.schedule is None and known is not None and replace(known, **given) == known:
         return known
     schedule = _named_schedule(settings.schedule or images.schedule)
     if given:
         words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
-        schedule = replace(with_fields(schedule, **given), name=f"{schedule.name} ({words})")
+        schedule = replace(schedule, **given, name=f"{schedule.name} ({words})")
     return schedule if images.flips else replace(schedule, augmentation="crop")
 
 

@@ -78,7 +78,7 @@ class Timing(Target):
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a candidate is trained. ``epochs``, ``batch_size`` and ``learning_rate`` override the schedule's."""
+    """How a candidate is trained. A field with the name of one of the schedule's overrides that."""
 
     schedule: str | None = training(
         "smoke, digits, short or paper, or a YAML file. Without it: short, for the digits digits.",

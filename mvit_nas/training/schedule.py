@@ -2,7 +2,7 @@
 
 import functools
 import math
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
@@ -139,18 +139,6 @@ def schedule_of(plain: object, *, name: str, where: str) -> Schedule:
         return Schedule(name=name, **values)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-
-
-def with_fields(
-    schedule: Schedule,
-    *,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    learning_rate: float | None = None,
-) -> Schedule:
-    """``schedule`` with the fields that are given in place of its own. Raises InputError where one is out of range."""
-    given: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    return replace(schedule, **{name: value for name, value in given.items() if value is not None})
 
 
 @functools.cache

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from mvit_nas.errors import InputError
-from mvit_nas.training.schedule import NAMES, Schedule, find_schedule, parse_schedule, with_fields
+from mvit_nas.training.schedule import NAMES, Schedule, find_schedule, parse_schedule
 
 SMOKE = find_schedule("smoke")
 
@@ -51,7 +51,7 @@ def test_short_training_shrinks_large_images_only(image_size, side):
 
 
 def test_an_unknown_schedule_lists_the_known_ones():
-    with pytest.raises(InputError, match="known are smoke, short, paper"):
+    with pytest.raises(InputError, match="known are smoke, digits, short, paper"):
         find_schedule("long")
 
 
@@ -136,12 +136,3 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "mine.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match=r"cannot read the schedule .*/mine.yaml: it is no text"):
         find_schedule(str(tmp_path / "mine.yaml"))
-
-
-def test_single_fields_are_overridden_and_checked():
-    assert with_fields(SMOKE) == SMOKE
-    expected = replace(SMOKE, epochs=2, batch_size=8, learning_rate=0.1)
-    assert with_fields(SMOKE, epochs=2, batch_size=8, learning_rate=0.1) == expected
-    assert with_fields(SMOKE, epochs=2) == replace(SMOKE, epochs=2)
-    with pytest.raises(InputError, match="batch_size must be at least 1, got 0"):
-        with_fields(SMOKE, batch_size=0)
