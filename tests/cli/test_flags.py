@@ -71,7 +71,7 @@ def test_the_help_says_what_a_flag_is_without_it(tmp_path, cache):
     for words in (
         "[default: mobilevit_xxs]",
         "[default: 5]",
-        "[default: short]",
+        "Without it: short, for the digits digits.",
         "[default: .]",
         "interaction. [required]",
     ):
