@@ -333,11 +333,3 @@ def test_the_runtime_of_all_candidates_is_no_further_one(search, stand_ins):
         InputError, match="--measure-front onnxruntime: every candidate is timed on onnxruntime already"
     ):
         search(measure_front=("onnxruntime",))
-
-
-def test_near_the_front_is_what_5_percent_less_cost_would_bring_onto_it():
-    # accuracy up, cost down
-    values = np.array([[0.9, 100.0], [0.8, 50.0], [0.8, 52.0], [0.8, 53.0], [0.7, 51.0], [np.nan, 1.0], [0.9, 106.0]])
-    assert front(values, [True, False]).tolist() == [True, True, False, False, False, False, False]
-    assert near_front(values, [True, False], 0.05).tolist() == [True, True, True, False, True, False, False]
-    assert near_front(values, [True, False], 0.0).tolist() == front(values, [True, False]).tolist()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvit_nas.maths.hypervolume import Box, hypervolume, hypervolume_history
-from mvit_nas.maths.pareto import front, knee
+from mvit_nas.maths.pareto import front, knee, near_front
 
 
 def a_box(reference, maximise, ideal):
@@ -238,3 +238,13 @@ def test_the_knee_is_on_the_front_and_no_front_point_is_farther(points):
         above = (values[:, 1] - y0) / (y1 - y0) - (values[:, 0] - x0) / (x1 - x0)
         assert mask[index]
         assert above[index] >= above[mask].max() - 1e-9
+
+
+def test_near_the_front_is_what_5_percent_less_cost_would_bring_onto_it():
+    # accuracy up, cost down
+    values = np.array([[0.9, 100.0], [0.8, 50.0], [0.8, 52.0], [0.8, 53.0], [0.7, 51.0], [np.nan, 1.0], [0.9, 106.0]])
+    assert front(values, [True, False]).tolist() == [True, True, False, False, False, False, False]
+    assert near_front(values, [True, False], 0.05).tolist() == [True, True, True, False, True, False, False]
+    assert near_front(values, [True, False], 0.0).tolist() == front(values, [True, False]).tolist()
+    # A score is not eased: what is on the front for its score alone stays near it.
+    assert near_front(np.array([[0.87, 96.0], [0.88, 102.0]]), [True, False], 0.05).all()

@@ -27,27 +27,28 @@ def test_a_centre_crop_is_the_largest_square_in_the_middle(height, width):
     assert float(crop[1].mean()) == pytest.approx(0.5, abs=0.02)
 
 
-def test_random_crops_keep_proportions_and_stay_inside():
-    images, aspects = gradient_image(100, 200)
+@pytest.mark.parametrize(("height", "width"), [(100, 200), (200, 100)])
+def test_random_crops_keep_proportions_and_stay_inside(height, width):
+    images, aspects = gradient_image(height, width)
     images, aspects = images.expand(500, -1, -1, -1), aspects.expand(500)
     generator = torch.Generator().manual_seed(0)
     crops = random_crops(images, aspects, side=24, min_crop=0.2, flips=True, generator=generator)
     assert crops.shape == (500, 3, 24, 24)
-    width = (crops[:, 0, 12, -1] - crops[:, 0, 12, 0]) * 24 / 23  # signed: negative is mirrored
-    height = (crops[:, 1, -1, 12] - crops[:, 1, 0, 12]) * 24 / 23
-    ratio = width.abs() * 2 / height  # in pixels of the original, which is twice as wide as high
-    area = width.abs() * height
+    across = (crops[:, 0, 12, -1] - crops[:, 0, 12, 0]) * 24 / 23  # signed: negative is mirrored
+    down = (crops[:, 1, -1, 12] - crops[:, 1, 0, 12]) * 24 / 23
+    ratio = across.abs() * width / (down * height)  # in pixels of the original
+    area = across.abs() * down
     assert 0.7 < float(ratio.min()) < 0.8
     assert 1.28 < float(ratio.max()) < 1.4
     assert 0.18 < float(area.min()) < 0.25
-    # The ratio bounds a crop of an image twice as wide as high: 4/3 x height over its width of 2.
+    # The ratio bounds a crop where one side is twice the other: 4/3 over 2 of the area.
     assert 0.6 < float(area.max()) < 0.72
-    assert 200 < int((width < 0).sum()) < 300
+    assert 200 < int((across < 0).sum()) < 300
     for channel in (0, 1):  # a crop lies anywhere, to the left and right, up and down
         centres = crops[:, channel].mean((1, 2))
         assert float(centres.min()) < 0.4
         assert float(centres.max()) > 0.6
-    assert float(height.min()) > 0
+    assert float(down.min()) > 0
 
 
 def test_without_flips_nothing_is_mirrored():
