@@ -5,7 +5,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 from commands import SPACE
@@ -26,7 +25,6 @@ from mvit_nas.jobs import search as job
 from mvit_nas.jobs import setup
 from mvit_nas.jobs.estimate import StepCost
 from mvit_nas.jobs.named_networks import find_choices
-from mvit_nas.maths.pareto import front, near_front
 from mvit_nas.metrics import ACCURACY, LATENCY
 from mvit_nas.optimize.within_budget import sample_feasible
 from mvit_nas.reporter import Reporter
