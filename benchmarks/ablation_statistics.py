@@ -37,7 +37,7 @@ from mvit_nas.maths.statistics import Difference, holm, paired_difference
 from mvit_nas.results.ablation.summary import Summary, Verdict, summarise, verdict
 from mvit_nas.results.table import table_of
 from mvit_nas.study.origin import Ablated, PlannedVariant
-from mvit_nas.study.table import MATCHED, PARAM
+from mvit_nas.study.table import MATCHED, PARAM, Row
 
 IMAGES = 360
 ACCURACY = 0.4  # of the base: far enough from 1 for the difference that 3 seeds can show
@@ -128,7 +128,7 @@ def simulate(generator: np.random.Generator, scenario: Scenario, effects: Sequen
     """Accuracies, a row for the base and each variant, a column for each seed."""
     shared = ACCURACY + generator.normal(0, SEED_SPREAD, scenario.seeds)
     noise = generator.normal(0, 1, (len(scenario.noise), scenario.seeds)) * np.array(scenario.noise)[:, None]
-    accuracies = shared + np.array([0.0, *effects])[:, None] + noise
+    accuracies: Floats = shared + np.array([0.0, *effects])[:, None] + noise
     return accuracies if scenario.images is None else np.round(accuracies * scenario.images) / scenario.images
 
 
@@ -146,7 +146,7 @@ def by_functions(accuracies: Floats) -> list[Judged]:
 def summary_of(accuracies: Floats) -> Summary:
     """The summary that the command makes of the same runs."""
     labels = [str(index) for index in range(len(accuracies))]
-    rows = [
+    rows: list[Row] = [
         {"state": "complete", "accuracy": float(accuracy), "seed": seed, MATCHED: "", PARAM + "depth": label}
         for label, values in zip(labels, accuracies, strict=True)
         for seed, accuracy in enumerate(values)

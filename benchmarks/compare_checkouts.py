@@ -80,7 +80,7 @@ def compared(checkout: Path, scratch: Path, part: str) -> dict[str, list[str]]:
 
 def pages(checkout: Path, scratch: Path, part: str) -> dict[str, list[str]]:
     """The words of the pages of all kept studies."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for table in sorted((ROOT / "experiments").rglob("results.csv")):
         folder = scratch / table.parent.name
         folder.mkdir()

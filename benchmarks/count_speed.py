@@ -13,6 +13,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -22,7 +23,7 @@ from mvit_nas.arch.space import load_space
 from mvit_nas.cost.static import count_macs
 from mvit_nas.errors import InvalidArchError
 from mvit_nas.nn.backbone import build
-from mvit_nas.optimize.within_budget import describe
+from mvit_nas.optimize.designs import Designs
 
 
 def milliseconds(call: Callable[[], object]) -> float:
@@ -46,7 +47,10 @@ def main() -> None:
     results = {}
     for name in ("mobilevit", "mobilevit_small"):
         space, generator = load_space(name), random.Random(0)
-        counts, draws, archs = [], [], []
+        designs = Designs(space, classes=1000)
+        counts: list[float] = []
+        draws: list[float] = []
+        archs: list[ArchConfig] = []
         while len(archs) < samples:
             labels = space.draw(generator)
             try:
@@ -54,9 +58,9 @@ def main() -> None:
             except InvalidArchError:
                 continue
             archs.append(arch)
-            counts.append(milliseconds(lambda arch=arch: count(arch)))
-            draws.append(milliseconds(lambda space=space, labels=labels: describe(space, labels, count)))
-        traced = [milliseconds(lambda arch=arch: by_fvcore(arch)) for arch in archs[:5]]
+            counts.append(milliseconds(partial(count, arch)))
+            draws.append(milliseconds(partial(designs.describe, labels)))
+        traced = [milliseconds(partial(by_fvcore, arch)) for arch in archs[:5]]
         results[name] = {
             "count_ms": round(statistics.median(counts), 4),
             "draw_and_count_ms": round(statistics.median(draws), 4),

@@ -72,6 +72,7 @@ def judge(
         start = time.process_time()
         predictor = fit([known[i] for i in taught], list(measured_ms[taught]))
         fitted = time.process_time()
+        assert predictor is not None  # there are enough lessons
         foreseen = predictor.predict([known[i] for i in unseen])
         predicted = time.process_time()
         truth, budget = measured_ms[unseen], np.median(measured_ms)

@@ -14,6 +14,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from typing import TypedDict
 
 import torch
 from torch import nn
@@ -26,6 +27,15 @@ from mvit_nas.nn.inference import for_inference
 from mvit_nas.nn.weights.hugging_face import from_huggingface
 
 
+class Ratio(TypedDict):
+    """Milliseconds of a call, and its ratio to another one's."""
+
+    ms: float
+    ratio: float
+    quartiles: tuple[float, float]
+    rounds: int
+
+
 class Logits(nn.Module):
     """A transformers model that returns its logits alone."""
 
@@ -35,13 +45,14 @@ class Logits(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of ``images``."""
-        return self.model(images).logits
+        logits: torch.Tensor = self.model(images).logits
+        return logits
 
 
-def transformers_model(arch: ArchConfig) -> nn.Module:
+def transformers_model(arch: ArchConfig) -> Logits:
     """transformers' network of ``arch`` with a usual initialisation."""
-    blocks = [stage.mobilevit for stage in arch.stages[2:]]
-    config = MobileViTConfig(
+    blocks = [stage.mobilevit for stage in arch.stages if stage.mobilevit is not None]
+    config = MobileViTConfig(  # type: ignore[call-arg]  # its base class takes num_labels
         hidden_sizes=[block.dim for block in blocks],
         neck_hidden_sizes=[
             arch.stem.channels,
@@ -61,10 +72,11 @@ def transformers_model(arch: ArchConfig) -> nn.Module:
 def timm_model(name: str) -> nn.Module | None:
     """timm's network, or None where timm does not import."""
     try:
-        import timm
+        import timm  # type: ignore[import-not-found,unused-ignore]  # not everywhere
     except Exception:
         return None
-    return timm.create_model(name)
+    model: nn.Module = timm.create_model(name)
+    return model
 
 
 def training_step(model: nn.Module, batch: int, side: int) -> Callable[[], None]:
@@ -75,7 +87,7 @@ def training_step(model: nn.Module, batch: int, side: int) -> Callable[[], None]
 
     def step() -> None:
         loss = nn.functional.cross_entropy(model(images), labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
 
@@ -94,7 +106,7 @@ def inference(model: nn.Module) -> Callable[[], None]:
     return call
 
 
-def ratios(calls: dict[str, Callable[[], None]], base: str, seconds: float) -> dict[str, dict[str, float]]:
+def ratios(calls: dict[str, Callable[[], None]], base: str, seconds: float) -> dict[str, Ratio]:
     """For each call: median CPU milliseconds, and median and quartiles of its ratio to ``base`` in the same round."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
@@ -105,13 +117,13 @@ def ratios(calls: dict[str, Callable[[], None]], base: str, seconds: float) -> d
             start = time.thread_time_ns()
             call()
             times[name].append((time.thread_time_ns() - start) / 1e6)
-    result = {}
+    result: dict[str, Ratio] = {}
     for name, values in times.items():
         quartiles = statistics.quantiles([x / y for x, y in zip(values, times[base], strict=True)], n=4)
         result[name] = {
             "ms": round(statistics.median(values), 2),
             "ratio": round(quartiles[1], 3),
-            "quartiles": [round(quartiles[0], 3), round(quartiles[2], 3)],
+            "quartiles": (round(quartiles[0], 3), round(quartiles[2], 3)),
             "rounds": len(values),
         }
     return result
@@ -130,7 +142,7 @@ def main() -> None:
     theirs = transformers_model(arch)
     ours = build(arch)
     ours.load_state_dict(from_huggingface(arch, theirs.model.state_dict()))
-    rivals = {"transformers": theirs}
+    rivals: dict[str, nn.Module] = {"transformers": theirs}
     if (timm := timm_model(arguments.network)) is not None:
         rivals["timm"] = timm
     results = {

@@ -20,7 +20,9 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
-from mvit_nas.results.report import render, write_report
+from mvit_nas.results.report import render_search, write_search
+from mvit_nas.results.view import StudyView
+from mvit_nas.study.origin import SearchOrigin, parse_origin
 
 sys.path[:0] = [str(Path(__file__).parent.parent / "tests" / folder) for folder in ("support", "results")]
 from example_study import study  # noqa: E402
@@ -41,11 +43,13 @@ async ([id, value]) => {
 def measure_size(trials: int, page: Page, folder: Path, *, moves: int, opens: int) -> dict[str, Any]:
     """All that is measured of one study."""
     table, environment = study(trials, seed=0)
+    origin = parse_origin(environment, where="environment.json")
+    assert isinstance(origin, SearchOrigin)
     start = time.perf_counter()
-    path = write_report(table, environment, folder / str(trials))
+    path = write_search(table.records, origin, folder / str(trials))
     written = time.perf_counter() - start
     start = time.perf_counter()
-    render(table, environment)
+    render_search(StudyView(table, origin))
     rendered = time.perf_counter() - start
     ready = [open_page(page, path) for _ in range(opens)]
     sliders = page.locator("#limits input")

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from mvit_nas.results.ablation.summary import summarise
-from mvit_nas.results.report import read_environment
 from mvit_nas.results.table import read_table
+from mvit_nas.study.origin import AblationOrigin, read_origin
 
 
 def ratio(variants: np.ndarray, base: np.ndarray) -> float:
@@ -33,16 +33,19 @@ def main() -> None:
     here = Path(__file__).parents[1] / "experiments/patch_size"
     parser.add_argument("folder", nargs="?", type=Path, default=here, help="of results.csv and environment.json")
     folder = parser.parse_args().folder
-    environment = read_environment(folder / "environment.json")
-    summary = summarise(read_table(folder / "results.csv"), environment)
+    origin = read_origin(folder / "environment.json")
+    if not isinstance(origin, AblationOrigin):
+        parser.error(f"{folder} is no ablation")
+    summary = summarise(read_table(folder / "results.csv").records, origin.plan)
     others = summary.others
     everything = np.array([variant.accuracies for variant in (summary.base, *others)], dtype=float)
     # A seed on which a run failed, or is not there yet, is no pair for all.
-    base, *accuracies = everything[:, ~np.isnan(everything).any(axis=0)]
+    whole = everything[:, ~np.isnan(everything).any(axis=0)]
+    base, accuracies = whole[0], whole[1:]
     seeds = len(base)
     if seeds < 3:
         parser.error(f"{folder}: {seeds} seeds with all variants; 3 are needed")
-    print(f"{environment['data']['name']}, {environment['ablation']['base']}, {seeds} seeds, base {summary.base.words}")
+    print(f"{origin.images.name}, {origin.plan.base}, {seeds} seeds, base {summary.base.words}")
     print(f"{'variant':<24} {'paired SE':>10} {'unpaired SE':>12} {'ratio':>6}   (accuracy points)")
     rows = []
     for variant, values in zip(others, accuracies, strict=True):
@@ -52,12 +55,11 @@ def main() -> None:
             {"variant": variant.words, "paired_se": paired, "unpaired_se": unpaired, "ratio": paired / unpaired}
         )
         print(f"{variant.words:<24} {100 * paired:>10.3f} {100 * unpaired:>12.3f} {paired / unpaired:>6.2f}")
-    accuracies = np.array(accuracies)
     pooled = ratio(accuracies, base)
     without = [ratio(np.delete(accuracies, i, axis=1), np.delete(base, i)) for i in range(seeds)]
     print(f"pooled: {pooled:.2f} ({min(without):.2f} to {max(without):.2f} with one seed left out)")
     print(f"the paired design needs {100 * pooled**2:.0f} % of the seeds that an unpaired one would need")
-    document = {"data": environment["data"]["name"], "seeds": seeds, "variants": rows, "pooled_ratio": pooled}
+    document = {"data": origin.images.name, "seeds": seeds, "variants": rows, "pooled_ratio": pooled}
     print(json.dumps(document | {"leave_one_out": [min(without), max(without)]}))
 
 

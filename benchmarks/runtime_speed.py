@@ -81,7 +81,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     arch = PRESETS[arguments.network]
-    calls = {"transformers": inference(transformers_model(arch))}
+    calls: dict[str, Callable[[], object]] = {"transformers": inference(transformers_model(arch))}
     shares: dict[str, dict[str, float | None]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.runtimes:

@@ -62,7 +62,9 @@ class Moasha:
     epochs = EPOCHS
 
     def __init__(self, estimator: Estimator) -> None:
-        from syne_tune.optimizer.schedulers.multiobjective.moasha import MOASHA
+        from syne_tune.optimizer.schedulers.multiobjective.moasha import (  # type: ignore[import-not-found,unused-ignore]
+            MOASHA,
+        )
 
         self._estimator = estimator
         self._scheduler = MOASHA(

@@ -8,13 +8,14 @@ They end where the provenance begins, which names the folders of whoever ran it.
 import shutil
 import sys
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import FloatRect, sync_playwright
 
 _IMAGES = Path(__file__).parent / "images"
 # By name: width in pixels, scheme and medium. A4 is 794 pixels wide at 96 to the inch.
-_VIEWS = {
+_VIEWS: dict[str, tuple[int, Literal["light", "dark"], str]] = {
     "desktop-light": (1280, "light", "screen"),
     "desktop-dark": (1280, "dark", "screen"),
     "phone-light": (400, "light", "screen"),
@@ -41,16 +42,17 @@ def main() -> None:
                 # What lies below the window is drawn when it comes into sight.
                 page.set_viewport_size({"width": width, "height": page.evaluate("document.body.scrollHeight") + 6000})
                 page.wait_for_timeout(4000)
-                end = page.get_by_role("heading", name="Provenance").bounding_box()["y"]
-                clip = {"x": 0, "y": 0, "width": width, "height": end}
+                box = page.get_by_role("heading", name="Provenance").bounding_box()
+                assert box is not None
+                clip: FloatRect = {"x": 0, "y": 0, "width": width, "height": box["y"]}
                 page.screenshot(full_page=True, clip=clip, path=_IMAGES / f"{name}-{view}.png")
                 if view == "desktop-light":
                     clip["height"] = _BEGINNING[name]
                     page.screenshot(full_page=True, clip=clip, path=_IMAGES / f"{name}.png")
                 page.close()
         browser.close()
-    for path in _IMAGES.glob("*.png"):  # a third of the size; rare colours shift a little
-        Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    for image in _IMAGES.glob("*.png"):  # a third of the size; rare colours shift a little
+        Image.open(image).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(image, optimize=True)
 
 
 if __name__ == "__main__":
