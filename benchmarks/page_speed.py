@@ -22,7 +22,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from mvit_nas.results.report import render_search, write_search
 from mvit_nas.results.view import StudyView
-from mvit_nas.study.origin import SearchOrigin, parse_origin
+from mvit_nas.study.origin import SearchOrigin
+from mvit_nas.study.origin_file import parse_origin
 
 sys.path[:0] = [str(Path(__file__).parent.parent / "tests" / folder) for folder in ("support", "results")]
 from example_study import study  # noqa: E402

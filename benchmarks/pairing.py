@@ -17,7 +17,8 @@ import numpy as np
 
 from mvit_nas.results.ablation.summary import summarise
 from mvit_nas.results.table import read_table
-from mvit_nas.study.origin import AblationOrigin, read_origin
+from mvit_nas.study.origin import AblationOrigin
+from mvit_nas.study.origin_file import read_origin
 
 
 def ratio(variants: np.ndarray, base: np.ndarray) -> float:

@@ -14,9 +14,10 @@ from sure import sure
 
 from mvit_nas.arch.count import StaticCost
 from mvit_nas.metrics import ACCURACY, MACS, PARAMS
+from mvit_nas.optimize import propose as propose_module
 from mvit_nas.optimize import samplers as samplers_module
 from mvit_nas.optimize.designs import Design
-from mvit_nas.optimize.propose import Surrogate, Trained, propose
+from mvit_nas.optimize.propose import Surrogate, Trained, expected_gains, propose
 from mvit_nas.optimize.samplers import SAMPLERS, RepairingSampler, derive_seed, open_store
 from mvit_nas.settings.parse import SAMPLERS as NAMES
 from mvit_nas.settings.parse import parse_sampler
@@ -225,6 +226,21 @@ def test_the_surrogate_trusts_a_doubtful_accuracy_less():
     doubt[5] = 0.5
     unsure = Surrogate(features, accuracy, doubt).predict(features[5:6])[0][0]
     assert abs(unsure - 0.5) < abs(trusted - 0.5)
+
+
+def test_an_accuracy_that_is_only_expected_is_nothing_that_was_reached(monkeypatch):
+    grid: Any = Grid()
+    finished = [Trained(design=one, accuracy=grid.accuracy(one.labels)) for one in grid.drawn[:15]]
+    stopped = Trained(design=grid.drawn[15], accuracy=0.99, deviation=0.1)
+    reached = []
+
+    def heard(*parts, known_accuracy_K, **options):
+        reached.extend(known_accuracy_K.tolist())
+        return expected_gains(*parts, known_accuracy_K=known_accuracy_K, **options)
+
+    monkeypatch.setattr(propose_module, "expected_gains", heard)
+    propose(grid, trained=[*finished, stopped], pending=[], taken=set(), generator=random.Random(1))
+    assert reached == [one.accuracy for one in finished]
 
 
 def test_the_gaussian_process_of_optuna_proposes_within_the_budget():
