@@ -27,6 +27,9 @@ _FAR_APART = 2.0
 _LEAST_PROCESSES, _MOST_PROCESSES = 2, 4
 # The standard deviation of the ratio over processes on a calm host, and how many processes that knowledge is worth.
 _PROCESS_SPREAD, _KNOWN_PROCESSES = 0.005, 4
+# The same over minutes, in which other guests of a shared host come and go: 0.4 to 2.2 % for five networks, twenty
+# measurements each. No further process of the same minute makes it less.
+_MINUTES_SPREAD = 0.01
 
 # The rounds of each process.
 Processes = Sequence[Sequence[Round]]
@@ -103,7 +106,7 @@ class LatencyConditions:
 
 
 def measure(target: Target, job: Job, *, now: Callable[[], float] = time.monotonic) -> list[list[Round]]:
-    """The rounds of two processes, and of up to two more until ``interval`` is within the job's precision.
+    """The rounds of two processes, and of up to two more until ``half_width`` is within the job's precision.
 
     Each is given a quarter of the job's time, and none is started once that is over. Raises DeviceError and
     MeasurementError as the target does.
@@ -118,24 +121,31 @@ def measure(target: Target, job: Job, *, now: Callable[[], float] = time.monoton
 def interval(processes: Processes) -> tuple[float, float, float]:
     """(low, centre, high): the mean ratio of candidate to reference in calm rounds with its 95 % interval.
 
+    It covers what another measurement would give minutes later: ``half_width`` and the spread over minutes.
+    """
+    centre = _centre(processes)
+    half = centre * math.hypot(half_width(processes), float(stats.norm.ppf(0.975)) * _MINUTES_SPREAD)
+    return centre - half, centre, centre + half
+
+
+def half_width(processes: Processes) -> float:
+    """Half of the 95 % interval of what these minutes would give, as a share of the centre.
+
     Two independent errors add: that of the mean over rounds, and that of the processes, which differ by more than their
     rounds do. How much is known from before, as if from four other processes, and from these.
     """
     ratios = calm_ratios([one for rounds in processes for one in rounds])
-    centre = statistics.mean(ratios)
+    centre = _centre(processes)
     centres = [statistics.mean(calm_ratios(rounds)) / centre for rounds in processes]
     freedom = _KNOWN_PROCESSES + len(processes) - 1
     apart = sum((one - statistics.mean(centres)) ** 2 for one in centres)
     of_processes = (_KNOWN_PROCESSES * _PROCESS_SPREAD**2 + apart) / freedom / len(processes)
     of_rounds = statistics.variance(ratios) / centre**2 / len(ratios)
-    half = centre * float(stats.t.ppf(0.975, freedom)) * math.sqrt(of_processes + of_rounds)
-    return centre - half, centre, centre + half
+    return float(stats.t.ppf(0.975, freedom)) * math.sqrt(of_processes + of_rounds)
 
 
-def half_width(processes: Processes) -> float:
-    """Half of their ``interval``, as a share of its centre."""
-    low, centre, high = interval(processes)
-    return (high - low) / 2 / centre
+def _centre(processes: Processes) -> float:
+    return statistics.mean(calm_ratios([one for rounds in processes for one in rounds]))
 
 
 def latency_of(processes: Processes, *, reference_ms: float, threads: int, precision: float) -> Latency:
