@@ -130,8 +130,9 @@ def schedule_for(settings: Training, images: ImageData, known: Schedule | None =
 
     Where they name none, it is that of the study, if it is ``known``, else the one for the ``images``.
     """
-    overrides = {one.name for one in fields(Training)} & {one.name for one in fields(Schedule)}
-    given = {name: value for name in sorted(overrides) if (value := getattr(settings, name)) is not None}
+    flags = {one.name for one in fields(Training)}
+    overrides = [one.name for one in fields(Schedule) if one.name in flags]
+    given = {name: value for name in overrides if (value := getattr(settings, name)) is not None}
     if settings.schedule is None and known is not None and replace(known, **given) == known:
         return known
     schedule = _named_schedule(settings.schedule or images.schedule)
