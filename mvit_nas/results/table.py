@@ -18,17 +18,12 @@ from mvit_nas.metrics import METRICS, Form
 from mvit_nas.study.record import Record, State
 from mvit_nas.study.table import COLUMNS, FURTHER, PARAM, Cell, Row, from_row, further_runtimes, to_row
 
-# Not in tables of earlier versions.
-_LATER = {
-    "size_mib",
-    "peak_memory_mib",
-    "proposed_by",
-    "epochs",
-    "trainings",
-    "training_seconds",
-    "inherited_from",
-    "rungs",
-}
+# What the tables of every version have; columns that came later are filled with nothing.
+_ALWAYS = (
+    "trial", "arch_id", "name", "state", "accuracy", "accuracy_low", "accuracy_high", "params", "macs", "latency_ms",
+    "latency_low_ms", "latency_high_ms", "latency_runs", "latency_threads", "seconds", "cached", "seed", "reason",
+    "arch",
+)  # fmt: skip
 _FURTHER = re.compile(rf"(?:{'|'.join(FURTHER)})\.(?P<runtime>\w+)")
 _FRACTIONS = {name for one in METRICS.values() if one.form is Form.SHARE for name in (one.name, one.low, one.high)}
 _READ: dict[str, Callable[[str], Cell]] = {
@@ -129,8 +124,8 @@ def read_table(path: Path) -> Table:
         raise InputError(f"{path}: a table ends in .csv or .parquet")
     try:
         columns = reader(path)
-        for name in COLUMNS:
-            if name not in columns and name not in _LATER:
+        for name in _ALWAYS:
+            if name not in columns:
                 raise ValueError(f"the column {name!r} is missing")
         return _with_records(columns)
     except FileNotFoundError:

@@ -284,3 +284,23 @@ def test_a_failed_write_leaves_the_old_table_and_no_litter(tmp_path, monkeypatch
 def test_a_text_that_is_no_unicode_is_still_written(tmp_path):
     write_table(table_of([{"state": "failed", "reason": "caf\udce9.jpg"}]), tmp_path / "results.parquet")
     assert read_table(tmp_path / "results.parquet").records[0].reason == "caf\\udce9.jpg"
+
+
+def test_tables_of_earlier_versions_are_read():
+    kept = sorted((Path(__file__).parents[2] / "experiments").rglob("results.csv"))
+    assert kept
+    for path in kept:
+        records = read_table(path).records
+        assert all(record.candidate.tokens for record in records if record.is_complete), path
+
+
+def test_a_table_needs_no_column_that_came_later(tmp_path):
+    path = tmp_path / "results.csv"
+    first = (
+        "trial", "arch_id", "name", "state", "accuracy", "accuracy_low", "accuracy_high", "params", "macs", "latency_ms",
+        "latency_low_ms", "latency_high_ms", "latency_runs", "latency_threads", "seconds", "cached", "seed", "reason", "arch",
+    )  # fmt: skip
+    columns, row = _csv().splitlines()[:2]
+    cells = dict(zip(columns.split(","), row.split(","), strict=True))
+    path.write_text(",".join(first) + "\n" + ",".join(cells[name] for name in first) + "\n")
+    assert read_table(path).records[0].state is State.COMPLETE
