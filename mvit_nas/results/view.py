@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy import stats
 
 from mvit_nas.arch.space import SearchSpace, parse_space
 from mvit_nas.errors import MvitNasError
@@ -16,6 +17,7 @@ from mvit_nas.maths import pareto
 from mvit_nas.maths.exchange import AgainstRandom, against_random
 from mvit_nas.maths.hypervolume import Box, hypervolume
 from mvit_nas.maths.pareto import Floats
+from mvit_nas.maths.statistics import ALPHA
 from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, PARAMS, Metric, Source
 from mvit_nas.results.table import Table, make_table
 from mvit_nas.study.origin import SearchOrigin, seen_through
@@ -57,6 +59,25 @@ class StudyView:
         """All, in the order of their trials; those without a number last."""
         numbers = [math.inf if record.trial is None else record.trial for record in self.records]
         return tuple(sorted(range(len(numbers)), key=numbers.__getitem__))
+
+    @cached_property
+    def guessing(self) -> float | None:
+        """The accuracy of guessing among the classes; None where they, or the number of images, are not known."""
+        images = self.origin.images
+        return 1 / len(images.classes) if images.classes and images.counts.get("validation") else None
+
+    @cached_property
+    def is_at_chance(self) -> bool:
+        """Whether no candidate is known to do better than ``guessing``.
+
+        By a binomial test of each at 5 %, divided by their number, since the best of many is looked at.
+        """
+        accuracies = [accuracy for record in self.trained if (accuracy := record.value(ACCURACY)) is not None]
+        if self.guessing is None or not accuracies:
+            return False
+        images = self.origin.images.counts["validation"]
+        by_chance = stats.binom.sf(np.round(np.array(accuracies) * images) - 1, images, self.guessing)
+        return bool((by_chance > ALPHA / len(accuracies)).all())
 
     @cached_property
     def ordered(self) -> tuple[Record, ...]:

@@ -17,7 +17,7 @@ export function architectureCards(study, { pick }) {
   function card(row, i, isPinned) {
     const parts = study.drawings[row]?.map(part => study.parts[part]) ?? null;
     const metrics = [...study.metrics.values()].filter(({ name }) => isKnown(study.column(name)[row]));
-    const release = element("button.small", { type: "button", "aria-label": `Let ${study.label(row)} go` }, "Let go");
+    const release = element("button.small", { type: "button", "aria-label": `Unpin ${study.label(row)}` }, "Unpin");
     release.addEventListener("click", () => pick(row));
     const trial = study.trial(row);
     return element("article.card.network", {},

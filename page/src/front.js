@@ -112,7 +112,7 @@ export function frontPlot(id, study, pick) {
       inLegend("over budget", found.over, { ...grey, symbol: "circle-open", line: { width: 1.5 } }),
       inLegend("outside the limits", found.outside, { ...grey, size: 5 }),
       inLegend("dominated", found.dominated, grey),
-      inLegend("on the front of all objectives", found.shared, { size: 9, color: tones.shared }),
+      inLegend("best trade-offs over all goals", found.shared, { size: 9, color: tones.shared }),
       // What a point dominates lies on its costly side: the step leaves the point towards more cost.
       trace("front of these axes", found.line, { size: found.line.map(row => study.isPreset(row) ? 0 : 10), color: tones.front, opacity: opacity(found.line) }, {
         mode: "lines+markers", line: { shape: metric.x.cost ? "hv" : "vh", width: 2, color: tones.front }, ...bothBars(found.line, tones.front, study.isPreset) }),

@@ -13,6 +13,7 @@ export function limitWords(study, limits) {
 export function findings(study, limits, within) {
   const score = study.column(study.score);
   if (!study.trained.length) return [];
+  if (study.unlearned) return [{ ...study.unlearned, row: null }];
   if (!study.trained.some(row => isKnown(score[row]))) return cheapest(study, within);
   const words = limitWords(study, limits).join(", ");
   const scored = within.filter(row => isKnown(score[row]));

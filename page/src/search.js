@@ -79,7 +79,7 @@ export function searchPage(document_) {
     const count = derived.highlighted.size;
     byId("left").textContent = limited
       ? `${derived.within.length} of ${plural(study.trained.length, "trained candidate")} keep the limits (${limitWords(study, state.limits).join(", ")}); ${count === 1 ? "1 is" : `${count} are`} on the front.`
-      : `No limit is set: move a slider, and front, knee and headline follow. ${plural(count, "candidate")} on the front of all objectives.`;
+      : `No limit is set: move a slider, and front, knee and headline follow. ${plural(count, "candidate")} with the best trade-offs over all ${study.objectives.length} goals.`;
     byId("left").classList.toggle("limited", limited);
     byId("reset").hidden = !limited;
   }

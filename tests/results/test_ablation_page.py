@@ -91,8 +91,8 @@ def test_the_answer_is_in_words_with_its_price():
     assert headline.sentences == (
         "patch_size 4: +3.00 points (95 % interval +0.52 to +5.48), at 8 % more MACs.",
         (
-            "With 3 seeds, the smallest difference that could have shown in 8 of 10 such experiments is "
-            f"{detectable_deviations(3, 1):.2f} points. Smaller ones can go unseen."
+            f"With 3 seeds this could only have shown about {detectable_deviations(3, 1):.2f} points or more (80 % power). "
+            "Smaller differences can go unseen."
         ),
     )
     assert "the same 341 validation images after the schedule 'short'" in " ".join(reach.sentences)

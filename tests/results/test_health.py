@@ -1,6 +1,7 @@
 import pytest
 from reports import view
 
+from mvit_nas.results.search.findings import findings
 from mvit_nas.results.search.health import lights
 
 SPACE = """
@@ -21,7 +22,7 @@ factors:
     paths: [stem.stride]
     values: [1, 2]
 """
-RANDOM, EDGES, RANKS, LATENCY, TRIALS, SETTLED = range(6)
+GUESSING, RANDOM, EDGES, RANKS, LATENCY, TRIALS, SETTLED = range(7)
 
 
 def environment(**experiment):
@@ -51,10 +52,54 @@ def front_of(number, **labels):
 def test_every_light_has_one_sentence_whatever_is_missing():
     for rows in ([], [{"state": "failed"}], front_of(1)):
         found = lights(view(rows, environment() | {"space": {}, "hypervolume_reference": {}}))
-        assert len(found) == 6
+        assert len(found) == 7
         for one in found:
             assert one.sentence.endswith(".")
             assert ". " not in one.sentence
+
+
+# Better than guessing
+
+
+def ten_classes(**experiment):
+    """A search on 1,000 validation images of ten classes."""
+    images = {"name": "ten", "classes": [str(i) for i in range(10)], "images": {"validation": 1000}}
+    return environment(**experiment) | {"data": images}
+
+
+def at(*accuracies):
+    return [
+        trained(i, accuracy, 10 + i, accuracy_low=accuracy - 0.02, accuracy_high=accuracy + 0.02)
+        for i, accuracy in enumerate(accuracies)
+    ]
+
+
+def test_networks_that_only_guess_are_said_to():
+    found = light(GUESSING, at(0.1, 0.112, 0.09), ten_classes())
+    assert found.state == "bad"
+    assert found.sentence == (
+        "No candidate is known to be: the best has 11.2 % (9.2 to 13.2 %), guessing among 10 classes has 10.0 %."
+    )
+    found = light(GUESSING, at(0.1, 0.2), ten_classes())
+    assert (found.state, found.sentence) == (
+        "good",
+        "The best has 20.0 % (18.0 to 22.0 %), guessing among 10 classes has 10.0 %.",
+    )
+    # By itself 11.9 % is above chance (p = 0.03), as the best of five it is not.
+    assert light(GUESSING, at(0.119), ten_classes()).state == "good"
+    assert light(GUESSING, at(0.119, 0.1, 0.1, 0.1, 0.1), ten_classes()).state == "bad"
+
+
+def test_how_many_classes_there_are_may_not_be_known():
+    assert light(GUESSING, at(0.1), environment() | {"data": {"name": "unknown", "classes": []}}).state == "unknown"
+    assert light(GUESSING, [], ten_classes()).state == "unknown"
+
+
+def test_where_nothing_was_learned_nothing_is_best():
+    found = findings(view(at(0.1, 0.112, 0.09), ten_classes()))
+    assert [one.title for one in found] == ["Nothing was learned yet"]
+    assert found[0].facts[0] == "3 candidates trained; the best has 11.2 % (9.2 to 13.2 %)"
+    assert findings(view(at(0.1, 0.3), ten_classes()))[0].title == "Best (no budget was set)"
 
 
 # Better than random
@@ -243,7 +288,7 @@ def test_outcomes_are_counted():
     found = light(TRIALS, outcomes(complete=60, stopped=30, failed=2, over_budget=5, duplicate=1, invalid=2))
     assert found.state == "good"
     assert found.sentence == (
-        "Of 100 trials 5 were over budget, 1 repeated an earlier one and 2 were no network; of the 92 left 2 failed."
+        "Of 100 trials 5 were over budget, 1 repeated an earlier one and 2 were invalid; of the 92 left 2 failed."
     )
 
 

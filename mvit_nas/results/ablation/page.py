@@ -44,8 +44,7 @@ class Page:
     interactions: tuple[Row, ...]
     run_columns: tuple[Column, ...]
     runs: tuple[Row, ...]
-    total: str
-    elapsed: str
+    spent: str
     provenance: tuple[Section, ...]
     document: object
 
@@ -72,8 +71,7 @@ def page_data(records: Sequence[Record], origin: AblationOrigin) -> Page:
             *columns_of("Cached", "Candidate"),
         ),
         runs=tuple(_run_row(record, summary, with_matched=with_matched) for record in records),
-        total=format_seconds(sum(record.spent.seconds for record in records)),
-        elapsed=format_seconds(origin.elapsed_seconds),
+        spent=_spent(records, origin),
         provenance=provenance(_with_plan_in_words(summary, origin)),
         document=finite(
             {"page": "ablation", "forest": forest_plot(summary, origin), "accuracy": accuracy_plot(summary, origin)}
@@ -205,17 +203,30 @@ def _sentence(variant: Variant, base: Variant) -> str:
     )
 
 
+def _spent(records: Sequence[Record], origin: AblationOrigin) -> str:
+    """What the runs cost, and how long that took: "44 min of training, taken from the cache in 14 s"."""
+    training, elapsed = (
+        format_seconds(sum(one.spent.seconds for one in records)),
+        format_seconds(origin.elapsed_seconds),
+    )
+    cached = sum(one.spent.cached for one in records)
+    if cached and cached == len(records):
+        return f"{training} of training, taken from the cache in {elapsed}"
+    some = f", {cached} of {len(records)} runs taken from the cache" if cached else ""
+    return f"{training} of training in {elapsed}{some}"
+
+
 def _detectable(summary: Summary) -> Iterator[str]:
     differences = [variant.difference for variant in summary.others if variant.difference is not None]
     known = [(one.pairs, 100 * one.detectable) for one in differences if one.detectable is not None]
     if known:
         pairs, sizes = sorted({pairs for pairs, _ in known}), sorted(size for _, size in known)
         low, high = f"{sizes[0]:.2f}", f"{sizes[-1]:.2f}"
-        size = f"{high} points" if low == high else f"{low} to {high} points, depending on the variant"
+        size = f"{high} points" if low == high else f"{low} to {high} points, depending on the variant,"
         seeds = counted(pairs[-1], "seed") if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]} seeds"
         yield (
-            f"With {seeds}, the smallest difference that could have shown in 8 of 10 such experiments is {size}. "
-            "Smaller ones can go unseen."
+            f"With {seeds} this could only have shown about {size} or more (80 % power). "
+            "Smaller differences can go unseen."
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mvit_nas.maths.exchange import AgainstRandom
-from mvit_nas.metrics import COSTS, METRICS, Metric, Source
+from mvit_nas.metrics import ACCURACY, COSTS, METRICS, Metric, Source
 from mvit_nas.results.view import StudyView
 from mvit_nas.study.record import Measured, Record, State
 
@@ -31,14 +31,43 @@ class Finding:
 
 def findings(view: StudyView) -> list[Finding]:
     """What to know first: the best within the budget and the knee, each against the presets; never empty."""
-    return [*(_best(view) if view.trained else [_nothing(view)]), *lasting_findings(view)]
+    if not view.trained:
+        return [_nothing(view)]
+    unlearned = nothing_learned(view)
+    return [*([unlearned] if unlearned else _best(view)), *lasting_findings(view)]
+
+
+def nothing_learned(view: StudyView) -> Finding | None:
+    """What to say in place of the best where no candidate is known to do better than guessing."""
+    if not view.is_at_chance or view.guessing is None:
+        return None
+    best = min(view.scored, key=lambda record: _merit(view, record))
+    return Finding(
+        title="Nothing was learned yet",
+        facts=(
+            f"{_count(len(view.scored))} trained; the best has {accuracy_words(best)}",
+            f"guessing among {len(view.origin.images.classes)} classes has {ACCURACY.format(view.guessing)}",
+            "which of them is better is chance: train longer (--epochs), or look whether the labels are right",
+        ),
+    )
+
+
+def accuracy_words(record: Record) -> str:
+    """The accuracy of ``record`` with its interval: "10.2 % (9.4 to 11.1 %)"."""
+    value = record.value(ACCURACY)
+    interval = interval_words(ACCURACY, record.measured(ACCURACY))
+    return "" if value is None else ACCURACY.format(value) + (f" ({interval})" if interval else "")
+
+
+def _count(candidates: int) -> str:
+    return f"{candidates} candidate{'' if candidates == 1 else 's'}"
 
 
 def lasting_findings(view: StudyView) -> list[Finding]:
     """Those that hold whatever a reader limits the candidates to."""
     if not view.trained:
         return []
-    found = []
+    found: list[Finding] = []
     tried = {record.candidate.name: STATE_WORDS[record.state] for record in view.records}  # how the last of each ended
     presets = [name for name in view.origin.presets if view.preset(name) is None]
     if presets:

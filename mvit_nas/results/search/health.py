@@ -14,8 +14,9 @@ from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.space import Parameter
 from mvit_nas.errors import ArchError
 from mvit_nas.maths.statistics import ALPHA
-from mvit_nas.metrics import LATENCY
+from mvit_nas.metrics import ACCURACY, LATENCY
 from mvit_nas.results.page import title
+from mvit_nas.results.search.findings import accuracy_words
 from mvit_nas.results.view import RANDOM, SETTLED_GROWTH, SETTLED_LEAST, StudyView, front, growth
 from mvit_nas.study.record import State
 
@@ -45,6 +46,7 @@ def lights(view: StudyView) -> list[Light]:
     """The lights of a search, in the order in which to read them."""
     unranked = "so whether the short schedule ranks candidates as a long one would (Kendall's tau) is not known."
     answers: dict[str, Answer] = {
+        "Better than guessing": _against_guessing(view),
         "Better than random": _against_random(view),
         "Inside the space": _edges(view),
         "Ranks hold": ("unknown", f"No candidate was trained again for longer, {unranked}"),
@@ -53,6 +55,16 @@ def lights(view: StudyView) -> list[Light]:
         "Front is settled": _settled(view),
     }
     return [Light(name=name, state=state, sentence=sentence) for name, (state, sentence) in answers.items()]
+
+
+def _against_guessing(view: StudyView) -> Answer:
+    if not view.scored or view.guessing is None:
+        return "unknown", "No accuracy is known that could be compared with guessing."
+    best = max(view.scored, key=lambda record: record.value(ACCURACY) or 0.0)
+    guessing = f"guessing among {len(view.origin.images.classes)} classes has {ACCURACY.format(view.guessing)}"
+    if view.is_at_chance:
+        return "bad", f"No candidate is known to be: the best has {accuracy_words(best)}, {guessing}."
+    return "good", f"The best has {accuracy_words(best)}, {guessing}."
 
 
 def _against_random(view: StudyView) -> Answer:
@@ -176,7 +188,7 @@ def _outcomes(view: StudyView) -> Answer:
     )
     return "bad" if "bad" in colours else "warning" if "warning" in colours else "good", (
         f"Of {trials} trials {over} {'was' if over == 1 else 'were'} over budget, {repeated} repeated an earlier "
-        f"one and {invalid} {'was' if invalid == 1 else 'were'} no network; of the {begun} left {failed} failed."
+        f"one and {invalid} {'was' if invalid == 1 else 'were'} invalid; of the {begun} left {failed} failed."
     )
 
 

@@ -210,7 +210,9 @@ def _row(record: Record, factors: Sequence[str], metrics: Sequence[Metric], *, f
 def _summary(view: StudyView) -> Iterator[str]:
     origin = view.origin
     if origin.through is None:
-        yield f"{len(view.trained)} of {len(view.records)} candidates trained"
+        asked = origin.experiment.trials
+        planned = f", {asked} asked for" if asked is not None and len(view.trained) < asked else ""
+        yield f"{len(view.trained)} of {len(view.records)} candidates trained{planned}"
     else:
         seen = origin.through
         yield f"as {seen.runtime} runs them: {seen.measured} of the {seen.trained} trained candidates"
