@@ -193,9 +193,13 @@ def test_where_no_network_lies_beyond_there_is_no_edge():
 
 def test_few_candidates_at_an_edge_may_be_there_by_chance():
     # Of four values: 1 in 4^2 is more than 5 %, 1 in 4^4 is not; with width another three edges are looked at.
-    assert light(EDGES, front_of(2, depth=4)).state == "good"
+    assert light(EDGES, front_of(2, depth=4)).state == "unknown"
     assert light(EDGES, front_of(3, depth=4)).state == "warning"
-    assert light(EDGES, front_of(3, depth=4, width="middle", patch_size="2")).state == "good"
+    found = light(EDGES, front_of(3, depth=4, width="middle", patch_size="2"))
+    assert (found.state, found.sentence) == (
+        "unknown",
+        "The candidates on the front, 3 in all, are too few to tell for 3 of the 3 factors that could go on.",
+    )
     assert light(EDGES, front_of(4, depth=4)).state == "warning"
 
 

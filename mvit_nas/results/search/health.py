@@ -99,18 +99,23 @@ def _edges(view: StudyView) -> Answer:
     judged = {parameter.name for parameter, *_ in edges if any(parameter.name in labels for labels in on_front)}
     if not judged:
         return "unknown", "No candidate on the front has factors that could go on."
-    crowded = []
+    crowded, too_few = [], set()
     for parameter, which, edge in edges:
         chosen = [labels[parameter.name] for labels in on_front if parameter.name in labels]
         # A column of numbers gives 1.0 for the label 1, one of text "1".
         there = sum(label == edge or str(label) == str(edge) for label in chosen)
         # By chance each label comes 1 in so many times; all edges are looked at, so each must be the less likely.
-        chance = stats.binom.sf(there - 1, len(chosen), 1 / len(parameter.choices))
-        if there > len(chosen) / 2 and chance * len(edges) < ALPHA:
-            share = f"all {there}" if there == len(chosen) else f"{there} of {len(chosen)}"
-            crowded.append(f"{title(parameter.name)} is {edge}, its {which}, in {share}")
+        share = 1 / len(parameter.choices)
+        if share ** len(chosen) * len(edges) >= ALPHA:  # not even all of them at the edge would tell
+            too_few.add(parameter.name)
+        if there > len(chosen) / 2 and stats.binom.sf(there - 1, len(chosen), share) * len(edges) < ALPHA:
+            times = f"all {there}" if there == len(chosen) else f"{there} of {len(chosen)}"
+            crowded.append(f"{title(parameter.name)} is {edge}, its {which}, in {times}")
     if crowded:
         return "warning", f"On the front {'; '.join(crowded)}: better candidates may lie beyond, outside the space."
+    if too_few & judged:
+        of = f"{len(too_few & judged)} of the {len(judged)} factors that could go on"
+        return "unknown", f"The candidates on the front, {len(view.front)} in all, are too few to tell for {of}."
     return "good", (
         f"None of the {len(judged)} factors that could go on has its smallest or largest value in most of the "
         f"{len(view.front)} candidates on the front, beyond chance."
