@@ -56,6 +56,7 @@ function finding(study, title, row) {
     const interval = low ? intervalWords(metric, value(low), value(high)) : "";
     return `${words} ${metric.words}${interval ? ` (95 % interval ${interval})` : ""}`;
   });
+  if (study.single[row]) facts.push(study.single[row]);
   const comparisons = study.presets.flatMap(name => {
     const preset = study.trained.find(other => study.column("name")[other] === name);
     return preset === undefined || name === study.label(row) ? [] : [`Against ${name}: ${difference(study, row, preset)}`];

@@ -54,11 +54,12 @@ test("a metric that nobody has heard of is said, limited by and drawn like any o
     { name: "f1", values: [0.5, 0.7, 0.72] }, { name: "energy_mj", values: [2, 4, 12] }, { name: "energy_low_mj", values: [1.9, 3.9, 11] }, { name: "energy_high_mj", values: [2.1, 4.1, 13] },
   ];
   const own = openStudy({ columns, metrics: [f1, energy], known: { f1, energy_mj: energy }, score: "f1", cost: "energy_mj", objectives: ["f1", "energy_mj"],
-    budgets: [{ metric: "energy_mj", low: 0, high: 20, words: "at most 20 mJ" }], presets: ["mobilevit_xxs"], trial: [] });
+    budgets: [{ metric: "energy_mj", low: 0, high: 20, words: "at most 20 mJ" }], presets: ["mobilevit_xxs"], trial: [],
+    single: { 2: "attention sees a single token" } });
   const [best, knee] = findings(own, {}, withinLimits(own, {}));
   const unlearned = { title: "Nothing was learned yet", subject: "", facts: ["as good as guessing"], comparisons: [] };
   assert.deepEqual(findings({ ...own, unlearned }, {}, withinLimits(own, {})), [{ ...unlearned, row: null }]);
-  assert.deepEqual(best.facts, ["72.0 % validation F1, short schedule", "12 mJ of energy"]);
+  assert.deepEqual(best.facts, ["72.0 % validation F1, short schedule", "12 mJ of energy", "attention sees a single token"]);
   assert.deepEqual(best.comparisons, ["Against mobilevit_xxs: +22.0 F1 points, 500 % more energy"]);
   assert.equal(knee.title, "Knee of the front (F1 against energy)");
   assert.equal(findings(own, { energy_mj: 5 }, withinLimits(own, { energy_mj: 5 }))[0].title, "Best within the limits (at most 5 mJ)");

@@ -57,7 +57,7 @@ def test_a_row_of_the_verdicts_is_what_one_works_out_by_hand():
     base, four = page_of(*by_hand()).variants
     assert texts(base) == [
         "2",
-        "62.00 ± 2.00",
+        ("62.00", "standard deviation 2.00"),
         *["-"] * 4,
         "base",
         "1M",

@@ -15,6 +15,9 @@ from reports import (
     write_report,
 )
 
+from mvit_nas.arch.config import to_dict
+from mvit_nas.arch.paths import with_values
+from mvit_nas.arch.presets import PRESETS
 from mvit_nas.errors import InputError
 from mvit_nas.metrics import ACCURACY, LATENCY, PARAMS
 from mvit_nas.results.page import axis_label, provenance
@@ -57,6 +60,13 @@ def test_the_headline_says_best_and_knee_against_the_presets():
         ("Against mobilevit_xxs: +10.0 accuracy points, 100 % more parameters, 50 % more MACs, 20 % higher latency."),
         "Presets not compared: mobilevit_s (not tried).",
     ]
+
+
+def test_blocks_that_see_a_single_token_are_said_to():
+    arch = with_values(PRESETS["mobilevit_xs"], {"image_size": 64, "stages.*.mobilevit.patch_size": 4})
+    row = trained(0, 0.60, 1_000_000, 200, 5.0) | {"arch": json.dumps(to_dict(arch))}
+    best = findings(view(table_of([row]), environment(presets=[])))[0]
+    assert best.facts[-1] == "attention sees a single token in 2 of 3 MobileViT blocks, and does nothing there"
 
 
 def test_intervals_that_overlap_are_said_to():

@@ -254,10 +254,10 @@ def _deviations(records: Sequence[Record], summary: Summary, origin: AblationOri
 
 def _variant_row(variant: Variant, summary: Summary) -> Row:
     notes = "; ".join(variant.notes)
-    spread = "" if variant.spread is None else f" ± {_percent(variant.spread)}"
+    spread = "" if variant.spread is None else f"standard deviation {_percent(variant.spread)}"
     cells = [
         cell(variant.value, detail=notes),
-        number(variant.accuracy, lambda accuracy: _percent(accuracy) + spread),
+        number(variant.accuracy, _percent, spread),
         *_difference_cells(variant.difference, variant.p_holm),
         cell(variant.verdict_words),
     ]

@@ -11,7 +11,7 @@ from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, OBJECTIVES, PARAM
 from mvit_nas.results.page import axis_label, finite
 from mvit_nas.results.published import published_models
 from mvit_nas.results.search.architecture import Part, drawing
-from mvit_nas.results.search.findings import STATE_WORDS, lasting_findings, nothing_learned
+from mvit_nas.results.search.findings import STATE_WORDS, lasting_findings, nothing_learned, single_token_words
 from mvit_nas.results.search.importance import NOTE, Explained, importance
 from mvit_nas.results.search.runtimes import Comparison
 from mvit_nas.results.table import Table
@@ -65,6 +65,7 @@ def document(view: StudyView, comparisons: Mapping[str, Comparison], lines: Sequ
         "x": x,
         "y": view.score.name if view.score.name in names else next((name for name in names if name != x), x),
         "front": view.front,
+        "single": {str(i): words for i, record in enumerate(view.records) if (words := single_token_words(record))},
         "unlearned": None if (unlearned := nothing_learned(view)) is None else asdict(unlearned),
         "findings": [asdict(finding) for finding in lasting_findings(view)],
         "further": list(_plots(view, comparisons)),

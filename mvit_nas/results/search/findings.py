@@ -83,6 +83,14 @@ def interval_words(metric: Metric, found: Measured | None) -> str:
     return "" if found is None or found.low is None or found.high is None else metric.interval(found.low, found.high)
 
 
+def single_token_words(record: Record) -> str:
+    """What is to be said of blocks whose attention sees a single token; empty where there is none."""
+    tokens = record.candidate.tokens
+    single = tokens.count(1)
+    blocks = f"{single} of {len(tokens)} MobileViT blocks"
+    return f"attention sees a single token in {blocks}, and does nothing there" if single else ""
+
+
 def said(metric: Metric, value: float) -> str:
     """``value`` with its unit and what it is: "12 ms latency", "6M parameters"."""
     return f"{metric.format(value)} {metric.after}".rstrip()
@@ -132,6 +140,8 @@ def _finding(title: str, record: Record, view: StudyView) -> Finding:
             facts.append(words + (f" (95 % interval {interval})" if interval else ""))
         else:
             facts.append(said(metric, value))
+    if single := single_token_words(record):
+        facts.append(single)
     comparisons = [
         f"Against {name}: {_difference(record, preset, view.score)}"
         for name in view.origin.presets
