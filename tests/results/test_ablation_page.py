@@ -67,7 +67,7 @@ def test_a_row_of_the_verdicts_is_what_one_works_out_by_hand():
     # t(0.975; 2) = 4.3027, so the interval is 3 ± 4.3027 / sqrt(3); g = 3 * 0.5642; p = 1 - t / sqrt(2 + t^2), t = 5.1962.
     assert texts(four) == [
         ("4", "stage 4: resized"),
-        "65.00 ± 2.65",
+        ("65.00", "standard deviation 2.65"),
         ("+3.00", "+0.52 to +5.48"),
         "0.035",
         "+1.7",
