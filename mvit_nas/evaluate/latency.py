@@ -46,7 +46,7 @@ class LatencyMeter:
     """Measures architectures as ``runtime`` executes them on ``target``.
 
     Latencies have the scale of the reference network as it ran there when it was first measured: ratios come back
-    within a percent, absolute times do not. ``conditions`` say how far the reference has moved since.
+    within one or two percent, absolute times do not. ``conditions`` say how far the reference has moved since.
     """
 
     def __init__(
