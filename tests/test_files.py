@@ -24,6 +24,15 @@ def test_a_file_is_replaced_at_once_and_its_folder_made(tmp_path):
     assert [one.name for one in path.parent.iterdir()] == ["file.txt"]
 
 
+def test_who_reads_the_old_file_reads_it_to_its_end(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with path.open() as reader:
+        write_text(path, "new")
+        assert reader.read() == "old"
+    assert path.read_text() == "new"
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path):
     path = tmp_path / "file.txt"
     write_text(path, "old")

@@ -69,6 +69,13 @@ def test_blocks_that_see_a_single_token_are_said_to():
     assert best.facts[-1] == "attention sees a single token in 2 of 3 MobileViT blocks, and does nothing there"
 
 
+def test_a_cost_that_was_measured_of_no_network_is_not_the_main_one():
+    document = environment(presets=[])
+    document["experiment"] |= {"budgets": [{"metric": "latency_ms", "low": 0.0, "high": 10.0}]}
+    rows = [{"state": "complete", "accuracy": 0.5, "params": 1_000_000, "arch_id": "aa"}]
+    assert view(table_of(rows), document).cost is PARAMS
+
+
 def test_intervals_that_overlap_are_said_to():
     table = table_of(
         [

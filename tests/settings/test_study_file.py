@@ -100,6 +100,14 @@ def test_what_the_flags_came_to_decides_too(tmp_path, change):
 # Files of the first format
 
 
+def test_an_ablation_of_other_values_is_another_study(tmp_path):
+    one, other = (replace(FOUND, more={"values": [["1", value]]}) for value in ("2", "4"))
+    path = kept(tmp_path, ABLATE, one)
+    check_same(ABLATE, one, path)
+    with pytest.raises(InputError, match="has other settings: values "):
+        check_same(ABLATE, other, path)
+
+
 def old(tmp_path, settings, found=FOUND, **changes):
     """The file as it was written before it had a number: what the settings came to, and nothing else."""
     path = tmp_path / "experiment.yaml"
