@@ -72,7 +72,7 @@ def test_blocks_that_see_a_single_token_are_said_to():
 def test_a_cost_that_was_measured_of_no_network_is_not_the_main_one():
     document = environment(presets=[])
     document["experiment"] |= {"budgets": [{"metric": "latency_ms", "low": 0.0, "high": 10.0}]}
-    rows = [{"state": "complete", "accuracy": 0.5, "params": 1_000_000, "arch_id": "aa"}]
+    rows: list[Row] = [{"state": "complete", "accuracy": 0.5, "params": 1_000_000, "arch_id": "aa"}]
     assert view(table_of(rows), document).cost is PARAMS
 
 
