@@ -171,7 +171,7 @@ def _fields(kind: Any) -> dict[str, Any]:
 
 
 @functools.cache
-def _required(kind: Any) -> tuple[str, ...]:
+def _required(kind: type) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING)
 
 

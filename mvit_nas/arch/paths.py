@@ -64,7 +64,7 @@ def _set(plain: dict[str, Any], path: str, value: Any) -> None:
     node[_key(node, last, path)] = value
 
 
-def _key(node: Any, key: str, path: str) -> Any:
+def _key(node: object, key: str, path: str) -> str | int:
     """``key`` as an index of ``node``, or an ArchError that names the known keys nearest to it."""
     if isinstance(node, list | tuple):
         if key.isdigit() and int(key) < len(node):

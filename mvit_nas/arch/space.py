@@ -209,7 +209,7 @@ def adapt_preset(preset: ArchConfig, space: SearchSpace) -> ArchConfig | None:
     return with_values(preset, {"image_size": space.base.image_size, "stem.stride": space.base.stem.stride, **strides})
 
 
-def _factor(base: ArchConfig, factor: str, plain: Any, where: str) -> Iterator[Parameter]:
+def _factor(base: ArchConfig, factor: str, plain: object, where: str) -> Iterator[Parameter]:
     where = f"{where}: {factor}"
     plain = _mapping(plain, {"paths", "values", "each"}, where)
     values = plain.get("values")
@@ -240,7 +240,7 @@ def _factor(base: ArchConfig, factor: str, plain: Any, where: str) -> Iterator[P
         yield Parameter(name=factor, factor=factor, choices=choices)
 
 
-def _label(value: Any) -> Label:
+def _label(value: object) -> Label:
     if isinstance(value, list):
         return ",".join(map(str, value))
     if isinstance(value, bool) or not isinstance(value, str | int | float):

@@ -5,8 +5,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mvit_nas.arch.config import to_dict
+from mvit_nas.arch.rules import Plain
 from mvit_nas.metrics import COSTS, OBJECTIVES, Metric
-from mvit_nas.settings.flag import Plain, plain
+from mvit_nas.settings.flag import plain
 
 if TYPE_CHECKING:
     from mvit_nas.jobs import ablate, devices, latency, search

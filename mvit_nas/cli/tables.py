@@ -89,7 +89,7 @@ def print_verdicts(outcome: "ablate.Outcome") -> None:
             _accuracy_words(variant),
             _difference_words(variant.difference),
             _p_words(variant.p_holm),
-            variant.verdict_words,
+            _verdict_words(variant),
             *("-" if (value := variant.cost(metric)) is None else metric.cell(value) for metric in costs),
         )
     seeds = len(summary.seeds)
@@ -119,6 +119,13 @@ def _verdict_lines(outcome: "ablate.Outcome", *, same_params: bool) -> Iterator[
         yield f"left out: {', '.join(left_out.labels.values())}: {left_out.reason}"
     if outcome.stopped:
         yield outcome.stopped
+
+
+def _verdict_words(variant: "Variant") -> str:
+    """Its verdict, short enough for a table of 80 columns."""
+    from mvit_nas.results.ablation.summary import Verdict
+
+    return "none shown" if variant.verdict is Verdict.NOT_SHOWN else variant.verdict_words
 
 
 def _accuracy_words(variant: "Variant") -> str:

@@ -6,18 +6,17 @@ from the fields. A further flag is one field.
 
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
+from mvit_nas.arch.rules import Plain
 from mvit_nas.errors import InputError
 
 T = TypeVar("T")
 V = TypeVar("V")
-# What YAML and JSON hold.
-Plain = str | int | float | bool | None | Sequence["Plain"] | Mapping[str, "Plain"]
 _REQUIRED: Any = MISSING
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 

@@ -7,10 +7,11 @@ from typing import Any, cast
 
 import yaml
 
+from mvit_nas.arch.rules import Plain
 from mvit_nas.budget import Budget
 from mvit_nas.errors import InputError, unknown
 from mvit_nas.settings.commands import AblateSettings, SearchSettings
-from mvit_nas.settings.flag import Decides, Plain, flags_of, made, plain
+from mvit_nas.settings.flag import Decides, flags_of, made, plain
 
 # Files of the first format have no number, and hold what the settings came to alone.
 FORMAT = 2

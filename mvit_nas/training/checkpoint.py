@@ -1,14 +1,16 @@
 """The state of a training run and how it lies on disk, from where it goes on as if it had never been stopped."""
 
 import pickle
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.optimizer import StateDict
 
 from mvit_nas.files import write_whole
 from mvit_nas.study.record import Rung
@@ -68,6 +70,23 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What the file holds: tensors, and plain values that can be loaded without running code."""
+
+    model: Mapping[str, Tensor]
+    optimizer: StateDict
+    average: list[Tensor]
+    order: Tensor
+    order_generator: Tensor
+    crops_generator: Tensor
+    generator: Tensor
+    cuda_generator: Tensor | None
+    losses: list[float]
+    rungs: list[dict[str, Any]]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """All that decides how a training run goes on."""
 
@@ -83,36 +102,37 @@ class State:
 
         A run goes on where it cannot be written; should it be stopped, it starts again from the beginning.
         """
-        state = {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average.average,
-            "order": torch.tensor(self.order.ahead),
-            "order_generator": self.order.generator.get_state(),
-            "crops_generator": self.crops.get_state(),
-            "generator": torch.get_rng_state(),
-            "cuda_generator": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
-            "losses": list(progress.losses),
-            "rungs": [asdict(rung) for rung in progress.rungs],
-            "seconds": progress.seconds,
-        }
+        kept = _Kept(
+            model=self.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            average=self.average.average,
+            order=torch.tensor(self.order.ahead),
+            order_generator=self.order.generator.get_state(),
+            crops_generator=self.crops.get_state(),
+            generator=torch.get_rng_state(),
+            cuda_generator=torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            losses=list(progress.losses),
+            rungs=[asdict(rung) for rung in progress.rungs],
+            seconds=progress.seconds,
+        )
+        state = {one.name: getattr(kept, one.name) for one in fields(kept)}
         with suppress(OSError, RuntimeError):  # torch raises the second where the disk is full
             write_whole(path, lambda temporary: torch.save(state, temporary))
 
     def load(self, path: Path) -> Progress | None:
         """Take the state from ``path`` and return how far it is; None where there is none."""
         try:
-            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):
-            return None  # none, or one that a full disk cut off: the run starts again
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.average.average = state["average"]
-        self.order.ahead = state["order"].tolist()
-        self.order.generator.set_state(state["order_generator"].cpu())
-        self.crops.set_state(state["crops_generator"].cpu())
-        torch.set_rng_state(state["generator"].cpu())
-        if state["cuda_generator"] is not None:
-            torch.cuda.set_rng_state(state["cuda_generator"].cpu(), self.device)
-        rungs = tuple(Rung(**rung) for rung in state["rungs"])
-        return Progress(losses=tuple(state["losses"]), rungs=rungs, seconds=state["seconds"])
+            kept = _Kept(**torch.load(path, map_location=self.device, weights_only=True))
+        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, TypeError):
+            return None  # none, one that a full disk cut off, or another version's: the run starts again
+        self.model.load_state_dict(kept.model)
+        self.optimizer.load_state_dict(kept.optimizer)
+        self.average.average = kept.average
+        self.order.ahead = kept.order.tolist()
+        self.order.generator.set_state(kept.order_generator.cpu())
+        self.crops.set_state(kept.crops_generator.cpu())
+        torch.set_rng_state(kept.generator.cpu())
+        if kept.cuda_generator is not None:
+            torch.cuda.set_rng_state(kept.cuda_generator.cpu(), self.device)
+        rungs = tuple(Rung(**rung) for rung in kept.rungs)
+        return Progress(losses=tuple(kept.losses), rungs=rungs, seconds=kept.seconds)

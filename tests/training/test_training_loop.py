@@ -151,6 +151,13 @@ def test_a_checkpoint_that_cannot_be_read_costs_a_new_start(tmp_path, content):
     assert again.losses == run_to_the_end().losses
 
 
+def test_a_checkpoint_of_other_parts_costs_a_new_start(tmp_path):
+    checkpoint = tmp_path / "run.pt"
+    torch.save({"model": {}, "colour": torch.zeros(1)}, checkpoint)
+    again = run_by_rungs(at_rung=None, checkpoint=checkpoint, schedule=LONGER)
+    assert again.losses == run_to_the_end().losses
+
+
 def test_a_checkpoint_that_cannot_be_written_does_not_end_the_run(tmp_path):
     (tmp_path / "file").write_text("")
     checkpoint = tmp_path / "file" / "run.pt"
