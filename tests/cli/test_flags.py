@@ -71,7 +71,7 @@ def test_the_help_says_what_a_flag_is_without_it(tmp_path, cache):
     for words in (
         "[default: mobilevit_xxs]",
         "[default: 5]",
-        "Without it: short, for the digits digits.",
+        "Without it: short; for scikit-learn's digits, digits.",
         "[default: .]",
         "interaction. [required]",
     ):

@@ -222,12 +222,9 @@ def _detectable(summary: Summary) -> Iterator[str]:
     if known:
         pairs, sizes = sorted({pairs for pairs, _ in known}), sorted(size for _, size in known)
         low, high = f"{sizes[0]:.2f}", f"{sizes[-1]:.2f}"
-        size = f"{high} points" if low == high else f"{low} to {high} points, depending on the variant,"
+        size = f"{high} points or more" if low == high else f"{low} to {high} points or more, depending on the variant"
         seeds = counted(pairs[-1], "seed") if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]} seeds"
-        yield (
-            f"With {seeds} this could only have shown about {size} or more (80 % power). "
-            "Smaller differences can go unseen."
-        )
+        yield (f"With {seeds} this could only have shown about {size} (80 % power). Smaller differences can go unseen.")
 
 
 def _deviations(records: Sequence[Record], summary: Summary, origin: AblationOrigin) -> Iterator[str]:
