@@ -54,7 +54,7 @@ ALLOWED = {
 }
 OWNERS = {
     "optuna": {"study/store.py", "optimize/samplers.py"},
-    "sklearn": {"optimize/propose.py", "artifacts/checked.py", "data/digits.py"},
+    "sklearn": {"optimize/surrogate.py", "artifacts/checked.py", "data/digits.py"},
     "fvcore": {"cost/static.py"},
     "typer": {"cli/app.py", "cli/flags.py"},
     "rich": {"cli/progress.py", "cli/tables.py"},

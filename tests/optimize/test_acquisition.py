@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from mvit_nas.maths.hypervolume import Box, hypervolume
-from mvit_nas.optimize.propose import expected_gains
+from mvit_nas.optimize.acquisition import expected_gains
 
 
 def volume(accuracy, savings):

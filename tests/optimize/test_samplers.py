@@ -16,9 +16,11 @@ from mvit_nas.arch.count import StaticCost
 from mvit_nas.metrics import ACCURACY, MACS, PARAMS
 from mvit_nas.optimize import propose as propose_module
 from mvit_nas.optimize import samplers as samplers_module
+from mvit_nas.optimize.acquisition import expected_gains
 from mvit_nas.optimize.designs import Design
-from mvit_nas.optimize.propose import Surrogate, Trained, expected_gains, propose
+from mvit_nas.optimize.propose import Trained, propose
 from mvit_nas.optimize.samplers import SAMPLERS, RepairingSampler, derive_seed, open_store
+from mvit_nas.optimize.surrogate import Surrogate
 from mvit_nas.settings.parse import SAMPLERS as NAMES
 from mvit_nas.settings.parse import parse_sampler
 from mvit_nas.study.store import EXPECTED, OUTSIDE
