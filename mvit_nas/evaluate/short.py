@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mvit_nas.arch.config import ArchConfig, arch_id
+from mvit_nas.data.contract import InputContract
 from mvit_nas.data.parts import ImageData
-from mvit_nas.data.store import Images, load_part
+from mvit_nas.data.store import Images, load_part, load_scored
 from mvit_nas.errors import TrainingError
 from mvit_nas.evaluate.cache import Cache, Key, cache_folder, digest
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Question, never
@@ -32,7 +33,7 @@ from mvit_nas.training.loop import OnStep, Score, fit
 from mvit_nas.training.schedule import Schedule
 
 # What the numbers of a training run depend on beside its key; a change of the loop that changes them raises it.
-_TRAINING_VERSION = 3
+_TRAINING_VERSION = 4
 # Parts of at least so many images take long enough to say that they are decoded.
 _MANY_IMAGES = 5000
 # The running line moves at most once in so many seconds.
@@ -62,7 +63,7 @@ class ShortTraining:
         self._checkpoints = folder / "checkpoints"
         self._weights = folder / "weights"
         self._reporter = reporter or Reporter()
-        self._parts: dict[tuple[str, int], Images] = {}
+        self._parts: dict[tuple[str, int | InputContract], Images] = {}
 
     @property
     def epochs(self) -> int:
@@ -135,7 +136,7 @@ class ShortTraining:
         model = build(arch, classes=self.classes, seed=seed)
         if parent:
             model.load_state_dict(inherited(model.state_dict(), load_file(self._weights_of(parent))))
-        train, validation = self.part("train", side), self.part("validation", side)
+        train, validation = self.part("train", side), self.scored_part("validation", side)
         try:
             score = fit(
                 model,
@@ -207,7 +208,10 @@ class ShortTraining:
         return other
 
     def part(self, name: Literal["train", "validation"], side: int) -> Images:
-        """One part of the data for training at ``side``: decoded once, then mapped into memory. Never the test part."""
+        """One part of the data for training at ``side``: decoded once, then mapped into memory. Never the test part.
+
+        Its images are squashed whole, for crops to be taken of them.
+        """
         # An eighth more, so that crops have detail to lose.
         stored = (side * 9 + 7) // 8
         if (name, stored) not in self._parts:
@@ -215,6 +219,22 @@ class ShortTraining:
                 self.data, name, side=stored, cache=self._images, progress=self._decoding()
             )
         return self._parts[name, stored]
+
+    def contract(self, side: int) -> InputContract:
+        """What is done to images before networks of ``side`` pixels are scored on them."""
+        return InputContract(side=side)
+
+    def scored_part(self, name: Literal["validation", "test"], side: int) -> Images:
+        """One part of the data as networks of ``side`` pixels are scored on it: decoded once, then mapped into memory.
+
+        A search and an ablation never ask for the test part.
+        """
+        contract = self.contract(side)
+        if (name, contract) not in self._parts:
+            self._parts[name, contract] = load_scored(
+                self.data, name, contract, cache=self._images, progress=self._decoding()
+            )
+        return self._parts[name, contract]
 
     def skipped(self) -> tuple[str, ...]:
         """What could not be decoded so far, each with its reason."""

@@ -49,6 +49,13 @@ class Setup:
         smaller = f"Networks for {side} px are trained and scored at {trained} px, where attention sees fewer tokens."
         return (*notes, smaller)
 
+    @property
+    def scored_on(self) -> str:
+        """What is done to images before candidates are scored on them, in one sentence."""
+        contract = self.training.contract(self.training.schedule.side(self.space.base.image_size))
+        several = any("image_size" in parameter.paths for parameter in self.space.parameters)
+        return f"Scored on: {contract}" + "; other image sizes likewise at theirs" * several + "."
+
 
 def find_images(data: str | None, *, reporter: Reporter) -> ImageData:
     """The images of ``--data``. Says what they are."""

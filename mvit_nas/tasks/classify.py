@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from scipy.stats import binomtest
 from torch import Tensor
 
-from mvit_nas.tasks.crops import Augmentation, centre_crops, random_crops
+from mvit_nas.tasks.crops import Augmentation, as_stored, centre_crops, random_crops
 
 
 class LabelledImages(Protocol):
@@ -70,16 +70,16 @@ class Classification:
             targets_B=torch.from_numpy(part.labels_N[index_B].astype(np.int64)).to(device),
         )
 
-    def seen(self, batch: Batch, *, side: int) -> Tensor:
-        """Inputs [B, 3, side, side] for scoring."""
-        return centre_crops(batch.images_BHWC, batch.aspects_B, side=side)
+    def seen(self, batch: Batch) -> Tensor:
+        """Inputs [B, 3, H, W] for scoring, of images that are stored as a network shall see them."""
+        return as_stored(batch.images_BHWC)
 
     def augmented(
         self, batch: Batch, *, side: int, augmentation: Augmentation, min_crop: float, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Inputs [B, 3, side, side] for training, and their targets [B]."""
         if augmentation == "none":
-            return self.seen(batch, side=side), batch.targets_B
+            return centre_crops(batch.images_BHWC, batch.aspects_B, side=side), batch.targets_B
         flips = augmentation == "crop+flip"
         inputs = random_crops(
             batch.images_BHWC, batch.aspects_B, side=side, min_crop=min_crop, flips=flips, generator=generator

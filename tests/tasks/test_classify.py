@@ -43,11 +43,19 @@ def test_images_are_taken_with_their_own_aspects_and_labels():
     assert (batch.aspects_B.tolist(), batch.targets_B.tolist()) == ([2.0, 4.0], [6, 8])
 
 
-def test_without_augmentation_an_image_is_seen_as_it_is_scored(batch):
+def test_without_augmentation_training_sees_the_middle_of_an_image(batch):
     inputs, targets = augmented(batch, "none")
     assert torch.equal(inputs, centre_crops(batch.images_BHWC, batch.aspects_B, side=8))
-    assert torch.equal(inputs, TASK.seen(batch, side=8))
     assert torch.equal(targets, batch.targets_B)
+
+
+def test_scoring_sees_every_pixel_as_it_is_stored():
+    pixels = np.random.default_rng(3).permutation(256 * 3).reshape(2, 16, 8, 3) % 256
+    part = Part(pixels.astype(np.uint8), np.array([0.5, 3.0]), np.array([1, 2]))
+    inputs = TASK.seen(TASK.take(part, np.array([1]), device=torch.device("cpu")))
+    assert inputs.shape == (1, 3, 16, 8)
+    # To the last bit what dividing a single-precision number gives, which is what other image processors give.
+    assert np.array_equal(inputs[0].numpy(), pixels[1].transpose(2, 0, 1).astype(np.float32) / np.float32(255))
 
 
 @pytest.mark.parametrize(("augmentation", "mirrored"), [("crop", {False}), ("crop+flip", {False, True})])
