@@ -168,7 +168,14 @@ def test_a_line_of_pixels_shows_its_middle(monkeypatch: pytest.MonkeyPatch) -> N
     assert found[:, 0, 0].tolist() == [99, 100, 100, 101]
     # So long a line that all of it, enlarged, would not fit into memory: only the middle is enlarged.
     monkeypatch.setattr("mvit_nas.data.contract.MAX_PIXELS", 1000)
+    resize, sizes = Image.Image.resize, []
+    monkeypatch.setattr(
+        Image.Image,
+        "resize",
+        lambda self, size, *more, **options: sizes.append(size) or resize(self, size, *more, **options),
+    )
     assert np.abs(pixels(line, SQUARE).astype(int) - found).max() <= 1
+    assert sizes == [(4, 4)]
 
 
 def test_a_big_jpeg_is_decoded_whole() -> None:

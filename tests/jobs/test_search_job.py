@@ -113,6 +113,12 @@ def environment(tmp_path, name="s"):
     return json.loads((tmp_path / "reports" / name / "environment.json").read_text())
 
 
+def test_the_environment_says_what_networks_were_scored_on(tmp_path, search, stand_ins):
+    search(trials=1)
+    *_, last = environment(tmp_path)["data"]["notes"]
+    assert last.startswith("Scored on: shortest edge to 32 px by Pillow's bilinear filter, centre crop 32, ")
+
+
 # The box
 
 
