@@ -169,11 +169,12 @@ def test_a_line_of_pixels_shows_its_middle(monkeypatch: pytest.MonkeyPatch) -> N
     # So long a line that all of it, enlarged, would not fit into memory: only the middle is enlarged.
     monkeypatch.setattr("mvit_nas.data.contract.MAX_PIXELS", 1000)
     resize, sizes = Image.Image.resize, []
-    monkeypatch.setattr(
-        Image.Image,
-        "resize",
-        lambda self, size, *more, **options: sizes.append(size) or resize(self, size, *more, **options),
-    )
+
+    def noted(self: Image.Image, size: tuple[int, int], *more: Any, **options: Any) -> Image.Image:
+        sizes.append(size)
+        return resize(self, size, *more, **options)
+
+    monkeypatch.setattr(Image.Image, "resize", noted)
     assert np.abs(pixels(line, SQUARE).astype(int) - found).max() <= 1
     assert sizes == [(4, 4)]
 
@@ -212,6 +213,7 @@ def test_a_contract_comes_back_from_its_file() -> None:
 def test_a_contract_says_what_it_is_in_words() -> None:
     words = "shortest edge to 64 px by Pillow's bilinear filter, centre crop 56, RGB, 0 to 1"
     assert str(InputContract(side=56, crop=0.875)) == words
+    assert InputContract(side=224, crop=0.88).edge == 255  # of 254.5
 
 
 @pytest.mark.parametrize(
