@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from reports import environment, example_table, only_costs, three_rows, trained, view, with_further
@@ -31,7 +32,7 @@ def kept():
     """A real search, and what its page draws."""
     study = open_study(EXPERIMENTS / "search_efficiency/cost-aware-0")
     assert isinstance(study, StudyView)
-    drawn = document(study, {}, history(study))
+    drawn: Any = document(study, {}, history(study))
     return study, drawn, {column["name"]: column["values"] for column in drawn["columns"]}
 
 
@@ -136,7 +137,7 @@ def test_a_further_runtime_has_an_axis():
     table, origin = with_further(example_table())
     study = view(table, origin)
     figure = figures.front(study, x="latency_ms.executorch")
-    drawn = document(study, {name: compare(study, name) for name in table.further_runtimes}, None)
+    drawn: Any = document(study, {name: compare(study, name) for name in table.further_runtimes}, None)
     assert figure.layout.xaxis.title.text == drawn["metrics"][-1]["label"]
     assert len(points(figure.data)) == len(drawn["further"][0]["rows"])
     assert "by ExecuTorch" in figure.data[0].hovertext[0]
@@ -223,6 +224,17 @@ def test_learning_curves_are_those_of_the_page(kept):
     behind = [point for point in zip(figure.data[0].x, figure.data[0].y, strict=True) if point[0] is not None]
     assert behind == others
     assert list(figure.data[0].x).count(None) == 25 - 6
+
+
+def test_a_curve_ends_with_all_images_and_a_stopped_one_where_it_was_stopped():
+    rungs = json.dumps([{"epoch": epoch, "loss": 1.0, "correct": 10 * epoch, "images": 80} for epoch in (1, 2, 4)])
+    rows = [
+        trained(0, 0.55, 30, 1, 1.0, rungs=rungs, epochs=4),
+        {"trial": 1, "state": "stopped", "params": 20, "rungs": rungs, "epochs": 4},
+    ]
+    whole, stopped = figures.learning_curves(view(rows), trials=[0, 1]).data
+    assert list(zip(whole.x, whole.y, strict=True)) == [(1, 12.5), (2, 25.0), (4, 100 * 0.55)]
+    assert list(zip(stopped.x, stopped.y, strict=True)) == [(1, 12.5), (2, 25.0), (4, 50.0)]
 
 
 def test_chosen_trials_are_coloured(kept):
