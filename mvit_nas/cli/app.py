@@ -15,7 +15,7 @@ from mvit_nas import __version__
 from mvit_nas.cli import documents, tables
 from mvit_nas.cli.flags import command
 from mvit_nas.cli.progress import interrupts, watched
-from mvit_nas.errors import InputError, MvitNasError
+from mvit_nas.errors import MvitNasError
 from mvit_nas.settings import commands
 from mvit_nas.settings.parse import joined_name
 
@@ -153,10 +153,6 @@ def _print_json(document: documents.Document) -> None:
 
 def _report_folder(name: str, out: Path) -> Path:
     """The folder of the report that ``name`` is, in reports/ or as a path. Raises InputError where there is none."""
-    folder = out / "reports" / name
-    if not folder.is_dir() and Path(name).is_dir():
-        folder = Path(name)
-    if not folder.is_dir():
-        known = sorted(path.parent.name for path in (out / "reports").glob("*/results.csv"))
-        raise InputError(f"no report {name!r} in {out / 'reports'}: known are {', '.join(known) or 'none'}")
-    return folder
+    from mvit_nas.results.reading import report_folder  # loads pandas
+
+    return report_folder(name, out)

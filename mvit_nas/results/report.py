@@ -18,6 +18,7 @@ from mvit_nas.results.comparison import page as compare_page
 from mvit_nas.results.comparison.comparison import Comparison, document
 from mvit_nas.results.comparison.methods import Study
 from mvit_nas.results.page import finite
+from mvit_nas.results.reading import AblationView, read_report
 from mvit_nas.results.search import page as search_page
 from mvit_nas.results.search.runtimes import check_target, choose_runtime
 from mvit_nas.results.table import Table, make_table, read_table, write_atomically, write_table
@@ -25,7 +26,6 @@ from mvit_nas.results.view import StudyView
 from mvit_nas.study.origin import AblationOrigin, Origin, SearchOrigin, as_document
 from mvit_nas.study.origin_file import problems_to_compare, read_origin
 from mvit_nas.study.record import Record
-from mvit_nas.study.table import MATCHED, PARAM
 from mvit_nas.units import format_seconds
 
 
@@ -52,15 +52,9 @@ def remake_report(directory: Path, *, runtime: str | None = None, target: str | 
     Raises InputError in one line for a file that is missing or broken, for a runtime that nothing was measured on, and
     for a ``target`` that is not the one measured on.
     """
-    table = read_table(directory / "results.csv")
-    origin = read_origin(directory / "environment.json")
-    if isinstance(origin, AblationOrigin):
-        _check_labels(table, origin, directory / "results.csv")
-        return _write(directory / "report.html", render_ablation(table.records, origin))
-    for name in table.further_runtimes:
-        if name not in origin.further:
-            raise InputError(f"{directory / 'environment.json'}: 'front_latency.{name}' is missing")
-    view = StudyView(table, origin)
+    view = read_report(directory)
+    if isinstance(view, AblationView):
+        return _write(directory / "report.html", render_ablation(view.records, view.origin))
     shown = view if runtime is None else choose_runtime(view, runtime)
     if target is not None:
         check_target(shown, target)
@@ -151,11 +145,3 @@ def _write_json(path: Path, document: object) -> None:
 def _write(path: Path, text: str) -> Path:
     write_atomically(path, lambda temporary: temporary.write_text(text, "utf-8"))
     return path
-
-
-def _check_labels(table: Table, origin: AblationOrigin, path: Path) -> None:
-    """Raise InputError where a spreadsheet that saved the table dropped quotes, and the label "2" became a number."""
-    kinds = {column.name: column.kind for column in table.columns}
-    for name in (MATCHED, *(PARAM + factor for factor in origin.plan.factors)) if len(table) else ():
-        if kinds.get(name) != "string":
-            raise InputError(f"{path}: the column {name!r} must hold text, in quotes")

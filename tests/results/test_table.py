@@ -259,6 +259,15 @@ def test_a_folder_is_no_table(tmp_path):
         read_table(tmp_path / "results.csv")
 
 
+def test_a_table_is_read_by_its_path_as_text_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = table_of([{"trial": 7, "state": "failed", "reason": "too wide"}])
+    write_table(table, tmp_path / "results.csv")
+    assert read_table("results.csv").records == table.records
+    with pytest.raises(InputError, match=r"^runs.csv: there is no such file$"):
+        read_table("runs.csv")
+
+
 def test_another_kind_of_file_is_an_error(tmp_path):
     message = r"results.xlsx: a table ends in .csv or .parquet$"
     with pytest.raises(InputError, match=message):

@@ -44,8 +44,7 @@ def document(view: StudyView, comparisons: Mapping[str, Comparison], lines: Sequ
     ``comparisons`` are those with the front by further runtimes, ``lines`` the history.
     """
     metrics = list(measured_metrics(view))
-    names = [metric.name for metric in metrics]
-    x = view.cost.name
+    x, y = shown_axes(view)
     explained = importance(view)
     drawn = {
         "page": "search",
@@ -61,16 +60,16 @@ def document(view: StudyView, comparisons: Mapping[str, Comparison], lines: Sequ
         "objectives": [metric.name for metric in view.objectives],
         "budgets": [asdict(budget) | {"words": str(budget)} for budget in view.origin.experiment.budgets],
         "presets": view.origin.presets,
-        "cost": x,
-        "x": x,
-        "y": view.score.name if view.score.name in names else next((name for name in names if name != x), x),
+        "cost": view.cost.name,
+        "x": x.name,
+        "y": y.name,
         "front": view.front,
         "single": {str(i): words for i, record in enumerate(view.records) if (words := single_token_words(record))},
         "unlearned": None if (unlearned := nothing_learned(view)) is None else asdict(unlearned),
         "findings": [asdict(finding) for finding in lasting_findings(view)],
         "further": list(_plots(view, comparisons)),
         "importance": {"objectives": [asdict(one) for one in explained], "note": NOTE},
-        "order": _order(view, explained),
+        "order": [PARAM + name for name in factor_order(view, explained)],
         "history": None if lines is None else [asdict(line) for line in lines],
         "published": _published(),
     }
@@ -107,6 +106,13 @@ def measured_metrics(view: StudyView) -> Iterator[Metric]:
     asides = (metric for metric in METRICS.values() if metric.aside)
     yield from (metric for metric in (*OBJECTIVES, *asides) if view.is_measured(metric))
     yield from (LATENCY.by(runtime) for runtime in view.measured_runtimes)
+
+
+def shown_axes(view: StudyView) -> tuple[Metric, Metric]:
+    """The axes on which candidates are shown first: the main cost, and the score or what else was measured."""
+    metrics = list(measured_metrics(view))
+    others = (metric for metric in metrics if metric.name != view.cost.name)
+    return view.cost, view.score if view.score in metrics else next(others, view.cost)
 
 
 def columns(table: Table) -> list[Document]:
@@ -159,6 +165,14 @@ def history(view: StudyView) -> list[Line] | None:
     return lines
 
 
+def factor_order(view: StudyView, explained: Sequence[Explained]) -> list[str]:
+    """The factors that vary, the most important for the first objective that is explained first."""
+    seen = {name: {record.candidate.labels.get(name) for record in view.records} - {None} for name in view.factors}
+    names = [name for name, labels in seen.items() if len(labels) > 1]
+    ranked = next(([factor.name for factor in one.factors] for one in explained if one.share is not None), [])
+    return sorted(names, key=lambda name: ranked.index(name) if name in ranked else len(ranked))
+
+
 def _plots(view: StudyView, comparisons: Mapping[str, Comparison]) -> Iterator[Document]:
     """The plots of the further runtimes: the rows with both numbers, and the search's own front among them."""
     own = view.origin.latency
@@ -186,15 +200,6 @@ def _line(name: str, records: Sequence[Record], objectives: Sequence[Metric], bo
 
 def _title(metric: Metric, view: StudyView) -> str:
     return metric.title + (f" by {view.origin.further[metric.runtime].title}" if metric.runtime else "")
-
-
-def _order(view: StudyView, explained: Sequence[Explained]) -> list[str]:
-    """The columns of the factors that vary, the most important for the first objective that is explained first."""
-    seen = {name: {record.candidate.labels.get(name) for record in view.records} - {None} for name in view.factors}
-    names = [name for name, labels in seen.items() if len(labels) > 1]
-    ranked = next(([factor.name for factor in one.factors] for one in explained if one.share is not None), [])
-    ordered = sorted(names, key=lambda name: ranked.index(name) if name in ranked else len(ranked))
-    return [PARAM + name for name in ordered]
 
 
 def _published() -> list[Document]:
