@@ -237,6 +237,8 @@ def _groups(view: StudyView, both: Sequence[int], x: Metric, y: Metric) -> Itera
         **_bars([None if i in presets else records[i] for i in line], x, y),
     )
     if presets:
+        along = [records[i].value(x) or 0.0 for i in both]
+        middle = (min(along) + max(along)) / 2  # a name beside the right edge would be cut off
         yield _points(
             view,
             presets,
@@ -246,7 +248,7 @@ def _groups(view: StudyView, both: Sequence[int], x: Metric, y: Metric) -> Itera
             mode="markers+text",
             marker={"color": ORANGE, "size": 12, "symbol": "diamond"},
             text=[html.escape(records[i].label) for i in presets],
-            textposition="bottom right",
+            textposition=[f"bottom {'left' if (records[i].value(x) or 0.0) > middle else 'right'}" for i in presets],
             textfont={"color": ORANGE, "size": 12},
             **_bars([records[i] for i in presets], x, y),
         )

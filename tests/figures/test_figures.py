@@ -133,6 +133,15 @@ def test_a_preset_is_drawn_and_barred_once():
     assert (preset.text, preset.x, preset.error_y.array) == (("mobilevit_xxs",), (1_000_000,), pytest.approx((2.4,)))
 
 
+def test_the_names_of_presets_stand_away_from_the_edges():
+    rows = [
+        trained(0, 0.6, 1_000_000, 9, 5.0, name="mobilevit_xxs"),
+        trained(1, 0.7, 1_900_000, 9, 5.0, name="mobilevit_xs"),
+        trained(2, 0.8, 5_000_000, 9, 5.0, name="mobilevit_s"),
+    ]
+    assert trace(figures.front(view(rows)), "preset").textposition == ("bottom right", "bottom right", "bottom left")
+
+
 def test_a_further_runtime_has_an_axis():
     table, origin = with_further(example_table())
     study = view(table, origin)
