@@ -81,7 +81,8 @@ class Training:
     """How a candidate is trained. A field with the name of one of the schedule's overrides that."""
 
     schedule: str | None = training(
-        "smoke, digits, short or paper, or a YAML file. Without it: short; for scikit-learn's digits, digits.",
+        "smoke, digits, short, medium, long or paper, or a YAML file. Without it: short; for scikit-learn's digits, "
+        "digits.",
         None,
         metavar="NAME|FILE",
         decides=FOUND,
