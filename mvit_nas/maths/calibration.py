@@ -5,6 +5,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from scipy import optimize, special
 from mvit_nas.maths.pareto import Floats
 
 Labels = npt.NDArray[np.int64]
+Logits = npt.NDArray[np.floating[Any]]
 
 _BINS = 15
 # Between these a temperature is looked for. A network that was trained with label smoothing needs about 0.5.
@@ -32,7 +34,7 @@ class Calibration:
     confidence: float
 
 
-def fitted_temperature(logits_NK: Floats, labels_N: Labels) -> float:
+def fitted_temperature(logits_NK: Logits, labels_N: Labels) -> float:
     """What to divide logits by, for the least log loss on these images (Guo and others 2017). Ranks stay as they are.
 
     A network that is always right gets one at which it is quite sure, one that only guesses the highest looked for.
@@ -46,12 +48,12 @@ def fitted_temperature(logits_NK: Floats, labels_N: Labels) -> float:
     return math.exp(float(found.x))
 
 
-def probabilities(logits_NK: Floats, *, temperature: float = 1.0) -> Floats:
+def probabilities(logits_NK: Logits, *, temperature: float = 1.0) -> Floats:
     """The probability of each class [N, K]."""
     return np.asarray(special.softmax(np.asarray(logits_NK, dtype=float) / temperature, axis=-1))
 
 
-def calibration(logits_NK: Floats, labels_N: Labels, *, temperature: float = 1.0) -> Calibration:
+def calibration(logits_NK: Logits, labels_N: Labels, *, temperature: float = 1.0) -> Calibration:
     """How well the probabilities fit on these images."""
     scaled = np.asarray(logits_NK, dtype=float) / temperature
     logs = scaled - special.logsumexp(scaled, axis=1, keepdims=True)

@@ -7,6 +7,7 @@ alone shows: other seeds, and other images (a two-way layout with random effects
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,11 @@ class Compared:
     difference: Estimated
     p: float | None
     p_holm: float | None
+
+    @property
+    def both(self) -> tuple[int, int]:
+        """Their positions."""
+        return self.first, self.second
 
     @property
     def is_shown(self) -> bool:
@@ -94,6 +100,23 @@ def comparisons(correct_VSN: npt.ArrayLike) -> list[Compared]:
         Compared(first=first, second=second, difference=one, p=p, p_holm=corrected)
         for (first, second, one), p, corrected in zip(found, p_values, holm(p_values), strict=True)
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The network to ``take``, by position, and those that are ``tied`` with the best and are not taken."""
+
+    take: int
+    tied: tuple[int, ...]
+
+
+def choose(accuracies: Sequence[float], pairs: Sequence[Compared], costs: Sequence[float]) -> Chosen:
+    """The cheapest of the most accurate and those that are not shown to be less accurate than it."""
+    best = max(range(len(accuracies)), key=accuracies.__getitem__)
+    less = {one.first if one.second == best else one.second for one in pairs if one.is_shown and best in one.both}
+    group = [position for position in range(len(accuracies)) if position not in less]
+    take = min(group, key=lambda position: (costs[position], -accuracies[position]))
+    return Chosen(take=take, tied=tuple(position for position in group if position != take))
 
 
 def wilson(share: float, answers: float, *, quantile: float | None = None) -> tuple[float, float]:

@@ -19,9 +19,12 @@ from mvit_nas.results.comparison.comparison import Comparison, document
 from mvit_nas.results.comparison.methods import Study
 from mvit_nas.results.page import finite
 from mvit_nas.results.search import page as search_page
+from mvit_nas.results.search.confirmed import check_confirmation
 from mvit_nas.results.search.runtimes import check_target, choose_runtime
 from mvit_nas.results.table import Table, make_table, read_table, write_atomically, write_table
 from mvit_nas.results.view import StudyView
+from mvit_nas.study.confirmation_file import FILE as CONFIRMATION
+from mvit_nas.study.confirmation_file import read_confirmation
 from mvit_nas.study.origin import AblationOrigin, Origin, SearchOrigin, as_document
 from mvit_nas.study.origin_file import problems_to_compare, read_origin
 from mvit_nas.study.record import Record
@@ -32,11 +35,12 @@ from mvit_nas.units import format_seconds
 def write_search(records: Sequence[Record], origin: SearchOrigin, directory: Path) -> Path:
     """Write results.csv, environment.json and report.html into ``directory``; the path of the page.
 
-    Each file is written whole or not at all. Raises InputError where the folder cannot be written.
+    What was confirmed of the search, which lies there too, is in the page. Each file is written whole or not at all.
+    Raises InputError where the folder cannot be written.
     """
     table = make_table(records)
     _write_data(table, origin, directory)
-    return _write(directory / "report.html", render_search(StudyView(table, origin)))
+    return _write(directory / "report.html", render_search(_view(table, origin, directory)))
 
 
 def write_ablation(records: Sequence[Record], origin: AblationOrigin, directory: Path) -> Path:
@@ -60,11 +64,18 @@ def remake_report(directory: Path, *, runtime: str | None = None, target: str | 
     for name in table.further_runtimes:
         if name not in origin.further:
             raise InputError(f"{directory / 'environment.json'}: 'front_latency.{name}' is missing")
-    view = StudyView(table, origin)
+    view = _view(table, origin, directory)
     shown = view if runtime is None else choose_runtime(view, runtime)
     if target is not None:
         check_target(shown, target)
     return _write(directory / ("report.html" if shown is view else f"report-{runtime}.html"), render_search(shown))
+
+
+def _view(table: Table, origin: SearchOrigin, directory: Path) -> StudyView:
+    """The search with what was confirmed of it, if anything was."""
+    view = StudyView(table, origin, read_confirmation(directory))
+    check_confirmation(view, str(directory / CONFIRMATION))
+    return view
 
 
 def render_search(view: StudyView) -> str:

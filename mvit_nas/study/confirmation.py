@@ -1,4 +1,4 @@
-"""What ``mvit-nas confirm`` found: networks of a search, trained for longer with several seeds, and their test accuracy.
+"""What ``mvit-nas confirm`` found: networks of a search, trained for longer with several seeds, and scored on test.
 
 ``confirmation.json`` holds it, beside the search's table; ``confirmation_file.py`` reads it by the fields here.
 """

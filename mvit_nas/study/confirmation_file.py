@@ -1,4 +1,4 @@
-"""``confirmation.json`` and the ledger ``test_reads.jsonl``, written and read: what does not fit the fields is refused."""
+"""``confirmation.json`` and the ledger of looks at the test part, written and read: what does not fit is refused."""
 
 import json
 import types

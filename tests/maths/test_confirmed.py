@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from mvit_nas.maths.confirmed import accuracies, comparisons, wilson
+from mvit_nas.maths.confirmed import Chosen, Compared, Estimated, accuracies, choose, comparisons, wilson
 
 
 def answers(luck, *, networks=4, seeds=3, images=400, seed_spread=0.0, levels=None):
@@ -112,3 +112,16 @@ def test_one_network_has_an_accuracy_and_no_pairs():
 def test_wilson_is_that_of_others_and_takes_its_quantile_from_the_caller():
     assert wilson(17 / 40, 40) == pytest.approx(proportion_confint(17, 40, method="wilson"))
     assert wilson(17 / 40, 40, quantile=3.0)[0] < wilson(17 / 40, 40)[0]
+
+
+def pair(first, second, p):
+    nothing = Estimated(value=0.0, deviation=0.01, freedom=9.0, low=-0.02, high=0.02)
+    return Compared(first=first, second=second, difference=nothing, p=p, p_holm=p)
+
+
+def test_the_cheapest_is_taken_of_those_that_are_not_shown_to_be_worse_than_the_best():
+    # Network 2 is the best, 0 is worse, 1 and 3 are tied with it; 0 is the cheapest, then 3.
+    pairs = [pair(0, 1, 0.6), pair(0, 2, 0.01), pair(0, 3, 0.2), pair(1, 2, 0.5), pair(1, 3, 0.9), pair(2, 3, 0.06)]
+    assert choose([0.5, 0.6, 0.7, 0.65], pairs, [1, 9, 8, 7]) == Chosen(take=3, tied=(1, 2))
+    assert choose([0.5, 0.6, 0.7, 0.65], pairs, [1, 9, 8, 8]) == Chosen(take=2, tied=(1, 3))
+    assert choose([0.4], [], [1.0]) == Chosen(take=0, tied=())
