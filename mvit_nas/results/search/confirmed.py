@@ -79,31 +79,35 @@ def verdict_words(confirmation: Confirmation, view: StudyView) -> str:
     accuracy = f"{_share(taken)} on the test part"
     if len(scored) == 1:
         return f"{taken.label} has {accuracy}. It was confirmed alone, so nothing is said of the others."
-    tied = [confirmation.network(trial).label for trial in confirmation.tied]
-    if not tied:
-        others = "the other" if len(scored) == 2 else f"each of the {len(scored) - 1} others"
-        return f"Take {taken.label}: {accuracy}, shown to be more than {others}."
-    if taken is best:
-        return f"Take {taken.label}: {accuracy}. {_tie(tied)}, and it is the cheapest of them."
-    cheaper = _cheaper(view, taken.trial, best.trial)
-    return f"Take {taken.label}: {accuracy}. {_tie(tied)}, and it has {cheaper} than {best.label}."
-
-
-def _tie(others: Sequence[str]) -> str:
-    return f"It is tied with {_listed(others)} (no difference is shown)"
+    others = [confirmation.network(trial) for trial in confirmation.tied]
+    if not others:
+        rest = "the other" if len(scored) == 2 else f"each of the {len(scored) - 1} others"
+        return f"Take {taken.label}: {accuracy}, shown to be more than {rest}."
+    labels, are = _listed([one.label for one in others]), "is" if len(others) == 1 else "are"
+    words = f"Take {taken.label}: {accuracy}. {labels} {are} tied with it (no difference is shown)"
+    if taken is not best:
+        return f"{words}, and it has {_cheaper(view, taken, best)} than {best.label}."
+    priced = {cost: one for one in others if (cost := _cost(view, one)) is not None}
+    own = _cost(view, taken)
+    if own is None or not priced or min(priced) >= own:
+        return f"{words}, and not cheaper."
+    cheapest = priced[min(priced)]
+    return f"{words}; {cheapest.label} has {_cheaper(view, cheapest, taken)}."
 
 
 def _listed(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
-def _cheaper(view: StudyView, trial: int, other: int) -> str:
-    """How much less of the search's main cost a trial has than another: "27 % fewer parameters"."""
-    records = [record_of(view, one) for one in (trial, other)]
-    values = [None if record is None else record.value(view.cost) for record in records]
-    if values[0] is None or not values[1]:
-        return f"less {view.cost.noun}"
-    return view.cost.change(values[0] / values[1])
+def _cost(view: StudyView, one: ConfirmedNetwork) -> float | None:
+    record = record_of(view, one.trial)
+    return None if record is None else record.value(view.cost)
+
+
+def _cheaper(view: StudyView, one: ConfirmedNetwork, other: ConfirmedNetwork) -> str:
+    """How much less of the search's main cost a network has than another: "27 % fewer parameters"."""
+    costs = _cost(view, one), _cost(view, other)
+    return f"less {view.cost.noun}" if costs[0] is None or not costs[1] else view.cost.change(costs[0] / costs[1])
 
 
 def _share(one: ConfirmedNetwork) -> str:
