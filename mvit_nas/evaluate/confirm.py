@@ -82,7 +82,7 @@ def _file(training: ShortTraining, arch: ArchConfig, *, seed: int, part: ScoredP
 
 def _read(path: Path) -> Outputs | None:
     try:
-        with np.load(path) as file:
+        with path.open("rb") as opened, np.load(opened) as file:  # by a path, NumPy leaves a broken file open
             return Outputs(logits_NK=file["logits"], labels_N=file["labels"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
