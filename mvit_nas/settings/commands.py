@@ -293,7 +293,7 @@ class LatencySettings(Target, Training, Printed):
 class ConfirmSettings(Training, Printed):
     """The flags of ``mvit-nas confirm``. ``trials`` empty leaves the choice to ``top`` and the presets."""
 
-    name: str = question("Name of the search.", option="")
+    name: str = question("Name of the search.", option="", metavar="NAME")
     trials: tuple[int, ...] = question(
         "Trials to confirm, and no others. Without them: the top of the front, and the presets within the budget.",
         (),
