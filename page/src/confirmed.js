@@ -20,20 +20,21 @@ export function confirmedAxis(study) {
 
 export function confirmedPlot(study) {
   const { lines, from, to, ticks } = confirmedAxis(study);
-  const [left, width, tall] = [150, 460, 30];
+  const host = byId("confirmed-plot");
+  const [left, width, tall] = host.clientWidth < 520 ? [112, 250, 30] : [150, 460, 30]; // letters stay as large on a phone
   const height = lines.length * tall;
   const x = value => left + (width - 20) * (value - from) / Math.max(to - from, 1e-9);
   const drawn = ({ row, label, value, low, high, searched, seeds }, i) => {
     const y = i * tall + tall / 2;
     const words = `${label}: ${fixed(value, 1)} % on the test part (${fixed(low, 1)} to ${fixed(high, 1)} %)${searched === null ? "" : `, ${fixed(searched, 1)} % in the search`}`;
     return svg(`g${row === study.confirmed.take ? ".taken" : ""}`, {}, svg("title", {}, words),
-      svg("text", { x: left - 10, y: y + 4, "text-anchor": "end" }, label.length > 20 ? `${label.slice(0, 19)}…` : label),
+      svg("text", { x: left - 10, y: y + 4, "text-anchor": "end" }, label.length > left / 7.5 ? `${label.slice(0, left / 7.5 - 1)}…` : label),
       svg("line.interval", { x1: x(low), x2: x(high), y1: y, y2: y }),
       ...seeds.map(seed => svg("circle.seed", { cx: x(seed), cy: y, r: 2.5 })),
       searched === null ? null : svg("circle.searched", { cx: x(searched), cy: y, r: 5 }),
       svg("circle.value", { cx: x(value), cy: y, r: 5 }));
   };
-  byId("confirmed-plot").replaceChildren(
+  host.replaceChildren(
     svg("svg.confirmed", { viewBox: `0 0 ${left + width} ${height + 34}`, role: "img", "aria-label": "Test accuracies with their intervals; the table below has the numbers" },
       ...ticks.flatMap(tick => [svg("line.grid", { x1: x(tick), x2: x(tick), y1: 0, y2: height }),
         svg("text", { x: x(tick), y: height + 18, "text-anchor": "middle" }, fixed(tick, Number.isInteger(tick) ? 0 : 1))]),
