@@ -22,7 +22,14 @@ LOOKS = (
 PIXEL = "data:image/jpeg;base64,/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAP//////////////////////////////////////////////////////////////////////////////////////wAALCAABAAEBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAA//EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AN//Z"
 
 
-def network(trial, *tests, arch_id="", label="", low=0.03, classes=("dress", "hat", "shoe"), folder="", **more):
+def network(
+    trial: int,
+    *tests: float,
+    arch_id: str = "",
+    label: str = "",
+    low: float = 0.03,
+    classes: tuple[str, ...] = ("dress", "hat", "shoe"),
+) -> ConfirmedNetwork:
     """One that was scored with as many seeds as there are ``tests``."""
     value = sum(tests) / len(tests)
     return ConfirmedNetwork(
@@ -51,17 +58,16 @@ def network(trial, *tests, arch_id="", label="", low=0.03, classes=("dress", "ha
             Mistake(image=203, truth="hat", answer="shoe", probability=0.91, thumbnail=""),
         ),
         kept=KeptModel(
-            folder=folder or f"models/shirts-{trial}",
+            folder=f"models/shirts-{trial}",
             seed=1,
             temperature=0.62,
             before=Calibrated(error=0.081, log_loss=0.73, confidence=0.62),
             after=Calibrated(error=0.024, log_loss=0.69, confidence=0.715),
         ),
-        **more,
     )
 
 
-def pair(first, second, difference, *, p_holm, half=0.02):
+def pair(first: int, second: int, difference: float, *, p_holm: float, half: float = 0.02) -> Pair:
     measured = Measured(value=difference, low=difference - half, high=difference + half)
     return Pair(first=first, second=second, difference=measured, p_holm=p_holm, is_shown=p_holm < 0.05)
 
