@@ -95,6 +95,20 @@ def ablate(settings: commands.AblateSettings) -> None:
     _fail(outcome.error)
 
 
+def confirm(settings: commands.ConfirmSettings) -> None:
+    """Train the best of a search for longer, with several seeds, and say which to take by the test part."""
+    from mvit_nas.jobs import confirm as job
+
+    if settings.dry_run:
+        with watched() as watch, interrupts():
+            plan = job.plan(settings, reporter=watch)
+        _print_json(documents.of_confirm_plan(plan)) if settings.as_json else tables.print_confirm_plan(plan)
+        return
+    with watched() as watch, interrupts() as should_stop:
+        outcome = job.confirm(settings, reporter=watch, on_progress=watch.show_confirming, should_stop=should_stop)
+    _print_json(documents.of_confirmation(outcome)) if settings.as_json else tables.print_confirmation(outcome)
+
+
 def latency(settings: commands.LatencySettings) -> None:
     """Measure how long networks take on the CPU or the phone, and which are faster than which."""
     from mvit_nas.jobs import latency as job
@@ -143,7 +157,7 @@ def compare(settings: commands.CompareSettings) -> None:
         tables.print_comparison(comparison, page)
 
 
-for run in (search, ablate, latency, devices, report, compare):
+for run in (search, ablate, confirm, latency, devices, report, compare):
     command(app, run)
 
 

@@ -19,7 +19,7 @@ from mvit_nas.reporter import Reporter, TrainingStep
 from mvit_nas.units import format_count, format_seconds
 
 if TYPE_CHECKING:
-    from mvit_nas.jobs import ablate, search
+    from mvit_nas.jobs import ablate, confirm, search
 
 
 class Watch(Reporter):
@@ -73,6 +73,14 @@ class Watch(Reporter):
             status += f" · about {format_seconds(progress.seconds_left)} left"
         self._shown(status)
 
+    def show_confirming(self, progress: "confirm.Progress") -> None:
+        """Show a finished training of a confirmation and where it stands."""
+        self.say(confirming_line(progress))
+        status = f"{progress.done}/{progress.runs} trainings"
+        if progress.seconds_left is not None:
+            status += f" · about {format_seconds(progress.seconds_left)} left"
+        self._shown(status)
+
     def _shown(self, status: str) -> None:
         self._status, self._step = status, ""
         self._refresh()
@@ -112,6 +120,13 @@ def run_line(progress: "ablate.Progress") -> str:
     result = f"failed: {last.reason}" if accuracy is None else ACCURACY.format(accuracy)
     spent = "from the cache" if last.spent.cached else format_seconds(last.spent.seconds)
     return f"{progress.done:>3}/{progress.runs} {progress.variant}, seed {last.seed}  {result}  {spent}"
+
+
+def confirming_line(progress: "confirm.Progress") -> str:
+    """The line of a finished training of a confirmation, with its validation accuracy."""
+    result = "failed: " + progress.failure if progress.accuracy is None else ACCURACY.format(progress.accuracy)
+    spent = "from the cache" if progress.was_known else format_seconds(progress.seconds)
+    return f"{progress.done:>3}/{progress.runs} {progress.label}, seed {progress.seed}  {result}  {spent}"
 
 
 def _number(trainings: float) -> str:

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mvit_nas.metrics import COSTS, LATENCY, MACS, OBJECTIVES, PARAMS, Form, Metric, Source
+from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, MACS, OBJECTIVES, PARAMS, Form, Metric, Source
 from mvit_nas.units import format_seconds
 
 if TYPE_CHECKING:
-    from mvit_nas.jobs import ablate, devices, latency, search
+    from mvit_nas.jobs import ablate, confirm, devices, latency, search
     from mvit_nas.maths.statistics import Difference
     from mvit_nas.results.ablation.summary import Variant
     from mvit_nas.results.comparison.comparison import Comparison
@@ -147,6 +147,53 @@ def _p_words(p: float | None) -> str:
     if p is None:
         return "-"
     return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def print_confirmation(outcome: "confirm.Outcome") -> None:
+    """The confirmed networks, which of them differ, the verdict, and where the page lies, on stdout."""
+    from mvit_nas.results.search.confirmed import ledger_words, record_of, sentences
+
+    found, view = outcome.confirmation, outcome.view
+    table = _table("network", "trial", "test accuracy", "in the search", _cost_title(view.cost))
+    table.columns[0].no_wrap = True
+    for one in found.networks:
+        record = record_of(view, one.trial)
+        searched, cost = (None if record is None else record.measured(each) for each in (ACCURACY, view.cost))
+        test = "failed" if one.failure else _value(ACCURACY, one.accuracy)
+        then = "-" if searched is None else ACCURACY.format(searched.value)
+        _add(table, one.label, str(one.trial), test, then, "-" if cost is None else view.cost.cell(cost.value))
+    console = Console(highlight=False)
+    console.print()
+    console.print(table)
+    shown = [pair for pair in found.pairs if pair.is_shown]
+    for pair in shown[:_MOST_VERDICTS]:
+        better, worse = (pair.first, pair.second) if pair.difference.value > 0 else (pair.second, pair.first)
+        points, p = 100 * abs(pair.difference.value), _p_words(pair.p_holm)
+        names = f"{found.network(better).label} is better than {found.network(worse).label}"
+        console.print(Text(f"{names}: {points:.1f} points, p {p} (Holm)"))
+    if found.pairs:
+        rest = len(found.pairs) - len(shown)
+        console.print(Text(f"of {len(found.pairs)} pairs {rest} {'has' if rest == 1 else 'have'} no difference shown"))
+    for line in (*sentences(found), ledger_words(found), outcome.verdict):
+        console.print(Text(f"\n{line}"))
+    console.print(f"\nreport: {outcome.report}", soft_wrap=True)
+
+
+def _cost_title(metric: Metric) -> str:
+    return metric.unit if metric.form is Form.QUANTITY else _title(metric)
+
+
+def print_confirm_plan(plan: "confirm.ConfirmPlan") -> None:
+    """What ``confirm`` would do and take."""
+    for label, trial in zip(plan.networks, plan.trials, strict=True):
+        print(f"network   {label} (trial {trial})")
+    print(f"runs      {len(plan.networks)} networks x {len(plan.seeds)} seeds = {plan.runs}")
+    print(f"schedule  {plan.schedule}, {plan.epochs} epochs")
+    for note in plan.notes:
+        print(f"note      {note}")
+    print(f"known     {plan.known} of them, from earlier runs")
+    print(f"test part read {plan.looks} time{'s' * (plan.looks != 1)} so far")
+    print(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
 
 
 def print_comparison(comparison: "Comparison", page: Path) -> None:

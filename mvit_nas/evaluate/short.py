@@ -18,7 +18,7 @@ from mvit_nas.arch.config import ArchConfig, arch_id
 from mvit_nas.data.contract import InputContract
 from mvit_nas.data.parts import ImageData
 from mvit_nas.data.store import Images, load_part, load_scored
-from mvit_nas.errors import TrainingError
+from mvit_nas.errors import PartialError, TrainingError
 from mvit_nas.evaluate.cache import Cache, Key, cache_folder, digest
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Question, never
 from mvit_nas.evaluate.static import check_static_cost
@@ -53,6 +53,7 @@ class ShortTraining:
         reporter: Reporter | None = None,
     ) -> None:
         folder = folder or cache_folder()
+        self.folder = folder
         self.data = data
         self.classes = len(data.classes)
         self.task = Classification(classes=self.classes)
@@ -113,6 +114,23 @@ class ShortTraining:
         assert isinstance(score, Score), "nothing stops it"
         return score, was_known
 
+    def kept(self, arch: ArchConfig, *, seed: int, should_stop: Callable[[], bool] = never) -> tuple[Score, bool]:
+        """As ``score``, with the weights kept: a training whose weights were not is done again.
+
+        It goes on from its last rung where it was interrupted. Raises PartialError where they cannot be written.
+        """
+        name = self.training_name(arch, seed=seed)
+        again = not self.has_weights(name)
+        score, was_known = self._score(
+            arch, seed=seed, should_stop=should_stop, at_rung=never, keep_weights=True, again=again
+        )
+        assert isinstance(score, Score), "nothing stops it"
+        if not self.has_weights(name):
+            raise PartialError(
+                f"the weights cannot be written to {self._weights}: make room, then run the command again"
+            )
+        return score, was_known
+
     def _score(
         self,
         arch: ArchConfig,
@@ -122,20 +140,24 @@ class ShortTraining:
         at_rung: AtRung | None = None,
         parent: str = "",
         keep_weights: bool = False,
+        again: bool = False,
     ) -> tuple[Score | Progress, bool]:
-        """The score, and whether it was known already; a score that is known comes back whole, as it costs nothing."""
+        """The score, and whether it was known already; a score that is known comes back whole, as it costs nothing.
+
+        ``again``: it is trained although it is known, unless it failed.
+        """
         key = self._score_key(arch, seed, parent)
         name = digest(key)
         known = self._cache.get(key)
-        if known is not None:
-            if "failure" in known:
-                raise TrainingError(known["failure"])
+        if known is not None and "failure" in known:
+            raise TrainingError(known["failure"])
+        if known is not None and not again:
             rungs = tuple(Rung(**rung) for rung in known.get("rungs", ()))
             return Score(**{**known, "losses": tuple(known["losses"]), "rungs": rungs}), True
         side = self.schedule.side(arch.image_size)
         model = build(arch, classes=self.classes, seed=seed)
         if parent:
-            model.load_state_dict(inherited(model.state_dict(), load_file(self._weights_of(parent))))
+            model.load_state_dict(inherited(model.state_dict(), self.weights(parent)))
         train, validation = self.part("train", side), self.scored_part("validation", side)
         try:
             score = fit(
@@ -197,9 +219,19 @@ class ShortTraining:
         """Whether the weights of the ``training`` of that name were kept."""
         return self._weights_of(training).is_file()
 
+    def weights(self, training: str) -> dict[str, Tensor]:
+        """The weights of the ``training`` of that name, which were kept."""
+        return load_file(self._weights_of(training))
+
     def is_known(self, arch: ArchConfig, *, seed: int) -> bool:
         """Whether ``score`` would answer from the cache."""
         return self._cache.get(self._score_key(arch, seed)) is not None
+
+    def is_kept(self, arch: ArchConfig, *, seed: int) -> bool:
+        """Whether ``kept`` would train nothing: it has the weights, or knows that the training fails."""
+        key = self._score_key(arch, seed)
+        known = self._cache.get(key)
+        return known is not None and ("failure" in known or self.has_weights(digest(key)))
 
     def with_schedule(self, schedule: Schedule) -> "ShortTraining":
         """The same on another schedule."""
@@ -207,8 +239,8 @@ class ShortTraining:
         other.schedule = schedule
         return other
 
-    def part(self, name: Literal["train", "validation"], side: int) -> Images:
-        """One part of the data for training at ``side``: decoded once, then mapped into memory. Never the test part.
+    def part(self, name: Literal["train"], side: int) -> Images:
+        """A part of the data for training at ``side``: decoded once, then mapped into memory.
 
         Its images are squashed whole, for crops to be taken of them.
         """
@@ -227,7 +259,7 @@ class ShortTraining:
     def scored_part(self, name: Literal["validation", "test"], side: int) -> Images:
         """One part of the data as networks of ``side`` pixels are scored on it: decoded once, then mapped into memory.
 
-        A search and an ablation never ask for the test part.
+        Only ``mvit-nas confirm`` asks for the test part.
         """
         contract = self.contract(side)
         if (name, contract) not in self._parts:

@@ -16,9 +16,10 @@ from mvit_nas.training.schedule import Schedule, schedule_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folders:
-    """Where the study ``name`` keeps its ``state``, and where its ``report`` lies."""
+    """Where the study ``name`` keeps its ``state``, and where its ``report`` lies, both in ``out``."""
 
     name: str
+    out: Path
     state: Path
     report: Path
 
@@ -30,7 +31,7 @@ class Folders:
 
 def folders_of(name: str, out: Path) -> Folders:
     """The folders of the study ``name``."""
-    return Folders(name=name, state=out / "experiments" / name, report=out / "reports" / name)
+    return Folders(name=name, out=out, state=out / "experiments" / name, report=out / "reports" / name)
 
 
 def known_space(folders: Folders) -> tuple[str | None, str] | None:

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvit_nas.errors import InputError
+from mvit_nas.results.search.confirmed import check_confirmation
 from mvit_nas.results.table import Table, read_table
 from mvit_nas.results.view import StudyView
-from mvit_nas.study.origin import AblationOrigin
+from mvit_nas.study.confirmation_file import FILE as CONFIRMATION
+from mvit_nas.study.confirmation_file import read_confirmation
+from mvit_nas.study.origin import AblationOrigin, SearchOrigin
 from mvit_nas.study.origin_file import read_origin
 from mvit_nas.study.record import Record
 from mvit_nas.study.table import MATCHED, PARAM
@@ -38,7 +41,14 @@ def read_report(folder: Path) -> StudyView | AblationView:
     for name in table.further_runtimes:
         if name not in origin.further:
             raise InputError(f"{folder / 'environment.json'}: 'front_latency.{name}' is missing")
-    return StudyView(table, origin)
+    return search_view(table, origin, folder)
+
+
+def search_view(table: Table, origin: SearchOrigin, folder: Path) -> StudyView:
+    """The search of ``table`` with what was confirmed of it, if anything was. Raises InputError for a broken file."""
+    view = StudyView(table, origin, read_confirmation(folder))
+    check_confirmation(view, str(folder / CONFIRMATION))
+    return view
 
 
 def report_folder(name: str, out: Path) -> Path:

@@ -18,7 +18,7 @@ from mvit_nas.results.comparison import page as compare_page
 from mvit_nas.results.comparison.comparison import Comparison, document
 from mvit_nas.results.comparison.methods import Study
 from mvit_nas.results.page import finite
-from mvit_nas.results.reading import AblationView, read_report
+from mvit_nas.results.reading import AblationView, read_report, search_view
 from mvit_nas.results.search import page as search_page
 from mvit_nas.results.search.runtimes import check_target, choose_runtime
 from mvit_nas.results.table import Table, make_table, read_table, write_atomically, write_table
@@ -32,11 +32,12 @@ from mvit_nas.units import format_seconds
 def write_search(records: Sequence[Record], origin: SearchOrigin, directory: Path) -> Path:
     """Write results.csv, environment.json and report.html into ``directory``; the path of the page.
 
-    Each file is written whole or not at all. Raises InputError where the folder cannot be written.
+    What was confirmed of the search, which lies there too, is in the page. Each file is written whole or not at all.
+    Raises InputError where the folder cannot be written.
     """
     table = make_table(records)
     _write_data(table, origin, directory)
-    return _write(directory / "report.html", render_search(StudyView(table, origin)))
+    return _write(directory / "report.html", render_search(search_view(table, origin, directory)))
 
 
 def write_ablation(records: Sequence[Record], origin: AblationOrigin, directory: Path) -> Path:

@@ -20,6 +20,7 @@ from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import ALPHA
 from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, PARAMS, Metric, Source
 from mvit_nas.results.table import Table, make_table
+from mvit_nas.study.confirmation import Confirmation
 from mvit_nas.study.origin import SearchOrigin, seen_through
 from mvit_nas.study.record import Record
 
@@ -29,10 +30,14 @@ SETTLED_SHARE, SETTLED_GROWTH, SETTLED_LEAST = 1 / 3, 0.01, 15
 
 
 class StudyView:
-    """A search: its ``records`` with their ``table``, where they come ``origin`` from, and what they say together."""
+    """A search: its ``records`` with their ``table``, where they come ``origin`` from, and what they say together.
 
-    def __init__(self, table: Table, origin: SearchOrigin) -> None:
+    ``confirmation`` is what was confirmed of them; None where nothing was.
+    """
+
+    def __init__(self, table: Table, origin: SearchOrigin, confirmation: Confirmation | None = None) -> None:
         self.table = table
+        self.confirmation = confirmation
         self.records = table.records
         self.origin = origin
         self.objectives = origin.experiment.objectives
@@ -241,7 +246,7 @@ def through(view: StudyView, runtime: str) -> StudyView:
     ]
     names = {record.candidate.name for record in seen}
     origin = seen_through(view.origin, runtime, measured=len(seen), trained=len(view.trained), names=names)
-    return StudyView(make_table(seen), origin)
+    return StudyView(make_table(seen), origin, view.confirmation)
 
 
 def rank(record: Record, metric: Metric) -> tuple[bool, float]:

@@ -81,7 +81,8 @@ class Training:
     """How a candidate is trained. A field with the name of one of the schedule's overrides that."""
 
     schedule: str | None = training(
-        "smoke, digits, short or paper, or a YAML file. Without it: short; for scikit-learn's digits, digits.",
+        "smoke, digits, short, medium, long or paper, or a YAML file. Without it: short; for scikit-learn's digits, "
+        "digits.",
         None,
         metavar="NAME|FILE",
         decides=FOUND,
@@ -289,6 +290,41 @@ class LatencySettings(Target, Training, Printed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmSettings(Training, Printed):
+    """The flags of ``mvit-nas confirm``. ``trials`` empty leaves the choice to ``top`` and the presets."""
+
+    name: str = question("Name of the search.", option="", metavar="NAME")
+    trials: tuple[int, ...] = question(
+        "Trials to confirm, and no others. Without them: the top of the front, and the presets within the budget.",
+        (),
+        option="",
+        metavar="[TRIAL...]",
+        many=True,
+    )
+    top: int = question("How many networks of the front.", 5, metavar="N", least=1)
+    no_presets: bool = question("Leave out the presets.", False)
+    seeds: tuple[int, ...] = question(
+        "How many seeds each network is trained with, or which: 0,1,2.", (0, 1, 2), text=parse.SEEDS
+    )
+    data: str | None = question("The images of the search, where they lie elsewhere now.", None, metavar="FOLDER|NAME")
+    schedule: str | None = training(
+        "smoke, digits, digits_medium, short, medium, long or paper, or a YAML file. Without it: medium, six times the "
+        "images of short; for scikit-learn's digits, digits_medium.",
+        None,
+        metavar="NAME|FILE",
+    )
+    timeout_seconds: float = training(
+        "What does not fit into this time shortens the schedule for all, then the list: 90s, 15min, 8h.",
+        7200.0,
+        option="--timeout",
+        text=parse.SECONDS,
+    )
+    out: Path = study("Where experiments/, reports/ and models/ lie.", Path(), metavar="FOLDER")
+    dry_run: bool = output("Say what it would do and take, and stop.", False)
+    no_images: bool = output("Leave the pictures of mistakes out of the page.", False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DevicesSettings(Printed):
     """The flags of ``mvit-nas devices``."""
 
@@ -324,6 +360,7 @@ class CompareSettings(Printed):
 COMMANDS: dict[str, type] = {
     "search": SearchSettings,
     "ablate": AblateSettings,
+    "confirm": ConfirmSettings,
     "latency": LatencySettings,
     "devices": DevicesSettings,
     "report": ReportSettings,

@@ -93,7 +93,7 @@ class Schedule:
 
 
 # From the shortest to the longest; a file each in ``schedules``.
-NAMES = ("smoke", "digits", "short", "paper")
+NAMES = ("smoke", "digits", "digits_medium", "short", "medium", "long", "paper")
 
 
 def find_schedule(name: str) -> Schedule:

@@ -1,5 +1,6 @@
 // The page of a search. One state, one way: a change makes a new state, from which everything is drawn again.
 import { architectureCards } from "./cards.js";
+import { confirmedPlot } from "./confirmed.js";
 import { parallelAxes } from "./axes.js";
 import { learningCurves } from "./curves.js";
 import { byId, download, element, whenNear } from "./dom.js";
@@ -166,6 +167,7 @@ export function searchPage(document_) {
   }, { follow: true });
   near("matters", () => whatMatters(study));
   near("learning", () => learningCurves(study), { follow: true });
+  if (study.confirmed?.networks.some(({ accuracy }) => accuracy !== null)) confirmedPlot(study);
   if (study.history) near("history", () => hypervolumePlot(study));
   if (!study.view) near("trials", () => spendingPlot(study));
   start(() => {

@@ -14,6 +14,8 @@ FLAGS = {
     "--early-stopping --inherit --stop-when-settled --finish --timeout --seed --measure-front",
     commands.AblateSettings: f"{STUDY} {TRAINING} {TIMING} factors --base --values --seeds --precision --max-seeds --match "
     "--no-resize",
+    commands.ConfirmSettings: f"{TRAINING} name trials --top --no-presets --seeds --data --timeout --out --dry-run --json "
+    "--no-images",
     commands.LatencySettings: f"{TRAINING} {TIMING} choices --precision --cap --image-size --int8 --data --by-stage --out "
     "--json",
     commands.DevicesSettings: "targets --json",

@@ -51,8 +51,8 @@ def test_short_training_shrinks_large_images_only(image_size, side):
 
 
 def test_an_unknown_schedule_lists_the_known_ones():
-    with pytest.raises(InputError, match="known are smoke, digits, short, paper"):
-        find_schedule("long")
+    with pytest.raises(InputError, match="known are smoke, digits, digits_medium, short, medium, long, paper"):
+        find_schedule("longer")
 
 
 FILE = yaml.safe_dump({key: value for key, value in asdict(SMOKE).items() if key != "name"})
@@ -80,10 +80,24 @@ def test_the_shipped_schedules_are_what_caches_know_them_as():
         "name": "short", "epochs": 4, "images_per_epoch": 2000, "batch_size": 16, "resolution": 0.5,
         "learning_rate": 0.001, "warmup": 0.1, "min_crop": 0.35, "ema": 0.0, "clip_norm": 1.0,
     }  # fmt: skip
+    assert asdict(find_schedule("medium")) == common | {
+        "name": "medium", "epochs": 12, "images_per_epoch": 4000, "batch_size": 32, "resolution": 0.5,
+        "learning_rate": 0.001, "warmup": 0.1, "min_crop": 0.35, "ema": 0.0, "clip_norm": 1.0,
+    }  # fmt: skip
+    assert asdict(find_schedule("long")) == common | {
+        "name": "long", "epochs": 30, "images_per_epoch": 10_000_000, "batch_size": 64, "resolution": 0.5,
+        "learning_rate": 0.002, "warmup": 0.1, "min_crop": 0.35, "ema": 0.0, "clip_norm": 1.0,
+    }  # fmt: skip
     assert asdict(find_schedule("paper")) == common | {
         "name": "paper", "epochs": 300, "images_per_epoch": 10_000_000, "batch_size": 1024, "resolution": 1.0,
         "learning_rate": 0.002, "warmup": 0.008, "min_crop": 0.08, "ema": 0.0005, "clip_norm": 0.0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("searched", "confirmed"), [("short", "medium"), ("digits", "digits_medium")])
+def test_networks_are_confirmed_on_six_times_the_images(searched, confirmed):
+    one, other = find_schedule(searched), find_schedule(confirmed)
+    assert other.epochs * other.images_per_epoch == 6 * one.epochs * one.images_per_epoch
 
 
 def test_whole_numbers_in_a_file_are_the_numbers_that_the_field_takes():

@@ -11,6 +11,7 @@ from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, OBJECTIVES, PARAM
 from mvit_nas.results.page import axis_label, finite
 from mvit_nas.results.published import published_models
 from mvit_nas.results.search.architecture import Part, drawing
+from mvit_nas.results.search.confirmed import document as confirmed
 from mvit_nas.results.search.findings import STATE_WORDS, lasting_findings, nothing_learned, single_token_words
 from mvit_nas.results.search.importance import NOTE, Explained, importance
 from mvit_nas.results.search.runtimes import Comparison
@@ -72,6 +73,7 @@ def document(view: StudyView, comparisons: Mapping[str, Comparison], lines: Sequ
         "order": [PARAM + name for name in factor_order(view, explained)],
         "history": None if lines is None else [asdict(line) for line in lines],
         "published": _published(),
+        "confirmed": confirmed(view),
     }
     plain = finite(drawn)
     assert isinstance(plain, dict)

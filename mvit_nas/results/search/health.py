@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -16,11 +15,11 @@ from mvit_nas.errors import ArchError
 from mvit_nas.maths.statistics import ALPHA
 from mvit_nas.metrics import ACCURACY, LATENCY
 from mvit_nas.results.page import title
+from mvit_nas.results.search.confirmed import Colour, ranks_words
 from mvit_nas.results.search.findings import accuracy_words
 from mvit_nas.results.view import RANDOM, SETTLED_GROWTH, SETTLED_LEAST, StudyView, front, growth
 from mvit_nas.study.record import State
 
-Colour = Literal["good", "warning", "bad", "unknown"]
 Answer = tuple[Colour, str]  # to one question, and the sentence that says why
 
 # Shares of the neighbours on the front whose latencies are apart. Below a half, the order is a guess for most of them.
@@ -44,12 +43,11 @@ class Light:
 
 def lights(view: StudyView) -> list[Light]:
     """The lights of a search, in the order in which to read them."""
-    unranked = "so whether the short schedule ranks candidates as a long one would (Kendall's tau) is not known."
     answers: dict[str, Answer] = {
         "Better than guessing": _against_guessing(view),
         "Better than random": _against_random(view),
         "Inside the space": _edges(view),
-        "Ranks hold": ("unknown", f"No candidate was trained again for longer, {unranked}"),
+        "Ranks hold": _ranks(view),
         "Latency is stable": _latency(view),
         "Trials succeed": _outcomes(view),
         "Front is settled": _settled(view),
@@ -156,6 +154,13 @@ def _builds(base: ArchConfig, values: Mapping[str, float]) -> bool:
 
 def _plain(value: float) -> float:
     return int(value) if float(value).is_integer() else value
+
+
+def _ranks(view: StudyView) -> Answer:
+    if view.confirmation is None:
+        unranked = "so whether the short schedule ranks candidates as a long one would (Kendall's tau) is not known"
+        return "unknown", f"No candidate was trained again for longer, {unranked}; mvit-nas confirm tells."
+    return ranks_words(view.confirmation)
 
 
 def _latency(view: StudyView) -> Answer:

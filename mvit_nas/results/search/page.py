@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from mvit_nas.metrics import LATENCY, MACS, METRICS, PARAMS, Metric
 from mvit_nas.results.page import Cell, Column, Row, Section, axis_label, cell, columns_of, number, provenance, title
+from mvit_nas.results.search.confirmed import ConfirmedSection, section
 from mvit_nas.results.search.document import Document, document, history, measured_metrics
 from mvit_nas.results.search.findings import STATE_WORDS, Finding, findings, interval_words, said
 from mvit_nas.results.search.health import Light, lights
@@ -59,6 +60,7 @@ class Page:
     candidates: tuple[Row, ...]
     factors_left_out: int
     outcomes: tuple[Outcome, ...]
+    confirmed: ConfirmedSection | None
     share: str
     reference: str
     glossary: tuple[tuple[str, str], ...]
@@ -86,6 +88,7 @@ def page_data(view: StudyView) -> Page:
         candidates=tuple(candidates(view)),
         factors_left_out=max(0, len(view.factors) - MOST_FACTORS),
         outcomes=tuple(outcomes(view.records)),
+        confirmed=section(view),
         share=f"{lines[0].percent[-1]:.1f} %" if lines else "",
         reference=", ".join(said(METRICS[name], value) for name, value in origin.reference.items()),
         glossary=tuple(glossary()),
