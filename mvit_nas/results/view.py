@@ -18,7 +18,7 @@ from mvit_nas.maths.exchange import AgainstRandom, against_random
 from mvit_nas.maths.hypervolume import Box, hypervolume
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import ALPHA
-from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, PARAMS, Metric, Source
+from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, PARAMS, Metric, score_of
 from mvit_nas.results.table import Table, make_table
 from mvit_nas.study.origin import SearchOrigin, seen_through
 from mvit_nas.study.record import Record
@@ -36,8 +36,7 @@ class StudyView:
         self.records = table.records
         self.origin = origin
         self.objectives = origin.experiment.objectives
-        # What the networks are trained for.
-        self.score = next((metric for metric in self.objectives if metric.source is Source.TRAINED), ACCURACY)
+        self.score = score_of(self.objectives)
 
     @cached_property
     def trained(self) -> tuple[Record, ...]:
@@ -171,12 +170,14 @@ def values_where_complete(records: Sequence[Record], metrics: Sequence[Metric]) 
     return values
 
 
-def front(records: Sequence[Record], metrics: Sequence[Metric], *, first: Metric = ACCURACY) -> tuple[int, ...]:
+def front(records: Sequence[Record], metrics: Sequence[Metric], *, first: Metric | None = None) -> tuple[int, ...]:
     """The trained of ``records`` that no other beats in every one of ``metrics``, each network once.
 
-    The best by ``first`` come first; without it, the best by the first metric. What lacks a metric is not on the front.
+    The best by ``first`` come first, by the score where it is not given; where no record has that, the best by the
+    first metric. What lacks a metric is not on the front.
     """
     trained = [index for index, record in enumerate(records) if record.is_complete]
+    first = first or score_of(metrics)
     if not any(records[index].has(first) for index in trained):
         first = metrics[0]
     mask = pareto.front(numbers([records[index] for index in trained], metrics), [one.maximise for one in metrics])
