@@ -58,7 +58,7 @@ class Watch(Reporter):
         if progress.stopped:
             parts.append(f"{progress.stopped} stopped")
         if progress.best is not None:
-            parts.append(f"best {ACCURACY.format(progress.best)}")
+            parts.append(f"best {progress.score.format(progress.best)}")
             parts.append(f"front {progress.front}")
             parts.append(f"hypervolume {progress.hypervolume:.3f}")
         if progress.seconds_left is not None:
@@ -104,7 +104,7 @@ def trial_line(progress: "search.Progress") -> str:
     head = f"{_number(progress.done):>4}/{progress.trials} {last.label:<13}"
     if not last.is_complete:
         return f"{head} {last.state}: {last.reason}"
-    parts = [head + f" {ACCURACY.format(last.value(ACCURACY) or 0.0):>6}"]
+    parts = [head + f" {progress.score.format(last.value(progress.score) or 0.0):>6}"]
     parts += [f"{format_count(last.value(one) or 0)} {words}" for one, words in ((PARAMS, "params"), (MACS, "MACs"))]
     latency_ms = last.value(LATENCY)
     if latency_ms is not None:

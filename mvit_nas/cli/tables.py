@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, MACS, OBJECTIVES, PARAMS, Form, Metric, Source
+from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, MACS, OBJECTIVES, PARAMS, Form, Metric, Source, score_of
 from mvit_nas.units import format_seconds
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _MOST_VERDICTS = 12
 
 def print_front(outcome: "search.Outcome") -> None:
     """The front, and where the report lies."""
-    shown = [metric for metric in OBJECTIVES if metric.source is not Source.TIMED or metric in outcome.objectives]
+    shown = [metric for metric in OBJECTIVES if metric.source is Source.COUNTED or metric in outcome.objectives]
     table = _table("network", *map(_title, shown), *outcome.further)
     table.columns[0].no_wrap = True
     for record in outcome.front:
@@ -35,8 +35,8 @@ def print_front(outcome: "search.Outcome") -> None:
             *(_value(metric, record.measured(metric)) for metric in shown),
             *("-" if found is None else LATENCY.format(found.value) for found in further),
         )
-    console = Console(highlight=False)
-    console.print(f"\nThe front, {len(outcome.front)} networks (search-validation accuracy after the short training):")
+    console, noun = Console(highlight=False), score_of(outcome.objectives).noun
+    console.print(f"\nThe front, {len(outcome.front)} networks (search-validation {noun} after the short training):")
     console.print(table)
     console.print(f"\nreport: {outcome.report}", soft_wrap=True)
 

@@ -23,11 +23,12 @@ from mvit_nas.evaluate.cache import Cache, Key, cache_folder, digest
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Question, never
 from mvit_nas.evaluate.static import check_static_cost
 from mvit_nas.files import write_whole
+from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY
 from mvit_nas.nn.backbone import build
 from mvit_nas.nn.weights.inherit import inherited
 from mvit_nas.reporter import Reporter, TrainingStep
 from mvit_nas.study.record import Measured, Rung
-from mvit_nas.tasks.classify import Classification
+from mvit_nas.tasks.classify import Accuracy, Classification
 from mvit_nas.training.checkpoint import Progress
 from mvit_nas.training.loop import OnStep, Score, fit
 from mvit_nas.training.schedule import Schedule
@@ -96,12 +97,17 @@ class ShortTraining:
             )
         except TrainingError as error:
             return Estimate(failure=str(error))
-        accuracy = None
-        if isinstance(score, Score):
-            low, high = score.interval
-            accuracy = Measured(value=score.accuracy, low=low, high=high)
-        epochs = self.epochs if isinstance(score, Score) else score.rungs[-1].epoch
-        return Estimate(accuracy=accuracy, rungs=score.rungs, epochs=epochs, seconds=score.seconds, was_known=was_known)
+        if not isinstance(score, Score):
+            return Estimate(rungs=score.rungs, epochs=score.rungs[-1].epoch, seconds=score.seconds)
+        values = values_of(score)
+        return Estimate(
+            accuracy=values[ACCURACY.name],
+            balanced=values[BALANCED_ACCURACY.name],
+            rungs=score.rungs,
+            epochs=self.epochs,
+            seconds=score.seconds,
+            was_known=was_known,
+        )
 
     def score(self, arch: ArchConfig, *, seed: int, should_stop: Callable[[], bool] = never) -> tuple[Score, bool]:
         """Accuracy on the search-validation part after the schedule, and whether it was known already.
@@ -153,7 +159,8 @@ class ShortTraining:
             raise TrainingError(known["failure"])
         if known is not None and not again:
             rungs = tuple(Rung(**rung) for rung in known.get("rungs", ()))
-            return Score(**{**known, "losses": tuple(known["losses"]), "rungs": rungs}), True
+            lists = {name: tuple(known[name]) for name in ("correct_K", "images_K", "losses")}
+            return Score(**{**known, **lists, "rungs": rungs}), True
         side = self.schedule.side(arch.image_size)
         model = build(arch, classes=self.classes, seed=seed)
         if parent:
@@ -305,6 +312,15 @@ class ShortTraining:
             "device": self.device.type,
             "version": _TRAINING_VERSION,
         }
+
+
+def values_of(score: Accuracy) -> dict[str, Measured]:
+    """What a training measures, by the name of the metric."""
+    (low, high), (balanced_low, balanced_high) = score.interval, score.balanced_interval
+    return {
+        ACCURACY.name: Measured(value=score.accuracy, low=low, high=high),
+        BALANCED_ACCURACY.name: Measured(value=score.balanced, low=balanced_low, high=balanced_high),
+    }
 
 
 def training_threads() -> int:

@@ -205,7 +205,7 @@ class _Describing:
             arch=member.arch,
             weights=training.weights(training.training_name(member.arch, seed=seed)),
             classes=self._classes,
-            side=self._side(member),
+            contract=self.training.contract(self._side(member)),
             temperature=temperature,
             provenance={
                 "study": self.folders.name,

@@ -85,8 +85,9 @@ def _keep_settings(
         raise InputError(
             f"the study {folders.name!r} exists in {folders.state}: go on with --resume, or use another --name"
         )
-    if file.exists():
-        check_same(settings, found, file)
+    begun_with = known_schedule(folders)
+    if begun_with is not None:
+        check_same(settings, found, file, begun_with=begun_with.to_dict())
     elif settings.resume:
         reporter.say(f"there is no study {folders.name!r} yet; starting it")
     try:

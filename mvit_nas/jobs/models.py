@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mvit_nas.arch.config import ArchConfig, to_dict
 from mvit_nas.arch.rules import Plain
+from mvit_nas.data.contract import InputContract
 from mvit_nas.errors import PartialError
 from mvit_nas.files import write_text, write_whole
 
@@ -23,20 +24,20 @@ def write_model(
     arch: ArchConfig,
     weights: Mapping[str, Tensor],
     classes: tuple[str, ...],
-    side: int,
+    contract: InputContract,
     temperature: float,
     provenance: Mapping[str, Plain],
 ) -> None:
     """Write the model into ``folder``, in the place of an earlier one; each file is there whole or not at all.
 
-    ``side`` is that of the images which it was scored on; ``temperature`` is what to divide its outputs by. Raises
+    ``contract`` says how images become its inputs; ``temperature`` is what to divide its outputs by. Raises
     PartialError where the folder cannot be written.
     """
     config = {
         "format": FORMAT,
         "architecture": to_dict(arch),
         "classes": list(classes),
-        "input": {"side": side},
+        "input": contract.to_dict(),
         "temperature": temperature,
         "provenance": dict(provenance),
     }

@@ -94,6 +94,7 @@ def _begun(kind: Callable[..., O], setup: Setup, settings: SearchSettings | Abla
             fingerprint=data.fingerprint,
             classes=tuple(data.classes),
             counts={part: data.count(part) for part in get_args(Part)},
+            class_counts={"train": data.count_by_class("train"), "validation": data.count_by_class("validation")},
             notes=(*setup.notes, setup.scored_on),
         ),
         space=Space(name=space.name, settings=space.settings(), networks=space.networks(), text=space.text),

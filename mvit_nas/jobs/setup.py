@@ -144,7 +144,8 @@ def schedule_for(settings: Training, images: ImageData, known: Schedule | None =
         return known
     schedule = _named_schedule(settings.schedule or images.schedule)
     if given:
-        words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
+        said = {name.replace("_", " "): "" if value is True else f" {value}" for name, value in given.items()}
+        words = ", ".join(name + value for name, value in said.items())
         schedule = replace(schedule, **given, name=f"{schedule.name} ({words})")
     return schedule if images.flips else replace(schedule, augmentation="crop")
 

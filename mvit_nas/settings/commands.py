@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mvit_nas.budget import Budget
 from mvit_nas.errors import InputError
-from mvit_nas.metrics import COSTS, OBJECTIVES
+from mvit_nas.metrics import ACCURACY, COSTS, SCORES, metrics_of, score_of
 from mvit_nas.settings import parse
 from mvit_nas.settings.flag import Decides, Group
 
@@ -17,7 +17,8 @@ ITSELF, FOUND = Decides.ITSELF, Decides.WHAT_IS_FOUND
 # With --precision and without --max-seeds.
 _MAX_SEEDS = 20
 _COSTS = ", ".join(metric.option for metric in COSTS)
-_OBJECTIVES = tuple(metric.name for metric in OBJECTIVES)
+_SCORES = " or ".join(metric.option for metric in SCORES)
+_OBJECTIVES = tuple(metric.name for metric in (ACCURACY, *COSTS))
 
 
 def _images(words: str) -> str | None:
@@ -90,6 +91,9 @@ class Training:
     epochs: int | None = training("Instead of the schedule's.", None, metavar="N", least=1, decides=FOUND)
     batch_size: int | None = training("Instead of the schedule's.", None, metavar="N", least=1, decides=FOUND)
     learning_rate: float | None = training("The peak, instead of the schedule's.", None, text=parse.RATE, decides=FOUND)
+    class_weights: bool | None = training(
+        "Weigh images in the loss so that all classes count alike, however many images each has.", None, decides=FOUND
+    )
     device: str = training("Training device: auto, cpu, cuda or cuda:N.", "auto")
 
 
@@ -138,7 +142,7 @@ class SearchSettings(Timing, Training, Kept):
     space: str | None = _space("mobilevit, mobilevit_small or a YAML file. Without it: by the size of the images.")
     image_size: int | None = _image_size("One image size instead of the space's.")
     objectives: tuple[str, ...] = question(
-        f"accuracy and at least one of {_COSTS}.", _OBJECTIVES, text=parse.OBJECTIVE_NAMES, decides=ITSELF
+        f"{_SCORES}, and at least one of {_COSTS}.", _OBJECTIVES, text=parse.OBJECTIVE_NAMES, decides=ITSELF
     )
     sampler: str = proposals(
         f"auto, which is {parse.SAMPLERS[0]}, or {', '.join(parse.SAMPLERS[1:])}.",
@@ -186,6 +190,9 @@ class SearchSettings(Timing, Training, Kept):
             raise InputError(f"--trials must be at least 1, got {self.trials}")
         if self.seed < 0:
             raise InputError(f"--seed must be 0 or more, got {self.seed}")
+        score = score_of(metrics_of(self.objectives))
+        if self.early_stopping and score is not ACCURACY:
+            raise InputError(f"--early-stopping foresees accuracy alone, not {score.noun}: leave it out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,13 +37,17 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
-    """The data: ``counts`` are images by part, ``skipped`` what could not be decoded, each with its reason."""
+    """The data: ``counts`` are images by part, ``skipped`` what could not be decoded, each with its reason.
+
+    ``class_counts`` are images by part, in the order of the classes; the test part, and old files, have none.
+    """
 
     name: str
     source: str = ""
     fingerprint: str = ""
     classes: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict, metadata={"key": "images"})
+    class_counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,7 @@ def fit(
     output is not finite, InterruptedCleanlyError when ``should_stop`` says so.
     """
     start = time.perf_counter()
+    task = task.weighing_classes(train.labels_N) if schedule.class_weights else task
     state = _beginning(model, train, schedule, seed=seed, device=device)
     kept = state.load(checkpoint) if checkpoint is not None else None
     if kept is not None and at_rung is not None and at_rung(kept.rungs):
@@ -78,7 +79,10 @@ def fit(
             some = _evenly(everything)
             result = score(model, validation, some, task=task, device=device, should_stop=should_stop)
             state.average.swap()
-            rungs = (*rungs, Rung(**asdict(result), epoch=epoch + 1, loss=losses[-1]))
+            rungs = (
+                *rungs,
+                Rung(epoch=epoch + 1, loss=losses[-1], correct=result.correct, images=result.images),
+            )
             seconds = before.seconds + time.perf_counter() - start
             progress = Progress(losses=tuple(losses), rungs=rungs, seconds=seconds)
             if checkpoint is not None:
@@ -90,7 +94,9 @@ def fit(
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     seconds = before.seconds + time.perf_counter() - start
-    return Score(**asdict(result), losses=tuple(losses), seconds=seconds, rungs=rungs)
+    return Score(
+        correct_K=result.correct_K, images_K=result.images_K, losses=tuple(losses), seconds=seconds, rungs=rungs
+    )
 
 
 @torch.inference_mode()

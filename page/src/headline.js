@@ -50,7 +50,8 @@ function meets({ low, high }, value) {
 
 function finding(study, title, row) {
   const value = name => study.column(name)[row];
-  const facts = Object.values(study.known).filter(({ name, aside }) => !aside && isKnown(value(name))).map(metric => {
+  // Of the scores the search's own.
+  const facts = Object.values(study.known).filter(({ name, aside, source }) => !aside && isKnown(value(name)) && (source !== "trained" || name === study.score)).map(metric => {
     const [words, { low, high }] = [formatMetric(metric, value(metric.name)), metric];
     if (!metric.words) return words + afterWords(metric);
     const interval = low ? intervalWords(metric, value(low), value(high)) : "";

@@ -41,7 +41,7 @@ def trained(monkeypatch):
     def fit(model, train, validation, schedule, **options):
         weights = model.stem.conv.weight.detach().clone()
         runs.append({"weights": weights, "train": train, "validation": validation, **options})
-        return Score(correct=100 + len(runs), images=225, losses=(1.5, 0.5), seconds=2.0)
+        return Score(correct_K=(len(runs), 129), images_K=(25, 200), losses=(1.5, 0.5), seconds=2.0)
 
     monkeypatch.setattr(evaluate, "fit", fit)
     return runs
@@ -169,9 +169,12 @@ def test_an_estimate_says_what_training_gave_and_whether_it_was_known(digits, tr
     training = make(digits)
     first, again = training.estimate(question(ARCH)), make(digits).estimate(question(ARCH))
     score, _ = training.score(ARCH, seed=0)
-    low, high = score.interval
+    (low, high), (balanced_low, balanced_high) = score.interval, score.balanced_interval
     assert first == Estimate(
-        accuracy=Measured(value=101 / 225, low=low, high=high), epochs=training.epochs, seconds=2.0
+        accuracy=Measured(value=130 / 225, low=low, high=high),
+        balanced=Measured(value=(1 / 25 + 129 / 200) / 2, low=balanced_low, high=balanced_high),
+        epochs=training.epochs,
+        seconds=2.0,
     )
     assert again == replace(first, was_known=True)
     assert len(trained) == 1
@@ -185,7 +188,7 @@ def test_a_training_that_is_stopped_is_no_accuracy_and_is_not_kept(digits, monke
         return (
             Progress(rungs=(rung,), seconds=1.0)
             if at_rung((rung,))
-            else Score(correct=5, images=10, losses=(), seconds=1.0)
+            else Score(correct_K=(5,), images_K=(10,), losses=(), seconds=1.0)
         )
 
     monkeypatch.setattr(evaluate, "fit", fit)
@@ -209,9 +212,9 @@ def test_what_an_earlier_version_kept_is_known(digits, trained):
     key = training._score_key(ARCH, 7)
     assert set(key) == {"kind", "arch_id", "schedule", "data", "seed", "device", "version"}
     assert "name" not in key["schedule"]
-    document = {"correct": 5, "images": 10, "losses": [1.0], "seconds": 3.0}  # before rungs were kept
+    document = {"correct_K": [5], "images_K": [10], "losses": [1.0], "seconds": 3.0}  # before rungs were kept
     Cache(training._checkpoints.parent / "evaluations").put(key, document)
-    assert training.score(ARCH, seed=7) == (Score(correct=5, images=10, losses=(1.0,), seconds=3.0), True)
+    assert training.score(ARCH, seed=7) == (Score(correct_K=(5,), images_K=(10,), losses=(1.0,), seconds=3.0), True)
     assert not trained
 
 
@@ -257,4 +260,4 @@ def test_weights_are_kept_and_inherited_where_that_is_asked_for(digits, trained)
     assert not torch.equal(trained[2]["weights"], trained[0]["weights"])
     # It is another training than the one that started from its own weights.
     found = training.estimate(question(ARCH))
-    assert (found.accuracy.value, found.was_known) == (101 / 225, True)
+    assert (found.accuracy.value, found.was_known) == (130 / 225, True)

@@ -44,7 +44,7 @@ class Trainer:
             raise TrainingError("the training loss became nan in epoch 1 of 1")
         if should_stop():
             raise InterruptedCleanlyError("stopped in the middle of a training run")
-        return Score(correct=self.score(patch, seed), images=225, losses=(1.0,), seconds=2.0)
+        return Score(correct_K=(self.score(patch, seed),), images_K=(225,), losses=(1.0,), seconds=2.0)
 
 
 @pytest.fixture

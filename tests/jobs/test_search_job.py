@@ -51,7 +51,7 @@ def stand_ins(monkeypatch):
     def fit(model, *parts, **options):
         state["trained"] += 1
         params = sum(p.numel() for p in model.parameters())
-        return Score(correct=state["correct"](params), images=225, losses=(1.0,), seconds=1.0)
+        return Score(correct_K=(state["correct"](params),), images_K=(225,), losses=(1.0,), seconds=1.0)
 
     def latency(self, arch, *, classes):
         name = arch_id(arch)

@@ -98,6 +98,16 @@ def test_each_override_changes_one_field_and_the_name_says_so(tmp_path):
         assert schedule_for(SearchSettings(**{name: value}), mirrored) == replace(short, name=words, **{name: value})
 
 
+def test_class_weights_are_one_more_override_and_a_file_that_has_them_keeps_them(tmp_path):
+    mirrored, short = find_data(str(photos(tmp_path / "photos"))), find_schedule("short")
+    weighed = replace(short, name="short (epochs 9, class weights)", epochs=9, class_weights=True)
+    assert schedule_for(SearchSettings(epochs=9, class_weights=True), mirrored) == weighed
+    own = {name: value for name, value in replace(short, class_weights=True).to_dict().items() if name != "name"}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(own))
+    found = schedule_for(SearchSettings(schedule=str(tmp_path / "mine.yaml")), mirrored)
+    assert (found.name, found.class_weights) == ("mine", True)
+
+
 def test_a_schedule_may_stand_in_the_settings_and_has_its_name_where_it_is_shipped(tmp_path):
     mirrored, short = find_data(str(photos(tmp_path / "photos"))), find_schedule("short")
     text = yaml.safe_dump({name: value for name, value in short.to_dict().items() if name != "name"})

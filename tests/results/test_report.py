@@ -253,11 +253,11 @@ def _broken(tmp_path, change):
         (lambda document: document.update(presets="all"), "'presets' has the wrong type, str"),
         (
             lambda document: document["experiment"].update(objectives=["size"]),
-            "'experiment.objectives' must be some of accuracy, params, macs, latency_ms",
+            "'experiment.objectives' must be some of accuracy, balanced_accuracy, params, macs, latency_ms",
         ),
         (
             lambda document: document["experiment"].update(objectives=[]),
-            "'experiment.objectives' must be some of accuracy, params, macs, latency_ms",
+            "'experiment.objectives' must be some of accuracy, balanced_accuracy, params, macs, latency_ms",
         ),
         (
             lambda document: document["experiment"].update(budgets=[{"metric": "params"}]),

@@ -19,7 +19,7 @@ from mvit_nas.arch.config import to_dict
 from mvit_nas.arch.paths import flat, with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.maths import pareto
-from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, PARAMS
+from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, PARAMS, Form
 from mvit_nas.results.page import finite
 from mvit_nas.results.search.document import document, history
 from mvit_nas.results.search.findings import findings
@@ -124,7 +124,7 @@ def words():
         "metric": [
             [[metric.name, value], metric.format(value)]
             for metric in METRICS.values()
-            for value in (shares if metric is ACCURACY else values)
+            for value in (shares if metric.form is Form.SHARE else values)
         ],
         "seconds": [[[value], format_seconds(value)] for value in (0.4, 0.5, 1.5, 59.5, 61, 3599.5, 3600, 86399.0)],
         "interval": [

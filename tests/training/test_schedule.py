@@ -71,7 +71,7 @@ def test_every_shipped_file_is_a_schedule_by_its_name():
 def test_the_shipped_schedules_are_what_caches_know_them_as():
     # A change of a field is another training: everything that users have computed is computed again.
     common: dict[str, object] = {"warmup_learning_rate": 0.0002, "final_learning_rate": 0.0002, "weight_decay": 0.01}
-    common |= {"label_smoothing": 0.1, "augmentation": "crop+flip"}
+    common |= {"label_smoothing": 0.1, "augmentation": "crop+flip", "class_weights": False}
     assert asdict(find_schedule("smoke")) == common | {
         "name": "smoke", "epochs": 1, "images_per_epoch": 512, "batch_size": 32, "resolution": 0.25,
         "learning_rate": 0.002, "warmup": 0.1, "min_crop": 0.35, "ema": 0.0, "clip_norm": 0.0,
@@ -133,6 +133,7 @@ def test_a_schedule_is_read_from_a_file_and_named_for_it(tmp_path):
         (changed(resolution=1.5), "mine.yaml: resolution must lie above 0 and be at most 1, got 1.5"),
         (changed(min_crop=0), "mine.yaml: min_crop must lie above 0 and be at most 1, got 0.0"),
         (changed(warmup=1), "mine.yaml: warmup must lie in [0, 1), got 1.0"),
+        (changed(class_weights=1), "mine.yaml: class_weights must be true or false, got 1"),
         (changed(augmentation="mixup"), "mine.yaml: augmentation must be one of none, crop, crop+flip, got 'mixup'"),
     ],
 )

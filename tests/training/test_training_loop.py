@@ -270,6 +270,29 @@ def test_a_rung_looks_at_images_evenly_over_a_part_that_is_sorted_by_class(monke
     assert np.bincount(by_class.labels_N[looked_at]).tolist() == pytest.approx([500 / 3] * 3, abs=2)
 
 
+def test_classes_are_weighed_by_how_many_images_the_training_part_has_of_each(monkeypatch):
+    weights = []
+    loss = Classification.loss
+
+    def heard(self, *parts, **options):
+        weights.append(self.weights_K)
+        return loss(self, *parts, **options)
+
+    monkeypatch.setattr(Classification, "loss", heard)
+    uneven = coloured(96)
+    uneven.labels_N[:] = np.where(np.arange(96) % 8 == 0, np.arange(96) % 3, 0)
+    found = [
+        fit(
+            build(TINY, classes=3), uneven, coloured(30, seed=1), replace(SMOKE, class_weights=weighs), task=TASK, side=32,
+            seed=0, device=CPU,
+        )
+        for weighs in (False, True)
+    ]  # fmt: skip
+    assert set(weights) == {(), TASK.weighing_classes(uneven.labels_N).weights_K}
+    assert found[0].losses != found[1].losses
+    assert all(isinstance(one, Score) and one.images_K == (10, 10, 10) for one in found)
+
+
 def test_gradients_are_clipped_to_their_norm_together(monkeypatch):
     norms = []
     monkeypatch.setattr(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mvit_nas.maths.exchange import AgainstRandom
-from mvit_nas.metrics import ACCURACY, COSTS, METRICS, Metric, Source
+from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, COSTS, METRICS, SCORES, Metric
 from mvit_nas.results.view import StudyView
 from mvit_nas.study.record import Measured, Record, State
 
@@ -17,6 +17,9 @@ STATE_WORDS = {
     State.FAILED: "failed",
     State.INVALID: "invalid",
 }
+
+
+_EACH_FIRST = ((ACCURACY, BALANCED_ACCURACY), (BALANCED_ACCURACY, ACCURACY))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,17 +49,17 @@ def nothing_learned(view: StudyView) -> Finding | None:
         title="Nothing was learned yet",
         facts=(
             f"{_count(len(view.scored))} trained; the best has {accuracy_words(best)}",
-            f"guessing among {len(view.origin.images.classes)} classes has {ACCURACY.format(view.guessing)}",
+            view.guessing_words,
             "which of them is better is chance: train longer (--epochs), or look whether the labels are right",
         ),
     )
 
 
-def accuracy_words(record: Record) -> str:
-    """The accuracy of ``record`` with its interval: "10.2 % (9.4 to 11.1 %)"."""
-    value = record.value(ACCURACY)
-    interval = interval_words(ACCURACY, record.measured(ACCURACY))
-    return "" if value is None else ACCURACY.format(value) + (f" ({interval})" if interval else "")
+def accuracy_words(record: Record, metric: Metric = ACCURACY) -> str:
+    """The accuracy of ``record``, or another score, with its interval: "10.2 % (9.4 to 11.1 %)"."""
+    value = record.value(metric)
+    interval = interval_words(metric, record.measured(metric))
+    return "" if value is None else metric.format(value) + (f" ({interval})" if interval else "")
 
 
 def _count(candidates: int) -> str:
@@ -73,9 +76,28 @@ def lasting_findings(view: StudyView) -> list[Finding]:
     if presets:
         facts = tuple(f"{name} ({tried.get(name, 'not tried')})" for name in presets)
         found.append(Finding(title="Presets not compared", facts=facts))
+    if disagreement := _scores_disagree(view):
+        found.append(disagreement)
     if view.against_random is not None:
         found.append(_against_random(view, view.against_random))
     return found
+
+
+def _scores_disagree(view: StudyView) -> Finding | None:
+    """Which network is best by accuracy and which by balanced accuracy; None where one is best by both."""
+    known = [record for record in view.trained if all(record.has(score) for score in SCORES)]
+    if not known or view.is_at_chance:
+        return None
+    # Of equal ones by the one score, the best by the other.
+    ranked = [max(known, key=lambda record: (record.value(one), record.value(other))) for one, other in _EACH_FIRST]
+    if len({record.candidate.arch_id for record in ranked}) == 1:
+        return None
+    facts = tuple(
+        f"by {one.noun} {record.label} is best: {accuracy_words(record, one)}, and {accuracy_words(record, other)} "
+        f"{other.noun}"
+        for record, (one, other) in zip(ranked, _EACH_FIRST, strict=True)
+    )
+    return Finding(title=f"{ACCURACY.title} and {BALANCED_ACCURACY.noun} disagree", facts=facts)
 
 
 def interval_words(metric: Metric, found: Measured | None) -> str:
@@ -132,9 +154,9 @@ def _finding(title: str, record: Record, view: StudyView) -> Finding:
     facts = []
     for metric in METRICS.values():
         value = record.value(metric)
-        if value is None or metric.aside:
+        if value is None or metric.aside or (metric in SCORES and metric is not view.score):
             continue
-        if metric.source is Source.TRAINED:
+        if metric is view.score:
             interval = interval_words(metric, record.measured(metric))
             words = f"{metric.format(value)} {view.origin.score_words(metric)}"
             facts.append(words + (f" (95 % interval {interval})" if interval else ""))

@@ -13,7 +13,7 @@ from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.space import Parameter
 from mvit_nas.errors import ArchError
 from mvit_nas.maths.statistics import ALPHA
-from mvit_nas.metrics import ACCURACY, LATENCY
+from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY
 from mvit_nas.results.page import title
 from mvit_nas.results.search.confirmed import Colour, ranks_words
 from mvit_nas.results.search.findings import accuracy_words
@@ -30,6 +30,8 @@ _FAILED_WARNING, _FAILED_BAD = 0.05, 0.2
 # What is rejected costs seconds, not a training: where most is, the sampler mostly proposes what is known or does not
 # fit; where nearly all is, the space holds hardly anything else.
 _REJECTED_WARNING, _REJECTED_BAD = 0.5, 0.9
+# Classes are uneven where the largest has more than so many times the training images of the smallest.
+_UNEVEN = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ def lights(view: StudyView) -> list[Light]:
     """The lights of a search, in the order in which to read them."""
     answers: dict[str, Answer] = {
         "Better than guessing": _against_guessing(view),
+        "Classes are even": _classes(view),
         "Better than random": _against_random(view),
         "Inside the space": _edges(view),
         "Ranks hold": _ranks(view),
@@ -59,10 +62,30 @@ def _against_guessing(view: StudyView) -> Answer:
     if not view.scored or view.guessing is None:
         return "unknown", "No accuracy is known that could be compared with guessing."
     best = max(view.scored, key=lambda record: record.value(ACCURACY) or 0.0)
-    guessing = f"guessing among {len(view.origin.images.classes)} classes has {ACCURACY.format(view.guessing)}"
     if view.is_at_chance:
-        return "bad", f"No candidate is known to be: the best has {accuracy_words(best)}, {guessing}."
-    return "good", f"The best has {accuracy_words(best)}, {guessing}."
+        return "bad", f"No candidate is known to be: the best has {accuracy_words(best)}, {view.guessing_words}."
+    if view.one_answer is not None and (best.value(ACCURACY) or 0.0) <= view.guessing:
+        best = max(view.scored, key=lambda record: record.value(BALANCED_ACCURACY) or 0.0)
+        one_answer = BALANCED_ACCURACY.format(view.one_answer)
+        words = f"The best has {accuracy_words(best, BALANCED_ACCURACY)} balanced accuracy, any one answer {one_answer}"
+        return "good", f"{words}; by accuracy {view.guessing_words}, and none more."
+    return "good", f"The best has {accuracy_words(best)}, {view.guessing_words}."
+
+
+def _classes(view: StudyView) -> Answer:
+    counts, names = view.class_counts("train"), view.origin.images.classes
+    if not counts:
+        return "unknown", "How many images each class has is not known."
+    few, many = min(counts), max(counts)
+    if few == many:
+        return "good", f"Each has {few:,} training images."
+    words = f"Of the training images {names[counts.index(many)]} has {many:,} and {names[counts.index(few)]} {few:,}"
+    if many <= _UNEVEN * few:
+        return "good", f"{words}; no class has more or fewer."
+    return "warning", (
+        f"{words}, so accuracy is mostly that of the large classes; balanced accuracy counts all alike "
+        "(--objectives balanced-accuracy,...), and so does the loss with --class-weights."
+    )
 
 
 def _against_random(view: StudyView) -> Answer:
