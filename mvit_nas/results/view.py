@@ -19,6 +19,7 @@ from mvit_nas.maths.hypervolume import Box, hypervolume
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import ALPHA
 from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, PARAMS, Metric, Source
+from mvit_nas.results.sure import Sureness, sureness
 from mvit_nas.results.table import Table, make_table
 from mvit_nas.study.origin import SearchOrigin, seen_through
 from mvit_nas.study.record import Record
@@ -78,6 +79,11 @@ class StudyView:
         images = self.origin.images.counts["validation"]
         by_chance = stats.binom.sf(np.round(np.array(accuracies) * images) - 1, images, self.guessing)
         return bool((by_chance > ALPHA / len(accuracies)).all())
+
+    @cached_property
+    def sure(self) -> Sureness:
+        """How sure the scores of the trained ones are, and who may be the best."""
+        return sureness(self.records, self.origin, score=self.score, objectives=self.objectives)
 
     @cached_property
     def ordered(self) -> tuple[Record, ...]:

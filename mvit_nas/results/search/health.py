@@ -25,6 +25,8 @@ Answer = tuple[Colour, str]  # to one question, and the sentence that says why
 
 # Shares of the neighbours on the front whose latencies are apart. Below a half, the order is a guess for most of them.
 _APART_GOOD, _APART_BAD = 0.8, 0.5
+# How likely the best is the best. Below a half, it is more likely another.
+_BEST_GOOD, _BEST_BAD = 0.9, 0.5
 # A failed training costs its time and leaves a hole: of 20 one may, and where more than 1 in 5 does, the front is what
 # did not break rather than what is best.
 _FAILED_WARNING, _FAILED_BAD = 0.05, 0.2
@@ -47,6 +49,7 @@ def lights(view: StudyView) -> list[Light]:
     unranked = "so whether the short schedule ranks candidates as a long one would (Kendall's tau) is not known."
     answers: dict[str, Answer] = {
         "Better than guessing": _against_guessing(view),
+        "The best is the best": _best(view),
         "Better than random": _against_random(view),
         "Inside the space": _edges(view),
         "Ranks hold": ("unknown", f"No candidate was trained again for longer, {unranked}"),
@@ -65,6 +68,20 @@ def _against_guessing(view: StudyView) -> Answer:
     if view.is_at_chance:
         return "bad", f"No candidate is known to be: the best has {accuracy_words(best)}, {guessing}."
     return "good", f"The best has {accuracy_words(best)}, {guessing}."
+
+
+def _best(view: StudyView) -> Answer:
+    sure, row = view.sure, view.sure.most_likely
+    if row is None or len(sure.rows) < 2:
+        return "unknown", "Fewer than two candidates have a score with an interval."
+    chance = sure.best[row]
+    by = "" if view.origin.seed_spread else " by the choice of images alone, and the spread of seeds makes it less sure"
+    others = len(sure.tied(row))
+    tied = f"; {others} other{'s' * (others > 1)} cannot be told apart from it" if others else ""
+    colour: Colour = "good" if chance >= _BEST_GOOD else "warning" if chance >= _BEST_BAD else "bad"
+    if colour == "good" and by:
+        colour = "warning"
+    return colour, f"{view.records[row].label} is the best with a probability of {100 * chance:.0f} %{by}{tied}."
 
 
 def _against_random(view: StudyView) -> Answer:
