@@ -240,6 +240,16 @@ class ShortTraining:
         known = self._cache.get(key)
         return known is not None and ("failure" in known or self.has_weights(digest(key)))
 
+    def by_seed(self) -> list[list[float]]:
+        """The accuracies of each network that was trained from its own weights here with several seeds."""
+        found: dict[str, dict[int, float]] = {}
+        for key, value in self._cache.all():
+            identity, seed = key.get("arch_id"), key.get("seed")
+            same = {**key, "arch_id": "", "seed": 0} == self._conditions("", 0)
+            if same and isinstance(identity, str) and isinstance(seed, int) and "correct_K" in value:
+                found.setdefault(identity, {})[seed] = sum(value["correct_K"]) / sum(value["images_K"])
+        return [[*seeds.values()] for seeds in found.values() if len(seeds) > 1]
+
     def with_schedule(self, schedule: Schedule) -> "ShortTraining":
         """The same on another schedule."""
         other = copy.copy(self)
@@ -301,11 +311,14 @@ class ShortTraining:
         return progress
 
     def _score_key(self, arch: ArchConfig, seed: int, parent: str = "") -> Key:
-        schedule = {key: value for key, value in self.schedule.to_dict().items() if key != "name"}
         inheritance = {"parent": parent} if parent else {}
-        return inheritance | {
+        return inheritance | self._conditions(arch_id(arch), seed)
+
+    def _conditions(self, identity: str, seed: int) -> dict[str, object]:
+        schedule = {key: value for key, value in self.schedule.to_dict().items() if key != "name"}
+        return {
             "kind": "score",
-            "arch_id": arch_id(arch),
+            "arch_id": identity,
             "schedule": schedule,
             "data": self.data.fingerprint,
             "seed": seed,

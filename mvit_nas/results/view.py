@@ -19,6 +19,7 @@ from mvit_nas.maths.hypervolume import Box, hypervolume
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import ALPHA
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, COSTS, LATENCY, PARAMS, Metric, score_of
+from mvit_nas.results.sure import Sureness, sureness
 from mvit_nas.results.table import Table, make_table
 from mvit_nas.study.confirmation import Confirmation
 from mvit_nas.study.origin import SearchOrigin, seen_through
@@ -121,6 +122,11 @@ class StudyView:
         value, low, high = np.array(known, dtype=float).reshape(-1, 3).T
         likely: Floats = stats.norm.sf((value - guessing) / (high - low) * 2 * stats.norm.isf(ALPHA / 2))
         return likely
+
+    @cached_property
+    def sure(self) -> Sureness:
+        """How sure the scores of the trained ones are, and who may be the best."""
+        return sureness(self.records, self.origin, score=self.score, objectives=self.objectives)
 
     @cached_property
     def ordered(self) -> tuple[Record, ...]:

@@ -97,6 +97,19 @@ class Conditions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeedSpread:
+    """How far the accuracy of one network differs from seed to seed: the standard ``deviation``, as a share.
+
+    It was estimated with so many degrees of ``freedom`` from what ``source`` says in words. It is kept with the study,
+    since its page may be written elsewhere.
+    """
+
+    deviation: float
+    freedom: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NamedSchedule:
     """The schedule of a study's trainings, ``document`` as its file has it."""
 
@@ -215,13 +228,17 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOrigin(Origin):
-    """That of a search. ``reference`` is the worst corner of hypervolume's box; ``further`` by further runtime."""
+    """That of a search. ``reference`` is the worst corner of hypervolume's box; ``further`` by further runtime.
+
+    ``seed_spread`` is None where no network was trained with several seeds on these images and this schedule.
+    """
 
     space: Space = field()  # every file of a search has told it, and the presets
     experiment: SearchExperiment
     presets: tuple[str, ...] = field()
     reference: Mapping[str, float] = field(metadata={"key": "hypervolume_reference"})
     further: Mapping[str, Conditions] = field(default_factory=dict, metadata={"key": "front_latency"})
+    seed_spread: SeedSpread | None = None
     through: Through | None = field(default=None, metadata={"key": "view"})
 
     @property

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from reports import environment, example_table, rows_of, trained, view
+from scipy.special import log_ndtr
 
 from mvit_nas.arch.config import to_dict
 from mvit_nas.arch.paths import flat, with_values
@@ -55,6 +56,7 @@ def numbers(folder):
         "document": document(seen, {}, history(seen)),
         "findings": finite([asdict(finding) for finding in findings(seen)]),
         "limited": [limited(table, limits) for limits in LIMITS],
+        "sure": sure(seen),
         "csv": (folder / "results.csv").read_text(),
         "commands": [
             f"mvit-nas latency {shlex.quote(environment()['study'] + ':1')}",
@@ -63,6 +65,18 @@ def numbers(folder):
         "differences": [
             {"one": to_dict(one), "other": to_dict(other), "found": differences(one, other)} for one, other in pairs
         ],
+    }
+
+
+def sure(seen):
+    """Who may be the best or on the front, by row, and who is tied with the likeliest."""
+    found = seen.sure
+    return {
+        "best": [[row, chance] for row, chance in found.best.items()],
+        "front": [[row, chance] for row, chance in found.front.items()],
+        "likeliest": found.most_likely,
+        "tied": found.tied(found.most_likely),
+        "tails": [[x, float(log_ndtr(x))] for x in (-8.0, -2.5, -0.1, 0.0, 0.7, 4.0)],
     }
 
 

@@ -66,6 +66,7 @@ def document(view: StudyView, comparisons: Mapping[str, Comparison], lines: Sequ
         "y": y.name,
         "front": view.front,
         "single": {str(i): words for i, record in enumerate(view.records) if (words := single_token_words(record))},
+        "sure": _sure(view),
         "unlearned": None if (unlearned := nothing_learned(view)) is None else asdict(unlearned),
         "findings": [asdict(finding) for finding in lasting_findings(view)],
         "further": list(_plots(view, comparisons)),
@@ -122,6 +123,24 @@ def columns(table: Table) -> list[Document]:
     return [
         {"name": one.name, "kind": one.kind, "values": [_exact(value) for value in one.cells]} for one in table.columns
     ]
+
+
+def _sure(view: StudyView) -> Document:
+    """What ``sure.js`` needs to say, for any limits, who may be the best: by row, None where no score is known."""
+    sure = view.sure
+    mean: list[float | None] = [None] * len(view.records)
+    deviation, low, high = mean.copy(), mean.copy(), mean.copy()
+    believed = zip(sure.rows, sure.believed.mean_N.tolist(), sure.believed.deviation_N.tolist(), strict=True)
+    for row, mean[row], deviation[row] in believed:
+        low[row], high[row] = sure.intervals[row]
+    return {
+        "covers": sure.covers,
+        "words": sure.words,
+        "mean": mean,
+        "deviation": deviation,
+        "low": low,
+        "high": high,
+    }
 
 
 def _exact(value: Cell) -> Cell:

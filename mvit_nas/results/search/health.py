@@ -24,6 +24,8 @@ Answer = tuple[Colour, str]  # to one question, and the sentence that says why
 
 # Shares of the neighbours on the front whose latencies are apart. Below a half, the order is a guess for most of them.
 _APART_GOOD, _APART_BAD = 0.8, 0.5
+# How likely the best is the best. Below a half, it is more likely another.
+_BEST_GOOD, _BEST_BAD = 0.9, 0.5
 # A failed training costs its time and leaves a hole: of 20 one may, and where more than 1 in 5 does, the front is what
 # did not break rather than what is best.
 _FAILED_WARNING, _FAILED_BAD = 0.05, 0.2
@@ -48,6 +50,7 @@ def lights(view: StudyView) -> list[Light]:
     answers: dict[str, Answer] = {
         "Better than guessing": _against_guessing(view),
         "Classes are even": _classes(view),
+        "The best is the best": _best(view),
         "Better than random": _against_random(view),
         "Inside the space": _edges(view),
         "Ranks hold": _ranks(view),
@@ -86,6 +89,20 @@ def _classes(view: StudyView) -> Answer:
         f"{words}, so accuracy is mostly that of the large classes; balanced accuracy counts all alike "
         "(--objectives balanced-accuracy,...), and so does the loss with --class-weights."
     )
+
+
+def _best(view: StudyView) -> Answer:
+    sure, row = view.sure, view.sure.most_likely
+    if row is None or len(sure.rows) < 2:
+        return "unknown", "Fewer than two candidates have a score with an interval."
+    chance = sure.best[row]
+    by = "" if view.origin.seed_spread else " by the choice of images alone, and the spread of seeds makes it less sure"
+    others = len(sure.tied(row))
+    tied = f"; {others} other{'s' * (others > 1)} cannot be told apart from it" if others else ""
+    colour: Colour = "good" if chance >= _BEST_GOOD else "warning" if chance >= _BEST_BAD else "bad"
+    if colour == "good" and by:
+        colour = "warning"
+    return colour, f"{view.records[row].label} is the best with a probability of {100 * chance:.0f} %{by}{tied}."
 
 
 def _against_random(view: StudyView) -> Answer:
