@@ -18,6 +18,7 @@ from mvit_nas.jobs.confirm_findings import Scored, findings
 from mvit_nas.jobs.confirm_plan import Member, Planned, make_plan, plan_lines
 from mvit_nas.jobs.folders import Folders, folders_of, known_schedule
 from mvit_nas.jobs.setup import make_training
+from mvit_nas.maths.statistics import ALPHA
 from mvit_nas.metrics import METRICS
 from mvit_nas.reporter import Reporter
 from mvit_nas.results.report import remake_report
@@ -129,8 +130,13 @@ def prepare(settings: ConfirmSettings, *, reporter: Reporter) -> Prepared:
 
 
 def ranked_front(view: StudyView) -> list[Record]:
-    """The front of the search, those first that are to be confirmed first: the most accurate."""
-    return [view.records[index] for index in view.front]
+    """The scored networks, those first that are to be confirmed first: the likeliest to be the best, then on the front.
+
+    Not the measured front alone: who was unlucky by little may be on the true one.
+    """
+    sure = view.sure
+    chances = {row: (sure.best[row] if sure.best[row] >= ALPHA else 0.0, sure.front[row]) for row in sure.rows}
+    return [view.records[row] for row in sorted(chances, key=lambda row: chances[row], reverse=True)]
 
 
 def _search(folders: Folders, settings: ConfirmSettings) -> StudyView:
