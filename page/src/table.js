@@ -176,8 +176,8 @@ function columnDefinitions(study) {
   });
   const state = row => study.states[value("state", row)] + (value("cached", row) ? " (earlier)" : "");
   return [
-    { name: "candidate", title: "Candidate", numeric: false, compare: study.label, text: row => `${study.label(row)} ${value("arch_id", row) ?? ""}`,
-      cell: row => withDetail(study.label(row), study.isPreset(row) ? value("arch_id", row) : "") },
+    { name: "candidate", title: "Candidate", numeric: false, compare: study.label, text: row => `${study.label(row)} ${value("arch_id", row) ?? ""} ${study.descriptor(row)}`,
+      cell: row => withDetail(study.label(row), study.label(row) === value("arch_id", row) ? "" : value("arch_id", row)) },
     { name: "front", title: "Front", numeric: false, compare: (row, derived) => derived.highlighted.has(row) ? 0 : null, text: () => "",
       cell: (row, derived) => document.createTextNode(derived.highlighted.has(row) ? "front" : "") },
     ...[...study.metrics.values()].map(metric),

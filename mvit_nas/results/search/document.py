@@ -13,6 +13,7 @@ from mvit_nas.results.published import published_models
 from mvit_nas.results.search.architecture import Part, drawing
 from mvit_nas.results.search.findings import STATE_WORDS, lasting_findings, nothing_learned, single_token_words
 from mvit_nas.results.search.importance import NOTE, Explained, importance
+from mvit_nas.results.search.letters import descriptor
 from mvit_nas.results.search.runtimes import Comparison
 from mvit_nas.results.table import Table
 from mvit_nas.results.view import RANDOM, StudyView, front, rank, values_where_complete
@@ -47,12 +48,14 @@ def document(view: StudyView, comparisons: Mapping[str, Comparison], lines: Sequ
     names = [metric.name for metric in metrics]
     x = view.cost.name
     explained = importance(view)
+    order = _order(view, explained)
     drawn = {
         "page": "search",
         "study": view.origin.study,
         "view": view.origin.through is not None,
         "states": {str(state): words for state, words in STATE_WORDS.items()},
         "score": view.score.name,
+        "schedule": view.origin.schedule,
         "metrics": [
             {**entry(metric, view), "label": axis_label(metric, view.origin), "title": _title(metric, view)}
             for metric in metrics
@@ -70,7 +73,8 @@ def document(view: StudyView, comparisons: Mapping[str, Comparison], lines: Sequ
         "findings": [asdict(finding) for finding in lasting_findings(view)],
         "further": list(_plots(view, comparisons)),
         "importance": {"objectives": [asdict(one) for one in explained], "note": NOTE},
-        "order": _order(view, explained),
+        "order": order,
+        "descriptors": _descriptors(view, order),
         "history": None if lines is None else [asdict(line) for line in lines],
         "published": _published(),
     }
@@ -195,6 +199,16 @@ def _order(view: StudyView, explained: Sequence[Explained]) -> list[str]:
     ranked = next(([factor.name for factor in one.factors] for one in explained if one.share is not None), [])
     ordered = sorted(names, key=lambda name: ranked.index(name) if name in ranked else len(ranked))
     return [PARAM + name for name in ordered]
+
+
+def _descriptors(view: StudyView, order: Sequence[str]) -> list[str]:
+    """What each trained network is like, by the most telling factors that vary on the front; "" for the others."""
+    front = [view.records[index].candidate.labels for index in view.front]
+    factors = [name.removeprefix(PARAM) for name in order]
+    factors.sort(
+        key=lambda name: len({labels.get(name) for labels in front}) < 2
+    )  # those that are the same for all last
+    return [descriptor(record, factors) if record.is_complete else "" for record in view.records]
 
 
 def _published() -> list[Document]:
