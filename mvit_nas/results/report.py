@@ -20,6 +20,7 @@ from mvit_nas.results.comparison.comparison import Comparison, document
 from mvit_nas.results.comparison.methods import Study
 from mvit_nas.results.page import finite
 from mvit_nas.results.search import page as search_page
+from mvit_nas.results.search.devices import Device, read_devices
 from mvit_nas.results.search.runtimes import check_target, choose_runtime
 from mvit_nas.results.table import Table, make_table, read_table, write_atomically, write_table
 from mvit_nas.results.view import StudyView
@@ -49,16 +50,22 @@ def write_ablation(records: Sequence[Record], origin: AblationOrigin, directory:
     return _write(directory / "report.html", render_ablation(records, origin))
 
 
-def remake_report(directory: Path, *, runtime: str | None = None, target: str | None = None) -> Path:
+def remake_report(
+    directory: Path, *, runtime: str | None = None, target: str | None = None, devices: Path | None = None
+) -> Path:
     """Write report.html again from results.csv and environment.json in ``directory``; its path.
 
-    With a further ``runtime`` the page has its latencies, and a file of its own beside the other, report-RUNTIME.html.
+    ``devices`` is a file of limits that the page of a search offers. With a further ``runtime`` the page has its
+    latencies, and a file of its own beside the other, report-RUNTIME.html.
     Raises InputError in one line for a file that is missing or broken, for a runtime that nothing was measured on, and
     for a ``target`` that is not the one measured on.
     """
     table = read_table(directory / "results.csv")
     origin = read_origin(directory / "environment.json")
+    known = () if devices is None else read_devices(devices)
     if isinstance(origin, AblationOrigin):
+        if devices is not None:
+            raise InputError(f"--devices {devices}: an ablation's page has no limits; give it with a search")
         _check_labels(table, origin, directory / "results.csv")
         return _write(directory / "report.html", render_ablation(table.records, origin))
     for name in table.further_runtimes:
@@ -68,12 +75,14 @@ def remake_report(directory: Path, *, runtime: str | None = None, target: str | 
     shown = view if runtime is None else choose_runtime(view, runtime)
     if target is not None:
         check_target(shown, target)
-    return _write(directory / ("report.html" if shown is view else f"report-{runtime}.html"), render_search(shown))
+    return _write(
+        directory / ("report.html" if shown is view else f"report-{runtime}.html"), render_search(shown, known)
+    )
 
 
-def render_search(view: StudyView) -> str:
-    """The page of a search as HTML."""
-    return _fill("search", search_page.page_data(view))
+def render_search(view: StudyView, devices: Sequence[Device] = ()) -> str:
+    """The page of a search as HTML, which offers the limits of ``devices``."""
+    return _fill("search", search_page.page_data(view, devices))
 
 
 def render_ablation(records: Sequence[Record], origin: AblationOrigin) -> str:

@@ -307,6 +307,9 @@ class ReportSettings:
         "Show the latencies by this runtime, in a page of its own. Without it: the search's.", None
     )
     target: str | None = question("Refuse the report unless its latencies were measured on this target.", None)
+    devices: Path | None = question(
+        "A YAML file of devices and their limits (Pixel 8: 10 ms, 4 MiB), which the page of a search offers.", None
+    )
     out: Path = _reports()
 
 

@@ -71,13 +71,14 @@ export function decisionForm(study, decision, { fileName, copyOf, rowsOf }) {
   reason.value = now.reason;
 
   function read() {
-    now = { network: network.value, reviewer: reviewer.value, date: date.value, reason: reason.value };
+    now = { network: network.value, reason: reason.value, reviewer: reviewer.value, date: date.value };
     say();
   }
   function say() {
     const row = chosenRow(study, now);
+    byId("decision").toggleAttribute("data-decided", row !== null); // on paper stands what was decided
     byId("save-markdown").disabled = byId("save-json").disabled = row === null;
-    byId("decision-note").textContent = row !== null ? `Decided: ${study.label(row)} (${[study.detail(row), study.descriptor(row)].filter(Boolean).join("; ")}).`
+    byId("decision-note").textContent = row !== null ? `Decided: ${study.label(row)} (${[study.detail(row), study.descriptor(row)].filter(Boolean).join("; ")})${now.reviewer ? ` by ${now.reviewer}` : ""}${now.date ? ` on ${now.date}` : ""}${now.reason ? `: ${now.reason}` : "."}`
       : now.network ? "The saved decision names a network that this study does not have." : "No network is chosen yet.";
   }
   function draw() {

@@ -29,7 +29,7 @@ export function layout(x, y) {
     hoverlabel: { align: "left", bgcolor: colour("panel"), bordercolor: colour("line"), font: { color: colour("text") } },
     modebar: { bgcolor: "transparent", color: colour("quiet"), activecolor: colour("text") },
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 13 } },
-    width: printing ? 680 : undefined, autosize: !printing,
+    width: printing ? 680 : undefined, height: printing ? 340 : undefined, autosize: !printing,
   };
 }
 

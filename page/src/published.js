@@ -11,21 +11,28 @@ export function publishedCost(study) {
   return study.metric(stated(study.cost) ? study.cost : "params");
 }
 
-// The models nearest to the budget on a cost, in ratio; without a budget, to the dearest network of this study.
-export function nearest(study, models, cost) {
-  const budget = study.budgets.find(one => one.metric === cost)?.high;
+// What the models are compared with: the budget on a cost, or else the dearest network of this study.
+export function aimOf(study, cost) {
   const known = study.trained.map(row => study.column(cost)[row]).filter(isKnown);
-  const at = budget ?? known.reduce((a, b) => Math.max(a, b), 0);
-  if (!(at > 0)) return models.slice(0, NAMED);
-  const away = one => Math.abs(Math.log(one.values[cost] / at));
-  return [...models].sort((a, b) => away(a) - away(b)).slice(0, NAMED);
+  return study.budgets.find(one => one.metric === cost)?.high ?? known.reduce((a, b) => Math.max(a, b), 0);
+}
+
+// The models whose cost is nearest to ``aim``, in ratio.
+export function nearest(models, cost, aim) {
+  const away = one => Math.abs(Math.log(one.values[cost] / aim));
+  return aim > 0 ? [...models].sort((a, b) => away(a) - away(b)).slice(0, NAMED) : models.slice(0, NAMED);
 }
 
 export function publishedPlot(study) {
   const cost = publishedCost(study);
   const accuracy = study.known.accuracy;
   const models = study.published.filter(one => one.values[cost.name] > 0);
-  const near = nearest(study, models, cost.name);
+  const aim = aimOf(study, cost.name);
+  const near = nearest(models, cost.name, aim);
+  const named = new Set(near);
+  // The nearest fill the chart; a double click shows all.
+  const ends = near.map(one => one.values[cost.name]);
+  const span = ends.length ? [Math.min(aim || Infinity, ...ends) / 2, Math.max(aim, ...ends) * 2].map(Math.log10) : undefined;
   const percent = one => 100 * one.values.accuracy;
   const words = one => [one.name, `${formatMetric(accuracy, one.values.accuracy)} top-1 on ImageNet, as its source states it`,
     ...["params", "macs"].filter(name => isKnown(one.values[name])).map(name => formatMetric(study.metric(name), one.values[name]) + afterWords(study.metric(name))), one.source];
@@ -35,23 +42,24 @@ export function publishedPlot(study) {
     const view = layout(`${cost.title}, as published`, "Top-1 accuracy on ImageNet (%)");
     view.xaxis.type = "log";
     view.xaxis.tickformat = "~s";
-    view.xaxis.dtick = "D2";
+    if (span) view.xaxis.range = span;
     view.margin.t = 16;
     const budgets = study.budgets.filter(one => one.metric === cost.name);
     view.shapes = budgets.map(({ high, words: text }) => ({ type: "line", layer: "below", x0: high, x1: high, yref: "paper", y0: 0, y1: 1,
-      line: { color: colour("budget"), width: 1.5, dash: "dash" }, label: { text: escaped(`budget: ${text}`), font: { size: 12, color: colour("budget") } } }));
+      line: { color: colour("budget"), width: 1.5, dash: "dash" }, label: { text: escaped(`budget: ${text}`), textposition: "start", font: { size: 12, color: colour("budget") } } }));
     const traces = sides => [{ type: "scatter", mode: "markers+text", name: "published", cliponaxis: false, showlegend: false,
       x: models.map(one => one.values[cost.name]), y: models.map(percent), hoverinfo: "text", hovertext: models.map(one => words(one).map(escaped).join("<br>")),
-      marker: { size: 8, symbol: "diamond-open", color: tone, line: { width: 1.2 } }, text: models.map((one, i) => sides[i] ? escaped(one.name) : ""),
+      marker: { size: 8, symbol: "diamond-open", color: tone, line: { width: 1.2 }, opacity: models.map(one => named.has(one) ? 1 : 0.3) }, text: models.map((one, i) => sides[i] ? escaped(one.name) : ""),
       textposition: models.map((_, i) => sides[i] || "top center"), textfont: { color: tone, size: 11 } }];
     show("published", traces([]), view);
     const { xaxis, yaxis } = byId("published")._fullLayout;
-    const box = [0, -8, xaxis._length, yaxis._length];
-    const named = new Set(isNarrow() ? near.slice(0, 6) : near);
-    const sides = placed(models.map(one => {
+    const shown = new Set(isNarrow() ? near.slice(0, 6) : near);
+    const at = near.map(one => {
       const y = yaxis.d2p(percent(one));
-      return { x: xaxis.d2p(one.values[cost.name]), y, low: y, high: y, width: named.has(one) ? 6.2 * one.name.length : 0 };
-    }), box, { must: true });
+      return { x: xaxis.d2p(one.values[cost.name]), y, low: y, high: y, width: shown.has(one) ? 6.4 * one.name.length : 0 };
+    });
+    const found = placed(at, [0, -8, xaxis._length, yaxis._length], { must: true });
+    const sides = models.map(one => named.has(one) ? found[near.indexOf(one)] : "");
     show("published", traces(sides), view);
   }
   return { draw };

@@ -164,8 +164,11 @@ export function searchPage(document_, untouched) {
     byId("limits-panel").hidden = !sliders.any;
     if (plot) byId("save-front").append(...saveButtons(`${name}-front`, plot.figure));
     for (const { name: device, limits, words } of study.devices ?? []) {
-      const button = element("button.small", { type: "button", title: words }, device);
-      button.addEventListener("click", () => change({ limits: { ...limits } }));
+      // What was not measured of any cannot be limited.
+      const known = Object.fromEntries(Object.entries(limits).filter(([each]) => study.metrics.has(each)));
+      const missing = Object.keys(limits).filter(each => !study.metrics.has(each)).map(each => study.metric(each).noun);
+      const button = element("button.small", { type: "button", title: words }, missing.length ? `${device} (${missing.join(", ")} not measured)` : device);
+      button.addEventListener("click", () => change({ limits: known }));
       byId("devices").append(button);
     }
     addEventListener("hashchange", () => {

@@ -491,3 +491,93 @@ def test_nothing_serious_keeps_anybody_from_reading_the_page(opened, scheme, wid
 def test_an_only_trial_is_drawn_on_all_axes(opened):
     page = opened(make_table(three_rows().records[:1]), environment())
     assert shown_front(page) == [[1_000_000, 60.0]]
+
+
+def saved_by(page, button):
+    with page.expect_download() as waiting:
+        page.click(button)
+    return Path(waiting.value.path()).read_bytes(), waiting.value.suggested_filename
+
+
+def test_a_saved_copy_shows_the_same_view_and_the_decision_to_whoever_opens_it(opened, browser, tmp_path):
+    page = opened(drawn_table(), environment())
+    drag(page, "params", 2_500_000)
+    page.select_option("#decided", label=page.locator("#decided option").nth(2).text_content())
+    page.fill("#reason", "fits </script><b>the</b> phone")
+    page.fill("#reviewer", "Ada")
+    seen = (shown_front(page), page.locator("#headline").text_content(), page.locator("#decision-note").text_content())
+    text, name = saved_by(page, "#save-copy")
+    assert name == "Shirts-and-shoes-within-six-million-decided.html"
+    copy = tmp_path / "mailed.html"
+    copy.write_bytes(text)
+    other = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    complaints = []
+    other.on("console", lambda message: complaints.append(message.text))
+    other.goto(copy.as_uri())
+    other.wait_for_selector("html[data-ready]")
+    settled(other)
+    assert seen == (
+        shown_front(other),
+        other.locator("#headline").text_content(),
+        other.locator("#decision-note").text_content(),
+    )
+    assert other.input_value("#reason") == "fits </script><b>the</b> phone"
+    assert complaints == []
+    assert saved_by(other, "#save-copy")[0] == text
+    other.close()
+
+
+def test_a_decision_is_saved_as_markdown_and_json(opened):
+    page = opened(drawn_table(), environment())
+    settled(page)
+    assert page.locator("#save-json").is_disabled()
+    page.select_option("#decided", index=1)
+    page.fill("#decided-on", "2026-11-28")
+    record = json.loads(saved_by(page, "#save-json")[0])
+    assert (record["name"], record["date"], record["study"]) == ("A", "2026-11-28", environment()["study"])
+    best = example_table().records[front(example_table().records, (ACCURACY, PARAMS))[0]]
+    assert record["trial"] == best.trial
+    assert saved_by(page, "#save-markdown")[0].decode().startswith("# Decision: A of Shirts")
+
+
+def test_the_front_is_saved_with_the_points_of_the_canvas_in_it(opened):
+    page = opened(example_table(), environment())
+    settled(page)
+    svg = saved_by(page, "#save-front button:has-text('SVG')")[0].decode()
+    complete = sum(record.is_complete for record in example_table().records)
+    over = sum(record.state == "over_budget" for record in example_table().records)
+    # The points, and with them those of the legend and the invisible ones that carry names.
+    assert svg.count('class="point"') >= complete + over
+    assert saved_by(page, "#save-front button:has-text('PNG')")[0].startswith(b"\x89PNG")
+
+
+def test_nothing_runs_in_the_page_but_its_own_scripts(opened):
+    page = opened(example_table(), environment(), bypass_csp=False)
+    policy = page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content")
+    assert "script-src 'sha256-" in policy
+    assert "unsafe-inline" not in policy.partition("script-src")[2].partition(";")[0]
+    assert "form-action 'none'; base-uri 'none'" in policy
+
+
+def test_a_chart_is_as_wide_as_its_place_again_after_printing(opened):
+    page = opened(example_table(), environment(), viewport={"width": 1440, "height": 900})
+    look_at_all(page)
+    page.pdf()
+    page.wait_for_timeout(400)
+    widths = page.evaluate(
+        "[...document.querySelectorAll('.js-plotly-plot')].filter(one => one.offsetWidth)"
+        ".map(one => [one._fullLayout.width, one.getBoundingClientRect().width])"
+    )
+    assert len(widths) >= 3
+    assert all(abs(one - other) <= 2 for one, other in widths)
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_no_words_of_a_drawing_are_too_small_to_read(opened, width):
+    page = opened(drawn_table(), environment(), viewport={"width": width, "height": 900})
+    settled(page)
+    heights = page.evaluate(
+        "[...document.querySelectorAll('svg.network text')].map(one => one.getAttribute('font-size') * "
+        "one.ownerSVGElement.getBoundingClientRect().width / one.ownerSVGElement.viewBox.baseVal.width)"
+    )
+    assert min(heights) >= 8.5

@@ -21,6 +21,7 @@ from mvit_nas.results.page import (
     provenance,
     title,
 )
+from mvit_nas.results.search.devices import Device
 from mvit_nas.results.search.document import Document, document, history, measured_metrics
 from mvit_nas.results.search.findings import STATE_WORDS, Finding, findings, interval_words, lasting_findings, said
 from mvit_nas.results.search.health import Colour, Light, lights
@@ -93,14 +94,14 @@ class Page:
     document: Document
 
 
-def page_data(view: StudyView) -> Page:
-    """All that the page shows."""
+def page_data(view: StudyView, devices: Sequence[Device] = ()) -> Page:
+    """All that the page shows, the limits of ``devices`` to choose from among it."""
     origin = view.origin
     # The matrices are small, and threads that wait for each other took 20 times as long on a busy machine.
     with threadpool_limits(limits=1):
         comparisons = {name: compare(view, name) for name in view.table.further_runtimes}
         lines = history(view)
-        drawn = document(view, comparisons, lines)
+        drawn = document(view, comparisons, lines, devices)
     shown_lights = tuple(lights(view))
     return Page(
         study=origin.study,
