@@ -178,7 +178,7 @@ def _words(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_words(item) for item in value)
     if isinstance(value, int | float) and abs(value) >= 10_000:
-        return f"{value:,.10g}".replace(",", "\u202f")  # narrow no-break space between thousands
+        return f"{value:,.10g}"
     return str(value)
 
 

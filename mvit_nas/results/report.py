@@ -30,6 +30,8 @@ from mvit_nas.study.record import Record
 from mvit_nas.study.table import MATCHED, PARAM
 from mvit_nas.units import format_seconds
 
+# A number before its unit.
+_NUMBER = re.compile(r"(\d[KMG]?) (?=%|(?:ms|s|min|h|px|MiB|GiB|MACs|parameters|points|images)\b)")
 # Runs before anything is drawn, so that what needs scripts has its room from the start.
 _FIRST = 'document.documentElement.dataset.scripts = "yes"'
 
@@ -146,7 +148,7 @@ def _source(script: str) -> str:
 
 def _unbroken(value: object) -> object:
     """``value``, where it is text with no line broken between a number and its unit."""
-    return re.sub(r"(\d) (?=%|ms\b)", "\\1\N{NO-BREAK SPACE}", value) if type(value) is str else value
+    return _NUMBER.sub("\\1\N{NO-BREAK SPACE}", value) if type(value) is str else value
 
 
 def _packed(document: object) -> str:

@@ -29,7 +29,7 @@ function fill(made, attributes, children) {
 }
 
 // A number and its unit stay on one line, as in report.py.
-export const unbroken = text => text.replace(/(\d) (?=%|ms\b)/g, "$1\u00a0");
+export const unbroken = text => text.replace(/(\d[KMG]?) (?=%|(?:ms|s|min|h|px|MiB|GiB|MACs|parameters|points|images)\b)/g, "$1\u00a0");
 
 export function download(name, text, type) {
   const url = URL.createObjectURL(new Blob([text], { type }));

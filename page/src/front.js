@@ -6,6 +6,8 @@ import { colour, escaped, isNarrow, isPrinting, layout, placed, show } from "./p
 import { formatCount, formatMetric, isKnown, significant } from "./words.js";
 
 const REACH = 14; // pixels between pointer and mark
+const CLOUD = 500; // dominated points
+const NAMED = 26; // letters at most, the best first
 const SPARE = 0.06; // of the axis, beyond the outermost trained candidate
 const BEYOND = 0.35; // of the axis, given to candidates that were not trained
 
@@ -88,15 +90,17 @@ export function frontPlot(id, study, pick) {
   }
 
   // ``marked`` rows get a ring, which ``mark`` explains.
-  function draw({ x, y, log, limits, within, highlighted, pinned, brushedRows, rows = null, marked = [], mark = "" }) {
+  function draw({ x, y, log, limits, within, highlighted, answers = [], pinned, brushedRows, rows = null, marked = [], mark = "" }) {
     const metric = { x: study.metrics.get(x), y: study.metrics.get(y) };
     const found = groups({ x, y, within, highlighted, rows });
     const faint = row => brushedRows && !brushedRows.has(row);
     const tones = Object.fromEntries(["front", "shared", "preset", "budget", "grey", "text", "page", "line"].map(name => [name, colour(name)]));
     const at = list => ({ x: list.map(row => value(x, row)), y: list.map(row => value(y, row)) });
     const drawn = row => value(x, row) !== null && value(y, row) !== null;
-    const lettered = [...highlighted].filter(row => study.letter(row) && drawn(row) && found.insideSet.has(row));
-    const named = [...new Set([...pinned.filter(drawn), ...found.presets, ...lettered])];
+    const lettered = [...highlighted].filter(row => study.letter(row) && drawn(row) && found.insideSet.has(row)).slice(0, NAMED);
+    // Plotly never writes again at a point that had no name once.
+    const told = () => named.filter(row => sides[row]);
+    const named = [...new Set([...pinned.filter(drawn), ...found.presets, ...answers.filter(row => drawn(row) && found.insideSet.has(row)), ...lettered])];
     const trace = (name, list, marker, more) => ({ name, type: "scatter", mode: "markers", ...at(list), marker, hoverinfo: "skip",
       cliponaxis: false, visible: list.length > 0, ...more });
     const inLegend = (name, list, marker) => ({ name, type: "scatter", mode: "markers", x: [null], y: [null], marker, hoverinfo: "skip", visible: list.length > 0 });
@@ -115,10 +119,9 @@ export function frontPlot(id, study, pick) {
         bothBars(found.presets, tones.preset)),
       trace(mark, marked, { size: 19, symbol: "circle-open", color: tones.text, line: { width: 1.5 } }),
       trace("pinned", named.filter(row => pinned.includes(row)), { size: 17, symbol: "circle-open", color: tones.text, line: { width: 2 } }),
-      { ...trace("names", named, { size: 15, opacity: 0 }), showlegend: false, mode: "markers+text",
-        text: named.map(row => sides[row] ? `&nbsp;<b>${escaped(study.label(row))}</b>&nbsp;` : ""),
-        textposition: named.map(row => sides[row] || "top left"),
-        textfont: { color: named.map(row => study.isPreset(row) && !pinned.includes(row) ? tones.preset : tones.text), size: 13 } },
+      { ...trace("names", told(), { size: 15, opacity: 0 }), showlegend: false, mode: "markers+text",
+        text: told().map(row => `&nbsp;<b>${escaped(study.label(row))}</b>&nbsp;`), textposition: told().map(row => sides[row]),
+        textfont: { color: told().map(row => study.isPreset(row) && !pinned.includes(row) ? tones.preset : tones.text), size: 13 } },
     ];
     const view = layout(escaped(metric.x.label), escaped(metric.y.label));
     view.hovermode = false;
@@ -133,7 +136,7 @@ export function frontPlot(id, study, pick) {
     view.shapes = lines({ x, y, limits, tones });
     const put = () => show(id, traces(), view, { figure });
     put();
-    seen = { ...found, x, y, faint, tones, named, pinned, rising: metric.x.maximise !== metric.y.maximise };
+    seen = { ...found, x, y, faint, tones, named, pinned, answers, rising: metric.x.maximise !== metric.y.maximise };
     // Where there is room for names is known once the axes are.
     const room = roomFor(named);
     if (JSON.stringify(room) !== JSON.stringify(sides)) {
@@ -176,19 +179,19 @@ export function frontPlot(id, study, pick) {
   function roomFor(named) {
     const { xaxis, yaxis } = axes();
     const { x, y } = seen;
-    const all = [...named, ...seen.line, ...seen.shared, ...seen.dominated, ...seen.presets];
-    const [names, shared] = [new Set(named), new Set(seen.shared.length < 200 ? seen.shared : [])];
+    // In a cloud there is no place without points: names keep clear of the front alone.
+    const all = [...named, ...seen.line, ...seen.presets, ...(seen.dominated.length > CLOUD ? [] : [...seen.shared, ...seen.dominated])];
+    const [names, line, shared] = [new Set(named), new Set(seen.line), new Set(seen.shared.length < 200 ? seen.shared : [])];
     const boxes = [...new Set(all)].map(row => {
       const height = pixel(yaxis, value(y, row));
-      const bar = seen.line.includes(row) || study.isPreset(row) || shared.has(row);
+      const bar = line.has(row) || study.isPreset(row) || shared.has(row);
       return { key: row, x: pixel(xaxis, value(x, row)), y: height, low: bar ? pixel(yaxis, end(y, row, "low") ?? value(y, row)) : height,
         high: bar ? pixel(yaxis, end(y, row, "high") ?? value(y, row)) : height, width: names.has(row) ? 8 * study.label(row).length + 8 : 0 };
     });
     const inside = [0, -16, xaxis._length, yaxis._length];
-    const must = row => seen.pinned.includes(row) || study.isPreset(row);
+    const must = row => seen.pinned.includes(row) || seen.answers.includes(row) || study.isPreset(row);
     const sided = placed(boxes.map(box => ({ ...box, must: must(box.key) })), inside, { lines: steps() });
-    const result = Object.fromEntries(boxes.map((box, i) => [box.key, sided[i]]).filter(([, side]) => side));
-    return result;
+    return Object.fromEntries(boxes.map((box, i) => [box.key, sided[i]]).filter(([, side]) => side));
   }
 
   // The many points. Pixels of all rows are kept for the pointer.

@@ -47,19 +47,23 @@ export function publishedPlot(study) {
     const budgets = study.budgets.filter(one => one.metric === cost.name);
     view.shapes = budgets.map(({ high, words: text }) => ({ type: "line", layer: "below", x0: high, x1: high, yref: "paper", y0: 0, y1: 1,
       line: { color: colour("budget"), width: 1.5, dash: "dash" }, label: { text: escaped(`budget: ${text}`), textposition: "start", font: { size: 12, color: colour("budget") } } }));
-    const traces = sides => [{ type: "scatter", mode: "markers+text", name: "published", cliponaxis: false, showlegend: false,
-      x: models.map(one => one.values[cost.name]), y: models.map(percent), hoverinfo: "text", hovertext: models.map(one => words(one).map(escaped).join("<br>")),
-      marker: { size: 8, symbol: "diamond-open", color: tone, line: { width: 1.2 }, opacity: models.map(one => named.has(one) ? 1 : 0.3) }, text: models.map((one, i) => sides[i] ? escaped(one.name) : ""),
-      textposition: models.map((_, i) => sides[i] || "top center"), textfont: { color: tone, size: 11 } }];
-    show("published", traces([]), view);
+    const at = list => ({ x: list.map(one => one.values[cost.name]), y: list.map(percent) });
+    const common = { type: "scatter", cliponaxis: false, showlegend: false };
+    const traces = sides => [
+      { ...common, ...at(models), mode: "markers", name: "published", hoverinfo: "text", hovertext: models.map(one => words(one).map(escaped).join("<br>")),
+        marker: { size: 8, symbol: "diamond-open", color: tone, line: { width: 1.2 }, opacity: models.map(one => named.has(one) ? 1 : 0.3) } },
+      { ...common, ...at([...sides.keys()]), mode: "text", name: "names", hoverinfo: "skip", text: [...sides.keys()].map(one => escaped(one.name)),
+        textposition: [...sides.values()], textfont: { color: tone, size: 11 } },
+    ];
+    show("published", traces(new Map()), view);
     const { xaxis, yaxis } = byId("published")._fullLayout;
     const shown = new Set(isNarrow() ? near.slice(0, 6) : near);
-    const at = near.map(one => {
+    const places = near.map(one => {
       const y = yaxis.d2p(percent(one));
       return { x: xaxis.d2p(one.values[cost.name]), y, low: y, high: y, width: shown.has(one) ? 6.4 * one.name.length : 0 };
     });
-    const found = placed(at, [0, -8, xaxis._length, yaxis._length], { must: true });
-    const sides = models.map(one => named.has(one) ? found[near.indexOf(one)] : "");
+    const found = placed(places, [0, -8, xaxis._length, yaxis._length], { must: true });
+    const sides = new Map(near.map((one, i) => [one, found[i]]).filter(([, side]) => side));
     show("published", traces(sides), view);
   }
   return { draw };

@@ -16,7 +16,7 @@ import { publishedPlot } from "./published.js";
 import { fromHash, pin, toHash } from "./state.js";
 import { brushed, frontOfAll, openStudy, withinLimits } from "./study.js";
 import { candidateTable } from "./table.js";
-import { plural } from "./words.js";
+import { plural, whole } from "./words.js";
 
 const SETTLE = 140; // milliseconds after the last change until table, cards and link follow
 
@@ -40,7 +40,7 @@ export function searchPage(document_, untouched) {
     return {
       state, ...state, within, inside, front, highlighted: new Set(front), found, brushedRows: brushed(study, state.brush, axes.axes),
       // Without a choice of the reader's, what is recommended stands beside the cheapest that is nearly as good.
-      shown: state.pinned.length ? state.pinned : best.slice(0, 2),
+      shown: state.pinned.length ? state.pinned : best.slice(0, 2), answers: best,
     };
   }
 
@@ -87,7 +87,7 @@ export function searchPage(document_, untouched) {
     const count = derived.highlighted.size;
     const goals = study.objectives.length === 1 ? "the one goal" : `all ${study.objectives.length} goals`;
     byId("left").textContent = limited
-      ? `${derived.within.length} of ${plural(study.trained.length, "trained network")} ${derived.within.length === 1 ? "keeps" : "keep"} the limits (${limitWords(study, state.limits).join(", ")}); ${count === 1 ? "1 is" : `${count} are`} on the front.`
+      ? `${whole(derived.within.length)} of ${plural(study.trained.length, "trained network")} ${derived.within.length === 1 ? "keeps" : "keep"} the limits (${limitWords(study, state.limits).join(", ")}); ${count === 1 ? "1 is" : `${count} are`} on the front.`
       : `No limit is set: move a slider, and the answer follows. ${plural(count, "network")} ${count === 1 ? "is the best trade-off" : "are the best trade-offs"} over ${goals}.`;
     byId("left").classList.toggle("limited", limited);
     byId("reset").hidden = !limited;
@@ -129,7 +129,7 @@ export function searchPage(document_, untouched) {
     document.documentElement.dataset.settled = "yes";
   }
   const drawFurther = () => further.forEach(({ plot: one, ...what }) =>
-    one.draw({ ...derived, ...what, log: false, limits: {}, pinned: [], brushedRows: null, within: study.trained, highlighted: new Set() }));
+    one.draw({ ...derived, ...what, log: false, limits: {}, pinned: [], answers: [], brushedRows: null, within: study.trained, highlighted: new Set() }));
 
   // Views further down are made when they are looked at. Those that ``follow`` are drawn again when the state changes.
   const near = (id, make, { follow = false } = {}) => {

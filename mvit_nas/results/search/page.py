@@ -264,7 +264,7 @@ def _summary(view: StudyView) -> Iterator[str]:
     if origin.through is None:
         asked = origin.experiment.trials
         planned = f", {asked} asked for" if asked is not None and len(view.trained) < asked else ""
-        yield f"{len(view.trained)} of {len(view.records)} candidates trained{planned}"
+        yield f"{len(view.trained):,} of {len(view.records):,} candidates trained{planned}"
     else:
         seen = origin.through
         yield f"as {seen.runtime} runs them: {seen.measured} of the {seen.trained} trained candidates"
