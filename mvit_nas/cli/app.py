@@ -132,7 +132,7 @@ def report(settings: commands.ReportSettings) -> None:
     from mvit_nas.results.report import remake_report
 
     folder = _report_folder(settings.name, settings.out)
-    print(remake_report(folder, runtime=settings.runtime, target=settings.target))
+    print(remake_report(folder, runtime=settings.runtime, target=settings.target, devices=settings.devices))
 
 
 def compare(settings: commands.CompareSettings) -> None:

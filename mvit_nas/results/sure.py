@@ -1,7 +1,8 @@
 """How sure a search is of its networks: their intervals, and the probability of each to be the best or on the front."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import stats
@@ -19,26 +20,41 @@ _CORRELATION = 0.4
 _TWO_SIDED = float(stats.norm.isf(ALPHA / 2))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Sureness:
     """What is believed of the scored networks of a search, by their ``rows`` in its table.
 
-    ``intervals`` are the 95 % intervals of their scores, and ``covers`` what they cover: "images", or "seeds and
-    images". ``words`` say where the spread of seeds is from, or what its lack means.
+    ``intervals`` are the 95 % intervals of their scores, ``covers`` says in words what they cover, and ``words`` where
+    the spread of seeds is from, or what its lack means.
     """
 
     rows: tuple[int, ...]
     believed: Believed
     intervals: Mapping[int, tuple[float, float]]
-    best: Mapping[int, float]
     front: Mapping[int, float]
     covers: str
     words: str
+
+    def is_tied(self, one: int, other: int) -> bool:
+        """Whether no difference between two rows is shown: 95 % of what is believed of it holds zero."""
+        apart = p_above(self.believed, self.rows.index(one), self.rows.index(other))
+        return ALPHA / 2 < apart < 1 - ALPHA / 2
+
+    def chances(self, among: Collection[int]) -> Mapping[int, float]:
+        """The probability of each row ``among`` some to be the best of them."""
+        places = [place for place, row in enumerate(self.rows) if row in among]
+        chosen = Believed(mean_N=self.believed.mean_N[places], deviation_N=self.believed.deviation_N[places])
+        return dict(zip((self.rows[place] for place in places), p_best(chosen).tolist(), strict=True))
 
     @property
     def most_likely(self) -> int | None:
         """The row that is the best with the highest probability."""
         return max(self.best, key=self.best.__getitem__, default=None)
+
+    @cached_property
+    def best(self) -> Mapping[int, float]:
+        """The probability of each to be the best of all."""
+        return self.chances(self.rows)
 
     def tied(self, row: int) -> tuple[int, ...]:
         """The other rows which are better than ``row`` with a probability of 5 % or more, the likeliest first."""
@@ -69,9 +85,8 @@ def sureness(
             row: (max(0.0, one.value - half), min(1.0, one.value + half))
             for row, one, half in zip(rows, measured, halves, strict=True)
         },
-        best=dict(zip(rows, p_best(believed).tolist(), strict=True)),
         front=dict(zip(rows, p_front(believed, costs_NC.reshape(len(rows), -1)).tolist(), strict=True)),
-        covers="images" if spread is None else "seeds and images",
+        covers="over images alone, one seed" if spread is None else "over seeds and images",
         words=_words(origin),
     )
 

@@ -25,6 +25,7 @@ from mvit_nas.study.confirmation import Confirmation
 from mvit_nas.study.origin import SearchOrigin, seen_through
 from mvit_nas.study.record import Record
 
+POINT = 0.01  # of a share
 RANDOM = "random"  # the sampler that others are compared with
 # A search is settled when over the last third of at least 15 trainings the hypervolume grew by less than 1 %.
 SETTLED_SHARE, SETTLED_GROWTH, SETTLED_LEAST = 1 / 3, 0.01, 15
@@ -123,6 +124,14 @@ class StudyView:
         likely: Floats = stats.norm.sf((value - guessing) / (high - low) * 2 * stats.norm.isf(ALPHA / 2))
         return likely
 
+    def row(self, record: Record) -> int:
+        """The position of one of its records."""
+        return self._rows[id(record)]
+
+    @cached_property
+    def _rows(self) -> dict[int, int]:
+        return {id(record): row for row, record in enumerate(self.records)}
+
     @cached_property
     def sure(self) -> Sureness:
         """How sure the scores of the trained ones are, and who may be the best."""
@@ -196,11 +205,18 @@ class StudyView:
         """Whether ``metric`` is known of any record."""
         return any(record.has(metric) for record in self.records)
 
-    def knee(self, among: Sequence[Record]) -> Record | None:
-        """The knee of the score against the main cost ``among`` some; None where their front has none."""
-        values = numbers(among, (self.cost, self.score))
-        found = pareto.knee(values[:, 0], values[:, 1])
-        return None if found is None else among[found]
+    def best(self, among: Sequence[Record]) -> Record:
+        """The one of the highest score, of equal ones that of least cost; what has no cost comes last."""
+        return min(among, key=lambda record: (rank(record, self.score), rank(record, self.cost)))
+
+    def within_a_point(self, among: Sequence[Record]) -> Record:
+        """The cheapest whose score is at most a point below the best: it is the same whatever else was tried."""
+        best = self.best(among).value(self.score) or 0.0
+        # Shares of some thousand images: what is a point away but for rounding counts as within.
+        near = [one for one in among if (one.value(self.score) or 0.0) >= best - POINT - 1e-9 and one.has(self.cost)]
+        return min(
+            near, key=lambda record: (rank(record, self.cost), rank(record, self.score)), default=self.best(among)
+        )
 
     def preset(self, name: str) -> Record | None:
         """The first that was trained to the end of the preset ``name``."""

@@ -212,7 +212,8 @@ class AblateSettings(Timing, Training, Kept):
         decides=ITSELF,
     )
     base: str = question(
-        "What is varied: a preset, a trial of a study (NAME:37, NAME:knee) or an architecture file.",
+        "What is varied: a preset, a trial of a study (NAME:37, NAME:best, NAME:knee: the cheapest within a point of "
+        "the best) or an architecture file.",
         "mobilevit_xxs",
         metavar="PRESET|NAME:TRIAL|FILE",
         decides=ITSELF,
@@ -270,8 +271,8 @@ class LatencySettings(Target, Training, Printed):
     """The flags of ``mvit-nas latency``. ``precision`` is a share; the training is that of ``--int8``."""
 
     choices: tuple[str, ...] = question(
-        "A preset, a trial of a study (NAME:37, NAME:knee), its whole front (NAME:front), an architecture file (.yaml) "
-        "or an artefact (.onnx, .tflite, .pte).",
+        "A preset, a trial of a study (NAME:37, NAME:best, NAME:knee), its whole front (NAME:front), an architecture "
+        "file (.yaml) or an artefact (.onnx, .tflite, .pte).",
         option="",
         metavar="CHOICE...",
         many=True,
@@ -349,6 +350,9 @@ class ReportSettings:
         "Show the latencies by this runtime, in a page of its own. Without it: the search's.", None
     )
     target: str | None = question("Refuse the report unless its latencies were measured on this target.", None)
+    devices: Path | None = question(
+        "A YAML file of devices and their limits (Pixel 8: 10 ms, 4 MiB), which the page of a search offers.", None
+    )
     out: Path = _reports()
 
 

@@ -315,3 +315,9 @@ def test_a_table_needs_no_column_that_came_later(tmp_path):
     path.write_text(",".join(first) + "\n" + ",".join(cells[name] for name in first) + "\n")
     assert read_table(path).records[0].state is State.COMPLETE
     assert read_table(path).records[0].value(BALANCED_ACCURACY) is None
+
+
+def test_a_table_is_read_by_the_name_of_its_file_too(tmp_path):
+    path = tmp_path / "results.csv"
+    write_table(table_of([{"state": "failed", "trial": 7}]), path)
+    assert read_table(str(path)).records == read_table(path).records

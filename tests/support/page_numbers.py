@@ -24,6 +24,7 @@ from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, PARAMS, Form
 from mvit_nas.results.page import finite
 from mvit_nas.results.search.document import document, history
 from mvit_nas.results.search.findings import findings
+from mvit_nas.results.search.letters import letters, names
 from mvit_nas.results.table import make_table, table_of, write_table
 from mvit_nas.units import format_count, format_seconds
 
@@ -52,13 +53,15 @@ def numbers(folder):
     return {
         "words": words(),
         "fronts": list(fronts()),
-        "knees": list(knees()),
+        "names": list(names(seen).values()),
         "document": document(seen, {}, history(seen)),
         "findings": finite([asdict(finding) for finding in findings(seen)]),
         "limited": [limited(table, limits) for limits in LIMITS],
         "sure": sure(seen),
         "csv": (folder / "results.csv").read_text(),
+        "letters": letters(60),
         "commands": [
+            f"mvit-nas confirm {shlex.quote(environment()['study'])} 1",
             f"mvit-nas latency {shlex.quote(environment()['study'] + ':1')}",
             f"mvit-nas ablate width --base {shlex.quote(environment()['study'] + ':1')}",
         ],
@@ -108,7 +111,7 @@ def drawn_table():
 
 
 def limited(table, limits):
-    """Best and knee, and the front, of the trained records within ``limits``."""
+    """The best and the cheapest within a point of it, and the front, of the trained records within ``limits``."""
     kept = [index for index, record in enumerate(table.records) if record.is_complete]
     for name, limit in limits.items():
         metric, values = METRICS[name], [record.value(METRICS[name]) for record in table.records]
@@ -116,9 +119,10 @@ def limited(table, limits):
             i for i in kept if values[i] is not None and (values[i] >= limit if metric.maximise else values[i] <= limit)
         ]
     seen = view(make_table(table.records[index] for index in kept), environment(presets=[]))
-    found = [{"subject": one.subject, "facts": one.facts} for one in findings(seen) if one.subject]
+    # The letters are of the whole study's front, and so is what is tied: the page's stay while a slider moves.
+    found = [{"detail": one.detail, "numbers": one.facts[0]} for one in findings(seen) if one.subject]
     scored = sum(record.is_complete for record in table.records)
-    found = found or [{"subject": "", "facts": [f"none of the {scored} trained ones does"]}]
+    found = found or [{"detail": "", "numbers": f"none of the {scored} trained ones does"}]
     return {"limits": limits, "found": found, "front": [kept[position] for position in seen.front]}
 
 
@@ -173,16 +177,6 @@ def fronts():
                 "maximise": maximise,
                 "front": np.flatnonzero(pareto.front(values, maximise)).tolist(),
             }
-
-
-def knees():
-    luck = random.Random(2)
-    for rows in (1, 2, 3, 8, 30, 90):
-        for steep in (0.5, 1.0, 3.0):
-            cost = [luck.random() for _ in range(rows)]
-            gain = [value**steep + 0.1 * luck.random() for value in cost]
-            yield {"cost": cost, "gain": gain, "knee": pareto.knee(np.array(cost), np.array(gain))}
-    yield {"cost": [0, 1, 2], "gain": [0, 1, 2], "knee": pareto.knee(np.arange(3.0), np.arange(3.0))}
 
 
 def text(folder):

@@ -1,5 +1,6 @@
 """What the page of a search draws, as one JSON document: the table by columns, and what is computed of it once."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -12,8 +13,10 @@ from mvit_nas.results.page import axis_label, finite
 from mvit_nas.results.published import published_models
 from mvit_nas.results.search.architecture import Part, drawing
 from mvit_nas.results.search.confirmed import document as confirmed
+from mvit_nas.results.search.devices import Device
 from mvit_nas.results.search.findings import STATE_WORDS, lasting_findings, nothing_learned, single_token_words
 from mvit_nas.results.search.importance import NOTE, Explained, importance
+from mvit_nas.results.search.letters import descriptor
 from mvit_nas.results.search.runtimes import Comparison
 from mvit_nas.results.table import Table
 from mvit_nas.results.view import RANDOM, StudyView, front, rank, values_where_complete
@@ -22,6 +25,8 @@ from mvit_nas.study.table import PARAM, Cell
 
 # Drawing takes about a millisecond each; of more networks than this the best are drawn.
 MOST_DRAWN = 1000
+# A choice that more than this share of the front made is told last.
+_COMMON = 2 / 3
 # Whole numbers beyond this are sent as text: the page's are floats of 64 bits.
 _LARGEST = 2**53
 
@@ -39,7 +44,12 @@ class Line:
     percent: tuple[float, ...]
 
 
-def document(view: StudyView, comparisons: Mapping[str, Comparison], lines: Sequence[Line] | None) -> Document:
+def document(
+    view: StudyView,
+    comparisons: Mapping[str, Comparison],
+    lines: Sequence[Line] | None,
+    devices: Sequence[Device] = (),
+) -> Document:
     """All that the page of a search draws. Rows are named by their position in the table; missing is None.
 
     ``comparisons`` are those with the front by further runtimes, ``lines`` the history.
@@ -47,12 +57,14 @@ def document(view: StudyView, comparisons: Mapping[str, Comparison], lines: Sequ
     metrics = list(measured_metrics(view))
     x, y = shown_axes(view)
     explained = importance(view)
+    order = [PARAM + name for name in factor_order(view, explained)]
     drawn = {
         "page": "search",
         "study": view.origin.study,
         "view": view.origin.through is not None,
         "states": {str(state): words for state, words in STATE_WORDS.items()},
         "score": view.score.name,
+        "schedule": view.origin.schedule,
         "metrics": [
             {**entry(metric, view), "label": axis_label(metric, view.origin), "title": _title(metric, view)}
             for metric in metrics
@@ -71,10 +83,12 @@ def document(view: StudyView, comparisons: Mapping[str, Comparison], lines: Sequ
         "findings": [asdict(finding) for finding in lasting_findings(view)],
         "further": list(_plots(view, comparisons)),
         "importance": {"objectives": [asdict(one) for one in explained], "note": NOTE},
-        "order": [PARAM + name for name in factor_order(view, explained)],
+        "order": order,
+        "descriptors": _descriptors(view, order),
         "history": None if lines is None else [asdict(line) for line in lines],
         "published": _published(),
         "confirmed": confirmed(view),
+        "devices": [{"name": one.name, "limits": dict(one.limits), "words": one.words} for one in devices],
     }
     plain = finite(drawn)
     assert isinstance(plain, dict)
@@ -221,6 +235,20 @@ def _line(name: str, records: Sequence[Record], objectives: Sequence[Metric], bo
 
 def _title(metric: Metric, view: StudyView) -> str:
     return metric.title + (f" by {view.origin.further[metric.runtime].title}" if metric.runtime else "")
+
+
+def _descriptors(view: StudyView, order: Sequence[str]) -> list[str]:
+    """What each trained network is like, by the most telling factors that vary on the front; "" for the others."""
+    front = [view.records[index].candidate.labels for index in view.front]
+    factors = [name.removeprefix(PARAM) for name in order]
+
+    def is_common(name: str) -> bool:
+        """Whether most of the front have the same label: it tells few of them apart."""
+        known = Counter(labels[name] for labels in front if name in labels)
+        return bool(known) and known.most_common(1)[0][1] > _COMMON * known.total()
+
+    factors.sort(key=is_common)
+    return [descriptor(record, factors) if record.is_complete else "" for record in view.records]
 
 
 def _published() -> list[Document]:

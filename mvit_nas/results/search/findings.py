@@ -1,11 +1,14 @@
-"""What a search says first, in words: the best candidate and the knee, what was not compared, and random sampling."""
+"""What a search says first, in words: which network to take, what is as good, what was not compared."""
 
+import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mvit_nas.maths.exchange import AgainstRandom
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, COSTS, METRICS, SCORES, Metric
+from mvit_nas.results.search.letters import names
+from mvit_nas.results.search.presets import has_other_strides, why_not_compared
 from mvit_nas.results.view import StudyView
 from mvit_nas.study.record import Measured, Record, State
 
@@ -24,16 +27,21 @@ _EACH_FIRST = ((ACCURACY, BALANCED_ACCURACY), (BALANCED_ACCURACY, ACCURACY))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that a search says, in words: about which candidate, its facts, and how it compares."""
+    """One thing that a search says, in words: about which candidate, its facts, and how it compares.
+
+    ``detail`` is small print that names the candidate for good, ``command`` what would make the answer surer.
+    """
 
     title: str
     subject: str = ""
+    detail: str = ""
     facts: tuple[str, ...]
     comparisons: tuple[str, ...] = ()
+    command: str = ""
 
 
 def findings(view: StudyView) -> list[Finding]:
-    """What to know first: the best within the budget and the knee, each against the presets; never empty."""
+    """What to know first: which network to take within the budget and the cheapest as good; never empty."""
     if not view.trained:
         return [_nothing(view)]
     unlearned = nothing_learned(view)
@@ -44,7 +52,7 @@ def nothing_learned(view: StudyView) -> Finding | None:
     """What to say in place of the best where no candidate is known to do better than guessing."""
     if not view.is_at_chance or view.guessing is None:
         return None
-    best = min(view.scored, key=lambda record: _merit(view, record))
+    best = view.best(view.scored)
     return Finding(
         title="Nothing was learned yet",
         facts=(
@@ -72,10 +80,12 @@ def lasting_findings(view: StudyView) -> list[Finding]:
         return []
     found: list[Finding] = []
     tried = {record.candidate.name: STATE_WORDS[record.state] for record in view.records}  # how the last of each ended
-    presets = [name for name in view.origin.presets if view.preset(name) is None]
-    if presets:
-        facts = tuple(f"{name} ({tried.get(name, 'not tried')})" for name in presets)
-        found.append(Finding(title="Presets not compared", facts=facts))
+    missing = [name for name in view.origin.presets if view.preset(name) is None]
+    facts = [f"{name} ({why_not_compared(view, name, tried.get(name, 'not tried'))})" for name in missing]
+    if has_other_strides(view):
+        facts.append("in this space the presets have other strides than the paper's: they are not its networks")
+    if facts:
+        found.append(Finding(title="Presets not compared" if missing else "Presets", facts=tuple(facts)))
     if disagreement := _scores_disagree(view):
         found.append(disagreement)
     if view.against_random is not None:
@@ -124,7 +134,8 @@ def _best(view: StudyView) -> Iterator[Finding]:
         for metric in view.objectives:
             measured = [record for record in view.trained if record.has(metric)]
             if measured:
-                yield _finding(metric.extreme, min(measured, key=lambda record: record.value(metric) or 0.0), view)
+                best = min(measured, key=lambda record: record.value(metric) or 0.0)
+                yield _finding(view, best, title=metric.extreme, facts=[_numbers(view, best)])
         return
     # All that was trained is within the budget as the search measured it, not by another runtime's latency.
     within = [record for record in view.scored if _is_within(view, record)]
@@ -133,16 +144,15 @@ def _best(view: StudyView) -> Iterator[Finding]:
         yield Finding(title=f"No candidate meets the budget ({words})", facts=(none,))
         return
     title = f"Best within the budget ({words})" if words else "Best (no budget was set)"
-    yield _finding(title, min(within, key=lambda record: _merit(view, record)), view)
-    knee = view.knee(within)
-    if knee is not None:
-        yield _finding(f"Knee of the front ({view.score.noun} against {view.cost.noun})", knee, view)
-
-
-def _merit(view: StudyView, record: Record) -> tuple[float, bool, float]:
-    """What sorts the most accurate first, of equal ones that of least cost, and what has no cost last."""
-    accuracy, cost = record.value(view.score), record.value(view.cost)
-    return -(accuracy or 0.0), cost is None, cost or 0.0
+    best = view.best(within)
+    facts = [_numbers(view, best), *_chance(view, best, within), *_tied(view, best, within)]
+    facts += filter(None, [single_token_words(best)])
+    command = f"mvit-nas confirm {shlex.quote(view.origin.study)}"
+    yield _finding(view, best, title=title, facts=facts, command=command)
+    cheap = view.within_a_point(within)
+    if cheap is not best:
+        facts = [_numbers(view, cheap), *filter(None, [single_token_words(cheap)])]
+        yield _finding(view, cheap, title=f"Within one point of the best, {view.cost.extreme.lower()}", facts=facts)
 
 
 def _is_within(view: StudyView, record: Record) -> bool:
@@ -150,26 +160,67 @@ def _is_within(view: StudyView, record: Record) -> bool:
     return all(value is None or budget.violation(value) <= 0 for budget, value in values)
 
 
-def _finding(title: str, record: Record, view: StudyView) -> Finding:
-    facts = []
+def _finding(view: StudyView, record: Record, *, title: str, facts: Sequence[str], command: str = "") -> Finding:
+    comparisons = [
+        f"Against {name}: {_difference(record, preset, view.score)}"
+        for name in view.origin.presets
+        if (preset := view.preset(name)) is not None and name != record.candidate.name
+    ]
+    trial = "" if record.trial is None else f"trial {record.trial}"
+    return Finding(
+        title=title,
+        subject=_name(view, record),
+        detail=", ".join(filter(None, [trial, record.candidate.arch_id])),
+        facts=tuple(facts),
+        comparisons=tuple(comparisons),
+        command=command,
+    )
+
+
+def _name(view: StudyView, record: Record) -> str:
+    return names(view)[view.row(record)]
+
+
+def _numbers(view: StudyView, record: Record) -> str:
+    """All that is known of ``record`` by number: "44.1 % after the short schedule (42 to 45 % ...), 6M parameters"."""
+    found = []
     for metric in METRICS.values():
         value = record.value(metric)
         if value is None or metric.aside or (metric in SCORES and metric is not view.score):
             continue
         if metric is view.score:
-            interval = interval_words(metric, record.measured(metric))
-            words = f"{metric.format(value)} {view.origin.score_words(metric)}"
-            facts.append(words + (f" (95 % interval {interval})" if interval else ""))
+            after = f" after the {view.origin.schedule} schedule"
+            known = view.sure.intervals.get(view.row(record))
+            covers = "" if known is None else f" ({metric.interval(*known)}; {view.sure.covers})"
+            found.append(f"{metric.format(value)} validation {metric.noun}{after}{covers}")
         else:
-            facts.append(said(metric, value))
-    if single := single_token_words(record):
-        facts.append(single)
-    comparisons = [
-        f"Against {name}: {_difference(record, preset, view.score)}"
-        for name in view.origin.presets
-        if (preset := view.preset(name)) is not None and name != record.label
+            found.append(said(metric, value))
+    return ", ".join(found)
+
+
+def _chance(view: StudyView, best: Record, within: Sequence[Record]) -> Iterator[str]:
+    """How likely ``best`` is the best of those ``within`` the budget."""
+    chances = view.sure.chances({view.row(record) for record in within})
+    if len(chances) > 1 and view.row(best) in chances:
+        yield f"the best of them with a probability of {100 * chances[view.row(best)]:.0f} %, {view.sure.covers}"
+
+
+def _tied(view: StudyView, best: Record, within: Sequence[Record]) -> Iterator[str]:
+    """The cheapest of those on the front that are not shown to be worse than ``best``, where it is cheaper."""
+    sure, row, price = view.sure, view.row(best), best.value(view.cost)
+    if row not in sure.rows or not price:
+        return
+    fitting = {id(record) for record in within}
+    tied = [
+        (cost, record)
+        for record in (view.records[index] for index in view.front if index in sure.rows and index != row)
+        if id(record) in fitting and sure.is_tied(row, view.row(record))
+        if (cost := record.value(view.cost)) is not None and cost < price and view.cost.changes(cost / price)
     ]
-    return Finding(title=title, subject=record.label, facts=tuple(facts), comparisons=tuple(comparisons))
+    if tied:
+        cost, record = min(tied, key=lambda pair: pair[0])
+        change = view.cost.change(cost / price)
+        yield f"{_name(view, record)} is tied with it (no difference shown) and has {change}"
 
 
 def _difference(record: Record, preset: Record, score: Metric) -> str:

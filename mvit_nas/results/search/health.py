@@ -237,8 +237,8 @@ def _outcomes(view: StudyView) -> Answer:
         _by_share(repeated + over + invalid, trials, _REJECTED_WARNING, _REJECTED_BAD),
     )
     return "bad" if "bad" in colours else "warning" if "warning" in colours else "good", (
-        f"Of {trials} trials {over} {'was' if over == 1 else 'were'} over budget, {repeated} repeated an earlier "
-        f"one and {invalid} {'was' if invalid == 1 else 'were'} invalid; of the {begun} left {failed} failed."
+        f"{trials:,} {'trial' if trials == 1 else 'trials'}: {over:,} over budget, {repeated:,} repeated, "
+        f"{invalid:,} invalid, {failed:,} of the {begun:,} left failed."
     )
 
 
