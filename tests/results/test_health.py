@@ -291,9 +291,7 @@ def outcomes(**counts):
 def test_outcomes_are_counted():
     found = light(TRIALS, outcomes(complete=60, stopped=30, failed=2, over_budget=5, duplicate=1, invalid=2))
     assert found.state == "good"
-    assert found.sentence == (
-        "100 trials: 5 over budget, 1 repeated, 2 invalid, 2 of the 92 left failed."
-    )
+    assert found.sentence == ("100 trials: 5 over budget, 1 repeated, 2 invalid, 2 of the 92 left failed.")
 
 
 @pytest.mark.parametrize(
