@@ -253,7 +253,11 @@ class _Confirming:
             name=folders.name,
             confirmation=confirmation,
             view=seen,
-            verdict=verdict_words(confirmation, seen),
+            verdict=verdict_words(
+                confirmation,
+                seen,
+                called={one.trial: f"{one.label} (trial {one.trial})" for one in confirmation.networks},
+            ),
             report=remake_report(folders.report),
         )
 

@@ -27,11 +27,12 @@ export function findings(study, limits, within) {
     return [{ title, subject: "", facts: [`none of the ${tried} trained ones does`], comparisons: [], row: null }];
   }
   const title = Object.keys(limits).length ? `Best within the limits (${words})` : words ? `Best within the budget (${words})` : "Best (no budget was set)";
-  const best = recommended(study, fitting) ?? highest(study, fitting);
-  const facts = row => [numbers(study, row), ...row === best ? [...chance(study, best, fitting), ...tied(study, best, fitting)] : [], ...study.single[row] ? [study.single[row]] : []];
+  const confirmed = recommended(study, fitting);
+  const best = confirmed ?? highest(study, fitting);
+  const facts = row => [numbers(study, row), ...row === best && confirmed === null ? [...chance(study, best, fitting), ...tied(study, best, fitting)] : [], ...study.single[row] ? [study.single[row]] : []];
   const cheap = withinAPoint(study, fitting);
   return [
-    finding(study, { title, row: best, facts: facts(best), command: `mvit-nas confirm ${shellWord(study.study)}` }),
+    finding(study, { title, row: best, facts: facts(best), isChoice: true, command: confirmed === null ? `mvit-nas confirm ${shellWord(study.study)}` : "" }),
     ...(cheap === best ? [] : [finding(study, { title: `Within one point of the best, ${study.metric(study.cost).extreme.toLowerCase()}`, row: cheap, facts: facts(cheap) })]),
   ];
 }
@@ -78,7 +79,7 @@ export function isTied(study, one, other) {
 // How likely the best is the best of those that fit.
 function chance(study, best, fitting) {
   const { best: of } = chances(study, fitting);
-  return of.size > 1 && of.has(best) ? [`the best of them with a probability of ${fixed(100 * of.get(best), 0)} %, ${study.sure.covers}`] : [];
+  return of.size > 1 && of.has(best) ? [`the best of these with a probability of ${fixed(100 * of.get(best), 0)} % (${study.sure.covers})`] : [];
 }
 
 function cheapest(study, within) {
@@ -95,8 +96,8 @@ function meets({ low, high }, value) {
   return !isKnown(value) || (value <= high && value >= low);
 }
 
-function finding(study, { title, row, facts, command = "" }) {
-  return { title, subject: study.label(row), detail: study.detail(row), facts, comparisons: againstPresets(study, row), command, row };
+function finding(study, { title, row, facts, isChoice = false, command = "" }) {
+  return { title, subject: study.label(row), is_choice: isChoice, detail: study.detail(row), facts, comparisons: againstPresets(study, row), command, row };
 }
 
 export const againstPresets = (study, row) => study.presets.flatMap(name => {
@@ -112,6 +113,8 @@ function numbers(study, row) {
     const words = formatMetric(metric, value(metric.name));
     if (!metric.words) return words + afterWords(metric);
     const isScore = metric.name === study.score;
+    const confirmed = isScore && study.confirmed?.networks.find(one => one.row === row)?.words;
+    if (confirmed) return confirmed;
     const { interval, covers } = intervalOf(study, metric, row);
     return `${words} validation ${metric.noun}${isScore ? ` after the ${study.schedule} schedule` : ""}${interval ? ` (${interval}; ${covers})` : ""}`;
   }).join(", ");

@@ -34,6 +34,7 @@ export function publishedPlot(study) {
   const ends = near.map(one => one.values[cost.name]);
   const span = ends.length ? [Math.min(aim || Infinity, ...ends) / 2, Math.max(aim, ...ends) * 2].map(Math.log10) : undefined;
   const percent = one => 100 * one.values.accuracy;
+  const heights = near.map(percent);
   const words = one => [one.name, `${formatMetric(accuracy, one.values.accuracy)} top-1 on ImageNet, as its source states it`,
     ...["params", "macs"].filter(name => isKnown(one.values[name])).map(name => formatMetric(study.metric(name), one.values[name]) + afterWords(study.metric(name))), one.source];
 
@@ -45,14 +46,17 @@ export function publishedPlot(study) {
     if (span) view.xaxis.range = span;
     view.margin.t = 16;
     const budgets = study.budgets.filter(one => one.metric === cost.name);
-    view.shapes = budgets.map(({ high, words: text }) => ({ type: "line", layer: "below", x0: high, x1: high, yref: "paper", y0: 0, y1: 1,
-      line: { color: colour("budget"), width: 1.5, dash: "dash" }, label: { text: escaped(`budget: ${text}`), textposition: "start", font: { size: 12, color: colour("budget") } } }));
+    view.shapes = budgets.map(({ high }) => ({ type: "line", layer: "below", x0: high, x1: high, yref: "paper", y0: 0, y1: 1,
+      line: { color: colour("budget"), width: 1.5, dash: "dash" } }));
+    view.annotations = budgets.map(({ high, words: text }) => ({ x: Math.log10(high), yref: "paper", y: 0.02, yanchor: "bottom", xanchor: "left", xshift: 4, showarrow: false,
+      text: escaped(`budget: ${text}`), font: { size: 12, color: colour("budget") } }));
+    if (heights.length) view.yaxis.range = [Math.min(...heights) - 6, Math.max(...heights) + 4];
     const at = list => ({ x: list.map(one => one.values[cost.name]), y: list.map(percent) });
     const common = { type: "scatter", cliponaxis: false, showlegend: false };
     const traces = sides => [
       { ...common, ...at(models), mode: "markers", name: "published", hoverinfo: "text", hovertext: models.map(one => words(one).map(escaped).join("<br>")),
         marker: { size: 8, symbol: "diamond-open", color: tone, line: { width: 1.2 }, opacity: models.map(one => named.has(one) ? 1 : 0.3) } },
-      { ...common, ...at([...sides.keys()]), mode: "text", name: "names", hoverinfo: "skip", text: [...sides.keys()].map(one => escaped(one.name)),
+      { ...common, ...at([...sides.keys()]), mode: "markers+text", marker: { size: 12, opacity: 0 }, name: "names", hoverinfo: "skip", text: [...sides.keys()].map(one => escaped(one.name)),
         textposition: [...sides.values()], textfont: { color: tone, size: 11 } },
     ];
     show("published", traces(new Map()), view);

@@ -94,9 +94,9 @@ export function searchPage(document_, untouched) {
     byId("reset").hidden = !limited;
   }
 
-  function answer({ title, subject, detail, facts, command, row = null }, i) {
+  function answer({ title, subject, is_choice: isChoice, detail, facts, command, row = null }, i) {
     const small = [row === null ? "" : study.descriptor(row), detail].filter(Boolean).join("; ");
-    const lead = subject ? [element("strong", {}, `${command ? "Take " : ""}${subject}`), ": "] : [];
+    const lead = subject ? [element("strong", {}, `${isChoice ? "Take " : ""}${subject}`), ": "] : [];
     return element(i ? "article.second" : "article.answer", {}, element("p.kicker", {}, title),
       ...facts.map((text, at) => element(i || at ? "p" : "p.take", {}, ...(at ? [] : lead), text)),
       command ? confirmation(command) : null, small ? element("p.note", {}, small) : null);

@@ -10,7 +10,7 @@ import { brushed, factorName, frontOfAll, letters, openStudy, withinLimits } fro
 
 const python = JSON.parse(readFileSync(new URL("python.json", import.meta.url)));
 const study = openStudy(python.document);
-const plain = ({ title, subject, detail, facts, comparisons, command }) => ({ title, subject, detail, facts, comparisons, command });
+const plain = ({ is_choice = false, title, subject, detail, facts, comparisons, command }) => ({ is_choice, title, subject, detail, facts, comparisons, command });
 
 test("without limits the headline is Python's, word for word", () => {
   const within = withinLimits(study, {});
@@ -73,13 +73,14 @@ test("what is tied is said by the difference, and how likely the best is by what
   const first = study => findings(study, {}, study.trained)[0].facts;
   const told = deviation => first(small({ sure: { ...SURE, deviation } }));
   assert.deepEqual(told([0.01, 0.01, 0.01, 0, 0.01]), ["70.5 % validation accuracy after the short schedule (60.0 to 80.0 %; over seeds and images), 2M parameters, 9M MACs",
-    "the best of them with a probability of 64 %, over seeds and images", "B is tied with it (no difference shown) and has 33 % fewer MACs"]);
-  assert.deepEqual(told([0.001, 0.001, 0.001, 0, 0.01]).slice(1), ["the best of them with a probability of 100 %, over seeds and images"]);
+    "the best of these with a probability of 64 % (over seeds and images)", "B is tied with it (no difference shown) and has 33 % fewer MACs"]);
+  assert.deepEqual(told([0.001, 0.001, 0.001, 0, 0.01]).slice(1), ["the best of these with a probability of 100 % (over seeds and images)"]);
 });
 
 test("what was confirmed is what to take", () => {
-  const study = small({ confirmed: { take: 1, verdict: "B, tied with A and cheaper" } });
-  assert.equal(findings(study, {}, study.trained)[0].subject, "B");
+  const study = small({ confirmed: { take: 1, networks: [{ row: 1, words: "71.0 % on the test part" }] } });
+  const [{ subject, facts, command }] = findings(study, {}, study.trained);
+  assert.deepEqual([subject, facts, command], ["B", ["71.0 % on the test part, 4M parameters, 6M MACs"], ""]);
   assert.equal(findings(study, { params: 2e6 }, [0, 2])[0].subject, "A");
 });
 

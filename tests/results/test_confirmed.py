@@ -32,7 +32,7 @@ def seen(**changes):
 def said(**changes):
     made = seen(**changes)
     assert made.confirmation is not None
-    return verdict_words(made.confirmation, made)
+    return verdict_words(made.confirmation, made, called={one.trial: one.label for one in made.confirmation.networks})
 
 
 def test_the_verdict_names_who_is_taken_who_is_tied_and_what_is_cheaper():

@@ -1,12 +1,13 @@
 """What was confirmed of a search, for its page: the verdict in words, and all the rest as plain data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from mvit_nas.errors import InputError
 from mvit_nas.metrics import ACCURACY
 from mvit_nas.results.page import Cell, Column, Row, cell, columns_of, counted, number
+from mvit_nas.results.search.letters import names
 from mvit_nas.results.view import StudyView
 from mvit_nas.study.confirmation import Confirmation, ConfirmedNetwork, Look, Mistake, Pair
 from mvit_nas.study.record import Measured, Record
@@ -70,29 +71,29 @@ def record_of(view: StudyView, trial: int) -> Record | None:
     return next((record for record in view.records if record.trial == trial), None)
 
 
-def verdict_words(confirmation: Confirmation, view: StudyView) -> str:
-    """Which network to take, and how sure that is."""
+def verdict_words(confirmation: Confirmation, view: StudyView, *, called: Mapping[int, str]) -> str:
+    """Which network to take, and how sure that is; what each trial is ``called`` hangs on where it is said."""
     scored = confirmation.scored
     if confirmation.take is None:
         return "Nothing was confirmed: no network could be trained by the longer schedule."
     taken, best = confirmation.network(confirmation.take), scored[0]
     accuracy = f"{_share(taken)} on the test part"
     if len(scored) == 1:
-        return f"{taken.label} has {accuracy}. It was confirmed alone, so nothing is said of the others."
+        return f"{called[taken.trial]} has {accuracy}. It was confirmed alone, so nothing is said of the others."
     others = [confirmation.network(trial) for trial in confirmation.tied]
     if not others:
         rest = "the other" if len(scored) == 2 else f"each of the {len(scored) - 1} others"
-        return f"Take {taken.label}: {accuracy}, shown to be more than {rest}."
-    labels, are = _listed([one.label for one in others]), "is" if len(others) == 1 else "are"
-    words = f"Take {taken.label}: {accuracy}. {labels} {are} tied with it (no difference is shown)"
+        return f"Take {called[taken.trial]}: {accuracy}, shown to be more than {rest}."
+    labels, are = _listed([called[one.trial] for one in others]), "is" if len(others) == 1 else "are"
+    words = f"Take {called[taken.trial]}: {accuracy}. {labels} {are} tied with it (no difference is shown)"
     if taken is not best:
-        return f"{words}, and it has {_cheaper(view, taken, best)} than {best.label}."
+        return f"{words}, and it has {_cheaper(view, taken, best)} than {called[best.trial]}."
     priced = {cost: one for one in others if (cost := _cost(view, one)) is not None}
     own = _cost(view, taken)
     if own is None or not priced or min(priced) >= own:
         return f"{words}, and not cheaper."
     cheapest = priced[min(priced)]
-    return f"{words}; {cheapest.label} has {_cheaper(view, cheapest, taken)}."
+    return f"{words}; {called[cheapest.trial]} has {_cheaper(view, cheapest, taken)}."
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -116,6 +117,23 @@ def _share(one: ConfirmedNetwork) -> str:
     if found is None or found.low is None or found.high is None:
         return "no accuracy"
     return f"{ACCURACY.format(found.value)} ({ACCURACY.interval(found.low, found.high)})"
+
+
+def confirmed_words(view: StudyView, record: Record) -> str:
+    """What longer trainings gave on the test part, with its interval; empty where there is none."""
+    confirmation = view.confirmation
+    known = () if confirmation is None else confirmation.networks
+    found = next((one.accuracy for one in known if one.trial == record.trial), None)
+    if confirmation is None or found is None or found.low is None or found.high is None:
+        return ""
+    interval = f"{ACCURACY.interval(found.low, found.high)}; over {spread_words(confirmation)}"
+    return f"{ACCURACY.format(found.value)} on the test part, {confirmation.schedule.get('name')} schedule ({interval})"
+
+
+def page_names(confirmation: Confirmation, view: StudyView) -> dict[int, str]:
+    """What the page calls each trial that was confirmed: by its letter, where it has one."""
+    known = {record.trial: name for record, name in zip(view.records, names(view).values(), strict=True)}
+    return {one.trial: known.get(one.trial, one.label) for one in confirmation.networks}
 
 
 def spread_words(confirmation: Confirmation) -> str:
@@ -189,10 +207,13 @@ def document(view: StudyView) -> Document | None:
         if not pair.is_shown and pair.first in rows and pair.second in rows
     ]
     return {
-        "verdict": verdict_words(confirmation, view),
+        "verdict": verdict_words(confirmation, view, called=page_names(confirmation, view)),
         "take": None if confirmation.take is None else rows.get(confirmation.take),
         "tied": [rows[trial] for trial in confirmation.tied if trial in rows],
-        "networks": [_network(one, rows[one.trial]) for one in shown],
+        "networks": [
+            {**_network(one, rows[one.trial]), "words": confirmed_words(view, view.records[rows[one.trial]])}
+            for one in shown
+        ],
         "ties": ties,
         "schedule": str(confirmation.schedule.get("name", "")),
         "covers": spread_words(confirmation),
@@ -220,7 +241,7 @@ def section(view: StudyView) -> ConfirmedSection | None:
     if confirmation is None:
         return None
     return ConfirmedSection(
-        verdict=verdict_words(confirmation, view),
+        verdict=verdict_words(confirmation, view, called=page_names(confirmation, view)),
         sentences=tuple(sentences(confirmation)),
         networks=_networks_table(confirmation, view),
         pairs=_pairs_table(confirmation) if confirmation.pairs else None,

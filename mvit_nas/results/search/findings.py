@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mvit_nas.maths.exchange import AgainstRandom
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, COSTS, METRICS, SCORES, Metric
+from mvit_nas.results.search.confirmed import confirmed_words
 from mvit_nas.results.search.letters import names
 from mvit_nas.results.search.presets import has_other_strides, why_not_compared
 from mvit_nas.results.view import StudyView
@@ -29,11 +30,13 @@ _EACH_FIRST = ((ACCURACY, BALANCED_ACCURACY), (BALANCED_ACCURACY, ACCURACY))
 class Finding:
     """One thing that a search says, in words: about which candidate, its facts, and how it compares.
 
-    ``detail`` is small print that names the candidate for good, ``command`` what would make the answer surer.
+    ``is_choice``: it is the one to take. ``detail`` is small print that names the candidate for good, ``command`` what
+    would make the answer surer.
     """
 
     title: str
     subject: str = ""
+    is_choice: bool = False
     detail: str = ""
     facts: tuple[str, ...]
     comparisons: tuple[str, ...] = ()
@@ -144,11 +147,15 @@ def _best(view: StudyView) -> Iterator[Finding]:
         yield Finding(title=f"No candidate meets the budget ({words})", facts=(none,))
         return
     title = f"Best within the budget ({words})" if words else "Best (no budget was set)"
-    best = view.best(within)
-    facts = [_numbers(view, best), *_chance(view, best, within), *_tied(view, best, within)]
+    confirmed = view.confirmation and next((one for one in within if one.trial == view.confirmation.take), None)
+    best = confirmed or view.best(within)
+    if confirmed:
+        facts = [_numbers(view, best)]
+    else:
+        facts = [_numbers(view, best), *_chance(view, best, within), *_tied(view, best, within)]
     facts += filter(None, [single_token_words(best)])
-    command = f"mvit-nas confirm {shlex.quote(view.origin.study)}"
-    yield _finding(view, best, title=title, facts=facts, command=command)
+    command = "" if confirmed else f"mvit-nas confirm {shlex.quote(view.origin.study)}"
+    yield _finding(view, best, title=title, facts=facts, is_choice=True, command=command)
     cheap = view.within_a_point(within)
     if cheap is not best:
         facts = [_numbers(view, cheap), *filter(None, [single_token_words(cheap)])]
@@ -160,7 +167,9 @@ def _is_within(view: StudyView, record: Record) -> bool:
     return all(value is None or budget.violation(value) <= 0 for budget, value in values)
 
 
-def _finding(view: StudyView, record: Record, *, title: str, facts: Sequence[str], command: str = "") -> Finding:
+def _finding(
+    view: StudyView, record: Record, *, title: str, facts: Sequence[str], is_choice: bool = False, command: str = ""
+) -> Finding:
     comparisons = [
         f"Against {name}: {_difference(record, preset, view.score)}"
         for name in view.origin.presets
@@ -170,6 +179,7 @@ def _finding(view: StudyView, record: Record, *, title: str, facts: Sequence[str
     return Finding(
         title=title,
         subject=_name(view, record),
+        is_choice=is_choice,
         detail=", ".join(filter(None, [trial, record.candidate.arch_id])),
         facts=tuple(facts),
         comparisons=tuple(comparisons),
@@ -188,7 +198,9 @@ def _numbers(view: StudyView, record: Record) -> str:
         value = record.value(metric)
         if value is None or metric.aside or (metric in SCORES and metric is not view.score):
             continue
-        if metric is view.score:
+        if metric is view.score and (confirmed := confirmed_words(view, record)):
+            found.append(confirmed)
+        elif metric is view.score:
             after = f" after the {view.origin.schedule} schedule"
             known = view.sure.intervals.get(view.row(record))
             covers = "" if known is None else f" ({metric.interval(*known)}; {view.sure.covers})"
@@ -202,7 +214,7 @@ def _chance(view: StudyView, best: Record, within: Sequence[Record]) -> Iterator
     """How likely ``best`` is the best of those ``within`` the budget."""
     chances = view.sure.chances({view.row(record) for record in within})
     if len(chances) > 1 and view.row(best) in chances:
-        yield f"the best of them with a probability of {100 * chances[view.row(best)]:.0f} %, {view.sure.covers}"
+        yield f"the best of these with a probability of {100 * chances[view.row(best)]:.0f} % ({view.sure.covers})"
 
 
 def _tied(view: StudyView, best: Record, within: Sequence[Record]) -> Iterator[str]:
