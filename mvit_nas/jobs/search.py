@@ -233,6 +233,7 @@ class _Searching:
         except MvitNasError as raised:
             error = raised
         records = self._journal.records
+        self._origin = replace(self._origin, ended=self._ended(error))
         if not any(record.is_complete for record in records):
             if any(record.state.is_training for record in records):
                 self._journal.write()
@@ -247,6 +248,17 @@ class _Searching:
             report=self._journal.write(),
             error=error,
         )
+
+    def _ended(self, error: MvitNasError | None) -> str:
+        """Why it ended before it had trained what was asked for; "" where it did not."""
+        settings = self.prepared.settings
+        if sum(record.spent.trainings for record in self._journal.records) >= settings.trials:
+            return ""
+        if error is not None:
+            return "stopped by Ctrl-C" if isinstance(error, InterruptedCleanlyError) else "stopped by an error"
+        if settings.timeout_seconds is not None:
+            return "out of time"
+        return "settled" if settings.stop_when_settled else "nothing else within the budget"
 
     def _latency_of(self, arch: ArchConfig) -> Latency:
         setup = self.prepared.setup

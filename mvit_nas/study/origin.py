@@ -231,6 +231,7 @@ class SearchOrigin(Origin):
     """That of a search. ``reference`` is the worst corner of hypervolume's box; ``further`` by further runtime.
 
     ``seed_spread`` is None where no network was trained with several seeds on these images and this schedule.
+    ``ended`` says why the search ended before it had trained what was asked for, "" where it did not, or was killed.
     """
 
     space: Space = field()  # every file of a search has told it, and the presets
@@ -239,6 +240,7 @@ class SearchOrigin(Origin):
     reference: Mapping[str, float] = field(metadata={"key": "hypervolume_reference"})
     further: Mapping[str, Conditions] = field(default_factory=dict, metadata={"key": "front_latency"})
     seed_spread: SeedSpread | None = None
+    ended: str = ""
     through: Through | None = field(default=None, metadata={"key": "view"})
 
     @property

@@ -206,6 +206,16 @@ def test_a_time_limit_bounds_what_is_left(search, stand_ins):
     assert [progress.seconds_left for progress in told] == [0]
 
 
+def test_a_search_that_ended_early_says_why(tmp_path, search, stand_ins):
+    outcome = search(trials=6, should_stop=lambda: stand_ins["trained"] >= 2)
+    assert environment(tmp_path)["ended"] == "stopped by Ctrl-C"
+    assert "2 of 6 candidates trained, stopped by Ctrl-C" in outcome.report.read_text()
+    search(trials=4, resume=True, timeout_seconds=0.001)
+    assert environment(tmp_path)["ended"] == "out of time"
+    search(trials=4, resume=True)
+    assert environment(tmp_path)["ended"] == ""
+
+
 def test_a_stop_between_two_trials_keeps_what_there_is(tmp_path, search, stand_ins):
     outcome = search(trials=6, should_stop=lambda: stand_ins["trained"] >= 2)
     assert isinstance(outcome.error, InterruptedCleanlyError)

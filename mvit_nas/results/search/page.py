@@ -265,9 +265,12 @@ def _row(record: Record, name: str, factors: Sequence[str], metrics: Sequence[Me
 def _summary(view: StudyView) -> Iterator[str]:
     origin = view.origin
     if origin.through is None:
-        asked = origin.experiment.trials
-        planned = f", {asked} asked for" if asked is not None and len(view.trained) < asked else ""
-        yield f"{len(view.trained):,} of {len(view.records):,} candidates trained{planned}"
+        asked, trained = origin.experiment.trials, len(view.trained)
+        planned = f", {asked} asked for" if asked is not None and trained < asked else ""
+        if asked is not None and origin.ended:
+            yield f"{trained:,} of {asked:,} candidates trained, {origin.ended}"
+        else:
+            yield f"{trained:,} of {len(view.records):,} candidates trained{planned}"
     else:
         seen = origin.through
         yield f"as {seen.runtime} runs them: {seen.measured} of the {seen.trained} trained candidates"
