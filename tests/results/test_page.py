@@ -582,3 +582,27 @@ def test_no_words_of_a_drawing_are_too_small_to_read(opened, width):
         "one.ownerSVGElement.getBoundingClientRect().width / one.ownerSVGElement.viewBox.baseVal.width)"
     )
     assert min(heights) >= 8.5
+
+
+def test_balanced_accuracy_is_a_column_an_axis_and_a_limit(opened):
+    rows = rows_of(example_table())
+    for row in rows:
+        if "accuracy" in row:
+            row["balanced_accuracy"] = 0.9 * row["accuracy"] + 0.001 * (row["trial"] % 7)
+    document = environment()
+    document["experiment"] = document["experiment"] | {"objectives": ["balanced_accuracy", "params"]}
+    page, seen = opened(rows, document), view(rows, document)
+    title = "Validation balanced accuracy, short schedule (%)"
+    assert page.evaluate("document.getElementById('front').layout.yaxis.title.text") == title
+    assert page.locator("#x option[value=balanced_accuracy]").count() == 1
+    headline = page.locator("#headline").text_content().replace("\N{NO-BREAK SPACE}", " ")
+    best = findings(seen)[0]
+    assert all(words in headline for words in (best.subject, *best.facts))
+    assert "validation accuracy" not in headline
+    drag(page, "balanced_accuracy", 0.6)
+    assert page.locator("label[for=limit-balanced_accuracy] output").text_content() == "at least 60.0 %"
+    kept = sum(row.get("balanced_accuracy", 0) >= 0.6 for row in rows)
+    assert f"{kept} of " in page.locator("#left").text_content()
+    page.locator("#candidates").scroll_into_view_if_needed()
+    page.wait_for_selector("#candidates .tabulator-row")
+    assert "Balanced accuracy" in page.locator("#candidates").text_content()
