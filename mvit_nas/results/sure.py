@@ -82,10 +82,10 @@ def sureness(
         rows=rows,
         believed=believed,
         intervals={
-            row: (max(0.0, one.value - half), min(1.0, one.value + half))
+            row: _interval(one, None if spread is None else half)
             for row, one, half in zip(rows, measured, halves, strict=True)
         },
-        front=dict(zip(rows, p_front(believed, costs_NC.reshape(len(rows), -1)).tolist(), strict=True)),
+        front=dict(zip(rows, p_front(believed, costs_NC.reshape(len(rows), len(costs))).tolist(), strict=True)),
         covers="over images alone, one seed" if spread is None else "over seeds and images",
         words=_words(origin),
     )
@@ -114,6 +114,15 @@ def _measured(records: tuple[Record, ...], score: Metric) -> tuple[tuple[int, ..
             found.setdefault(record.candidate.arch_id or row, row)
     scores = [records[row].measured(score) for row in found.values()]
     return tuple(found.values()), [one for one in scores if one is not None]
+
+
+def _interval(one: Measured, half: float | None) -> tuple[float, float]:
+    """As wide as ``half`` to either side; its own, over images, where that is not known."""
+    if half is not None:
+        return max(0.0, one.value - half), min(1.0, one.value + half)
+    assert one.low is not None, "it has an interval"
+    assert one.high is not None, "it has an interval"
+    return one.low, one.high
 
 
 def _image_variance(one: Measured) -> float:

@@ -42,7 +42,7 @@ def ran(work):
 def test_it_prints_a_verdict_and_writes_page_models_and_ledger(work, ran):
     assert "2 networks trained by the quick (epochs 2) schedule (2 epochs) with 2 seeds" in ran.out
     assert re.search(r"^[0-9a-f]{10} +[01] +[\d.]+ % \([\d.]+ to [\d.]+\) +[\d.]+ % +[\d.]+K$", ran.out, re.MULTILINE)
-    assert re.search(r"^Take [0-9a-f]{10}: ", ran.out, re.MULTILINE)
+    assert re.search(r"^Take [0-9a-f]{10} \(trial \d\): ", ran.out, re.MULTILINE)
     assert "The test part was read 1 time: " in ran.out
     assert "report: reports/s/report.html" in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80

@@ -1,4 +1,5 @@
 import pytest
+from reports import trained as measured
 from reports import view
 
 from mvit_nas.errors import InputError
@@ -23,7 +24,7 @@ factors:
     paths: [stem.stride]
     values: [1, 2]
 """
-GUESSING, EVEN, RANDOM, EDGES, RANKS, LATENCY, TRIALS, SETTLED = range(8)
+GUESSING, EVEN, BEST, RANDOM, EDGES, RANKS, LATENCY, TRIALS, SETTLED = range(9)
 
 
 def environment(**experiment):
@@ -53,7 +54,7 @@ def front_of(number, **labels):
 def test_every_light_has_one_sentence_whatever_is_missing():
     for rows in ([], [{"state": "failed"}], front_of(1)):
         found = lights(view(rows, environment() | {"space": {}, "hypervolume_reference": {}}))
-        assert len(found) == 8
+        assert len(found) == 9
         for one in found:
             assert one.sentence.endswith(".")
             assert ". " not in one.sentence
@@ -188,13 +189,13 @@ def test_where_the_two_scores_disagree_both_best_ones_are_said():
 def test_the_headline_says_the_score_that_the_search_is_for():
     rows = [balanced(0.8, 0.55, trial=0, arch_id="aa"), balanced(0.75, 0.7, trial=1, arch_id="bb")]
     by_accuracy = findings(view(rows, uneven()))[0]
-    assert by_accuracy.subject == "aa"
+    assert by_accuracy.subject == "A"
     assert "balanced" not in " ".join(by_accuracy.facts)
     document = uneven()
     document["experiment"] = document["experiment"] | {"objectives": ["balanced_accuracy", "params"]}
     best = findings(view(rows, document))[0]
-    assert best.subject == "bb"
-    assert best.facts[0] == "70.0 % validation balanced accuracy, short schedule (95 % interval 60.0 to 80.0 %)"
+    assert best.subject == "A"
+    assert best.facts[0] == "70.0 % validation balanced accuracy after the short schedule (60.0 to 80.0 %; over images alone, one seed)"
     assert not any("% validation accuracy" in fact for fact in best.facts)
     assert view(rows, document).front == (1, 0)
     assert view(rows, document).score.name == "balanced_accuracy"
@@ -465,3 +466,15 @@ def test_too_few_trainings_or_none_in_the_box_are_unknown():
     outside = [trained(i, 0.5, 200) for i in range(15)]
     assert light(SETTLED, outside).sentence.startswith("No trained candidate lies within the box")
     assert light(SETTLED, growing([0.5] * 15), environment() | {"hypervolume_reference": {}}).state == "unknown"
+
+
+def test_the_best_is_the_best_where_the_others_are_far_behind():
+    far = [measured(0, 0.9, 3_000_000, 2, 2.0, arch_id="aa"), measured(1, 0.5, 2_000_000, 2, 2.0, arch_id="bb")]
+    near = [measured(0, 0.9, 3_000_000, 2, 2.0, arch_id="aa"), measured(1, 0.899, 2_000_000, 2, 2.0, arch_id="bb")]
+    seeds = environment(seed_spread={"deviation": 0.02, "freedom": 20, "source": "2 networks trained 22 times"})
+    assert light(BEST, far, seeds).state == "good"
+    assert light(BEST, far).state == "warning", "how far accuracies differ from seed to seed is not known"
+    found = light(BEST, near, seeds)
+    assert found.state == "warning"
+    assert "with a probability of 51 %; 1 other cannot be told apart from it" in found.sentence
+    assert light(BEST, near[:1], seeds).state == "unknown"

@@ -56,7 +56,7 @@ def test_the_headline_says_what_to_take_and_what_is_as_good_and_cheaper():
         (
             "Best within the budget (at most 6M parameters): A, 73.0 % validation accuracy after the short schedule "
             "(70.4 to 75.4 %; over images alone, one seed), 4M parameters, 900M MACs, 15 ms latency, "
-            "B is tied with it (the intervals overlap) and has 50 % fewer parameters."
+            "the best of these with a probability of 98 % (over images alone, one seed)."
         ),
         ("Against mobilevit_xxs: +13.0 accuracy points, 300 % more parameters, 350 % more MACs, 200 % higher latency."),
         "Presets not compared: mobilevit_s (not tried).",
@@ -86,7 +86,13 @@ def test_what_is_tied_is_on_the_front_cheaper_and_within_the_budget():
         trained(5, 0.675, 1_600_000, 3, 1.7, arch_id="ee"),  # beaten by cc
     ]
     best = findings(view(rows, environment(presets=[])))[0]
-    assert best.facts[1] == "C is tied with it (the intervals overlap) and has 50 % fewer parameters"
+    assert best.facts[1] == "the best of these with a probability of 87 % (over images alone, one seed)"
+    assert best.facts[2] == "B is tied with it (no difference shown) and has 33 % fewer parameters"
+    seeds = {"seed_spread": {"deviation": 0.02, "freedom": 20, "source": "2 networks trained 22 times"}}
+    blurred = findings(view(rows, environment(presets=[], **seeds)))[0]
+    assert "(66.8 to 76.4 %; over seeds and images)" in blurred.facts[0]
+    assert blurred.facts[1] == "the best of these with a probability of 62 % (over seeds and images)"
+    assert blurred.facts[2] == "C is tied with it (no difference shown) and has 50 % fewer parameters"
 
 
 def small_space(**changes):

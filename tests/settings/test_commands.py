@@ -19,7 +19,7 @@ FLAGS = {
     commands.LatencySettings: f"{TRAINING} {TIMING} choices --precision --cap --image-size --int8 --data --by-stage --out "
     "--json",
     commands.DevicesSettings: "targets --json",
-    commands.ReportSettings: "name --out --runtime --target",
+    commands.ReportSettings: "name --devices --out --runtime --target",
     commands.CompareSettings: "studies --name --out --json",
 }
 # What a study means; all else may change from one run of it to the next.
