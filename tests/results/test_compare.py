@@ -281,7 +281,7 @@ def test_the_cards_say_it_in_sentences():
     comparison = compare_studies(by_hand())
     answer, other = cards(comparison)
     assert answer == Card(
-        title="The verdict after 3 trainings each",
+        title="The verdict",
         subject="Too little is known to tell cost-aware from tpe, after 3 trainings (2 seeds each)",
         sentences=(
             "cost-aware: 50.0 % (40.0 to 60.0 % over 2 seeds) of the box.",

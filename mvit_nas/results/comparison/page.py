@@ -95,7 +95,7 @@ def cards(comparison: Comparison) -> Iterator[Card]:
     spent = trainings_words(comparison.trainings)
     first = comparison.methods[0]
     yield Card(
-        title=f"The verdict after {spent} each",
+        title="The verdict",
         subject=headline(comparison),
         sentences=tuple(f"{method.label}: {_volume_words(method)} of the box." for method in comparison.methods),
     )
