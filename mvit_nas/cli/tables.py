@@ -198,14 +198,15 @@ def print_confirm_plan(plan: "confirm.ConfirmPlan") -> None:
 
 def print_comparison(comparison: "Comparison", page: Path) -> None:
     """The methods as a table, what was left out, and where the page lies, on stdout."""
-    from mvit_nas.results.comparison.page import gain_words, trainings_words
+    from mvit_nas.results.comparison.page import gain_words, headline, percent_words, trainings_words
 
     table = _table("method", "seeds", "hypervolume")
-    table.add_column("difference (95 %)", justify="right")
+    table.add_column("points (95 %)", justify="right")
     for method in comparison.methods:
         difference = "-" if method.gain is None else gain_words(method.gain)
-        _add(table, method.label, str(len(method.studies)), f"{method.mean:.3f}", difference)
+        _add(table, method.label, str(len(method.studies)), percent_words(method.mean), difference)
     console = Console(highlight=False)
+    console.print(Text(f"\n{headline(comparison)}"))
     console.print(f"\nHypervolume after {trainings_words(comparison.trainings)} each:")
     console.print(table)
     for note in comparison.notes:

@@ -17,6 +17,9 @@ function lines(title) {
   return title.split(" ").reduce((text, word) => (text + " " + word).length - text.lastIndexOf("<br>") > 40 ? text + "<br>" + word : text + " " + word);
 }
 
+// Hypervolume is drawn from 0, in percent, on every page.
+export const HYPERVOLUME = "Hypervolume (% of the box)";
+
 export function layout(x, y) {
   const axis = title => ({
     title: { text: lines(title), standoff: 12, font: { size: 13 } }, automargin: true, gridcolor: colour("line"),

@@ -146,6 +146,17 @@ test("architectures differ as Python says", () => {
   for (const { one, other, found } of python.differences) assert.deepEqual(differences(one, other), found);
 });
 
+test("the values of a factor stand in the order of the space, and all factors can be chosen", () => {
+  const widths = study.trained.map((_, i) => ["xs", "micro", "tiny", "odd"][i % 4]);
+  const factors = Object.fromEntries(["width", ..."abcdefgh"].map(name => [`param.${name}`, widths]));
+  const column = name => factors[name] ? Object.fromEntries(study.trained.map((row, i) => [row, factors[name][i]])) : study.column(name);
+  const own = { ...study, column, choices: { "param.width": ["micro", "tiny", "xxs", "xs"] } };
+  const { axes, shown } = parallelAxes(own, Object.keys(factors));
+  assert.deepEqual(axes[0].ticks.map(({ text }) => text), ["micro", "tiny", "xs", "odd"]);
+  assert.deepEqual(axes[1].ticks.map(({ text }) => text), ["micro", "odd", "tiny", "xs"]); // no order is known
+  assert.deepEqual([shown.includes("param.g"), shown.includes("param.h"), axes.some(axis => axis.name === "param.h")], [true, false, true]);
+});
+
 test("a brush keeps the candidates inside it", () => {
   const { axes } = parallelAxes(study);
   assert.equal(brushed(study, {}, axes), null);

@@ -195,7 +195,8 @@ def test_the_headline_says_the_score_that_the_search_is_for():
     document["experiment"] = document["experiment"] | {"objectives": ["balanced_accuracy", "params"]}
     best = findings(view(rows, document))[0]
     assert best.subject == "A"
-    assert best.facts[0] == "70.0 % validation balanced accuracy after the short schedule (60.0 to 80.0 %; over images alone, one seed)"
+    interval = "(60.0 to 80.0 %; over images alone, one seed)"
+    assert best.facts[0] == f"70.0 % validation balanced accuracy after the short schedule {interval}, 11 parameters"
     assert not any("% validation accuracy" in fact for fact in best.facts)
     assert view(rows, document).front == (1, 0)
     assert view(rows, document).score.name == "balanced_accuracy"

@@ -328,6 +328,25 @@ def test_columns_can_be_chosen(opened):
     assert page.locator(".tabulator-col[tabulator-field=params]").count() == 1
 
 
+def test_axes_can_be_hidden_inverted_and_coloured_by(opened):
+    page = opened(example_table(), environment())
+    page.locator("#parallel").scroll_into_view_if_needed()
+    page.get_by_role("slider", name="Accuracy: range").focus()
+    page.keyboard.press("ArrowDown")
+    settled(page)
+    section = page.locator("#choices-and-outcomes")
+    section.locator("summary").click()
+    band = "document.querySelector('[aria-label=\"Accuracy: range\"] .band').getBoundingClientRect().top"
+    before = page.evaluate(band)
+    section.get_by_label("Invert Accuracy").check()
+    assert page.evaluate(band) > before + 50  # the highest third is at the bottom now
+    section.get_by_label("Colour by").select_option("params")
+    section.get_by_text("Accuracy", exact=True).locator("input").uncheck()
+    settled(page)
+    assert page.get_by_role("slider", name="Accuracy: range").count() == 0
+    assert not page.evaluate("location.hash")  # what is not seen keeps nothing out
+
+
 def test_a_brush_is_followed_by_the_table(opened):
     page = opened(example_table(), environment())
     page.locator("#parallel").scroll_into_view_if_needed()
@@ -606,3 +625,17 @@ def test_balanced_accuracy_is_a_column_an_axis_and_a_limit(opened):
     page.locator("#candidates").scroll_into_view_if_needed()
     page.wait_for_selector("#candidates .tabulator-row")
     assert "Balanced accuracy" in page.locator("#candidates").text_content()
+
+
+def test_what_matters_is_on_one_axis_and_says_none_where_none_is_shown(opened):
+    page = opened(example_table(), environment())
+    page.locator("#matters").scroll_into_view_if_needed()
+    page.wait_for_selector(".effect")
+    ends = page.locator("#effects .effect").evaluate_all(
+        "all => all.map(one => [...one.querySelectorAll('text.end')].map(text => text.textContent).join())"
+    )
+    assert len(ends) > 1
+    assert len(set(ends)) == 1
+    shares = page.locator("#shares tbody tr").all_text_contents()
+    assert not [text for text in shares if "-" in text.split("%")[0]]
+    assert [text for text in shares if "none shown" in text]

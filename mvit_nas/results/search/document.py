@@ -84,6 +84,7 @@ def document(
         "further": list(_plots(view, comparisons)),
         "importance": {"objectives": [asdict(one) for one in explained], "note": NOTE},
         "order": order,
+        "choices": _choices(view),
         "descriptors": _descriptors(view, order),
         "history": None if lines is None else [asdict(line) for line in lines],
         "published": _published(),
@@ -235,6 +236,12 @@ def _line(name: str, records: Sequence[Record], objectives: Sequence[Metric], bo
 
 def _title(metric: Metric, view: StudyView) -> str:
     return metric.title + (f" by {view.origin.further[metric.runtime].title}" if metric.runtime else "")
+
+
+def _choices(view: StudyView) -> Document:
+    """The values of each factor as text, in the order of the space; empty where that is not known."""
+    parameters = () if view.space is None else view.space.parameters
+    return {PARAM + one.name: [str(label) for label in one.choices] for one in parameters}
 
 
 def _descriptors(view: StudyView, order: Sequence[str]) -> list[str]:
