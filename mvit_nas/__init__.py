@@ -18,6 +18,7 @@ _PUBLIC = {
     "PRESETS": "mvit_nas.arch.presets",
     "load_space": "mvit_nas.arch.space",
     "build": "mvit_nas.nn.backbone",
+    "open_study": "mvit_nas.results.reading",
     "read_table": "mvit_nas.results.table",
     "write_search": "mvit_nas.results.report",
 }
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from mvit_nas.arch.presets import PRESETS as PRESETS
     from mvit_nas.arch.space import load_space as load_space
     from mvit_nas.nn.backbone import build as build
+    from mvit_nas.results.reading import open_study as open_study
     from mvit_nas.results.report import write_search as write_search
     from mvit_nas.results.table import read_table as read_table
 

@@ -126,6 +126,22 @@ ACCURACY = Metric(
     low="accuracy_low",
     high="accuracy_high",
 )
+BALANCED_ACCURACY = Metric(
+    name="balanced_accuracy",
+    option="balanced-accuracy",
+    source=Source.TRAINED,
+    form=Form.SHARE,
+    unit="%",
+    maximise=True,
+    ideal=1.0,
+    noun="balanced accuracy",
+    more="more",
+    fewer="less",
+    extreme="Highest balanced accuracy",
+    after="balanced accuracy",
+    low="balanced_accuracy_low",
+    high="balanced_accuracy_high",
+)
 PARAMS = Metric(
     name="params",
     option="params",
@@ -191,10 +207,18 @@ PEAK_MEMORY = Metric(
     aside=True,
 )
 # In the order of a table's columns.
-METRICS: Mapping[str, Metric] = {metric.name: metric for metric in (ACCURACY, PARAMS, MACS, SIZE, PEAK_MEMORY, LATENCY)}
-# What a search can be for, and of it what is spent.
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric for metric in (ACCURACY, BALANCED_ACCURACY, PARAMS, MACS, SIZE, PEAK_MEMORY, LATENCY)
+}
+# What a search can be for: one of SCORES, and of COSTS, which are spent, some.
 OBJECTIVES: tuple[Metric, ...] = tuple(metric for metric in METRICS.values() if not metric.aside)
+SCORES: tuple[Metric, ...] = tuple(metric for metric in OBJECTIVES if metric.source is Source.TRAINED)
 COSTS: tuple[Metric, ...] = tuple(metric for metric in OBJECTIVES if metric.is_cost)
+
+
+def score_of(objectives: Sequence[Metric]) -> Metric:
+    """What networks are trained for by ``objectives``: the score among them, accuracy where all are costs."""
+    return next((metric for metric in objectives if metric in SCORES), ACCURACY)
 
 
 def metrics_of(names: Sequence[str]) -> tuple[Metric, ...]:

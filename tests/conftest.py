@@ -118,4 +118,4 @@ def opened(browser, tmp_path):
     for page in pages:
         page.close()
     assert complaints == []
-    assert {url for url in requests if not url.startswith("data:")} <= {(tmp_path / "report.html").as_uri()}
+    assert {url for url in requests if not url.startswith(("data:", "blob:"))} <= {(tmp_path / "report.html").as_uri()}

@@ -32,6 +32,7 @@ ALLOWED = {
     "optimize": {"study", "evaluate", "training", "data", "cost", "nn", "arch"},
     "ablation": {"study", "training", "tasks", "arch"},
     "results": {"study", "arch"},
+    "figures": {"results", "study"},
     "settings": {"arch"},
     "jobs": {
         *(
@@ -69,7 +70,7 @@ OWNERS = {
     "torchao": {"cost/runtimes/executorch.py"},
     "filelock": {"files.py", "data/store.py"},
 }
-FOLDERS = {"pandas": "results/"}
+FOLDERS = {"pandas": "results/", "plotly": "figures/"}
 
 
 def modules():
@@ -99,7 +100,7 @@ def test_imports_point_down_and_libraries_have_owners(path):
         if library in FOLDERS:
             assert str(relative).startswith(FOLDERS[library]), f"{relative} imports {library}"
         if library in ("torch", "optuna"):
-            assert layer not in ("arch", "results", "settings", "units", "metrics", "budget", "errors"), (
+            assert layer not in ("arch", "results", "figures", "settings", "units", "metrics", "budget", "errors"), (
                 f"{relative} imports {library}"
             )
         assert library != "torchvision", f"{relative} imports torchvision"
@@ -114,6 +115,23 @@ def test_importing_the_package_and_the_command_line_loads_nothing_heavy():
     assert run(f"import sys, mvit_nas, mvit_nas.cli.app; print(sorted({heavy} & set(sys.modules)))") == "[]\n"
 
 
+def test_only_figures_load_plotly():
+    """Neither help, nor a page, nor a search pays for it."""
+    code = """
+import contextlib, sys
+import mvit_nas.cli.app, mvit_nas.jobs.ablate, mvit_nas.jobs.search, mvit_nas.results.report
+sys.argv = ["mvit-nas", "--help"]
+with contextlib.suppress(SystemExit):
+    mvit_nas.cli.app.main()
+print("plotly" in sys.modules)
+from mvit_nas import figures
+print("plotly" in sys.modules)
+"""
+    *shown, without, with_figures = run(code).splitlines()
+    assert any("search" in line for line in shown)
+    assert (without, with_figures) == ("False", "True")
+
+
 def test_knowing_the_runtimes_loads_none():
     heavy = "{'onnx', 'onnxruntime', 'litert_torch', 'ai_edge_litert', 'executorch', 'torchao', 'jax'}"
     code = f"import sys, mvit_nas.cost.runtimes.registry as k; [k.is_installed(r) for r in k.RUNTIMES.values()]; print(sorted({heavy} & set(sys.modules)))"
@@ -126,6 +144,7 @@ def test_the_public_names_are_there_and_others_are_not():
         mvit_nas.nothing  # noqa: B018
 
 
-def test_a_report_needs_neither_torch_nor_optuna():
+def test_reports_and_figures_need_neither_torch_nor_optuna():
     # Comparisons are made by the same module.
     assert run("import sys, mvit_nas.results.report; print(sorted({'torch', 'optuna'} & set(sys.modules)))") == "[]\n"
+    assert run("import sys, mvit_nas.figures; print(sorted({'torch', 'optuna'} & set(sys.modules)))") == "[]\n"

@@ -2,11 +2,13 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 import typer.main
 
+from mvit_nas import figures
 from mvit_nas.cli.app import app
 
 ROOT = Path(__file__).parents[1]
@@ -14,7 +16,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def commands():
-    text = re.findall(r"mvit-nas (?:search|ablate|report|latency|devices|compare)[^`\n|]*", README)
+    text = re.findall(r"mvit-nas (?:search|ablate|confirm|report|latency|devices|compare)[^`\n|]*", README)
     return sorted({line.split(" && ")[0].strip() for line in text})
 
 
@@ -41,6 +43,16 @@ def test_the_two_commands_that_ci_runs_are_there():
 def test_the_python_example_runs(capsys):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
+
+
+def test_the_example_of_the_figures_runs_and_each_function_is_explained(tmp_path, monkeypatch):
+    text = (ROOT / "docs/figures.md").read_text()
+    shutil.copytree(ROOT / "experiments/search_efficiency/cost-aware-1", tmp_path / "reports/digits-6M")
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(code, "figures.md", "exec"), {})
+    assert (tmp_path / "front.html").is_file()
+    assert set(re.findall(r"^\| `(\w+)\(", text, re.MULTILINE)) == {*figures.__all__} - {"open_study"}
 
 
 def test_links_in_the_documents_lead_to_files():

@@ -15,7 +15,7 @@ from mvit_nas import __version__
 from mvit_nas.cli import documents, tables
 from mvit_nas.cli.flags import command
 from mvit_nas.cli.progress import interrupts, watched
-from mvit_nas.errors import InputError, MvitNasError
+from mvit_nas.errors import MvitNasError
 from mvit_nas.settings import commands
 from mvit_nas.settings.parse import joined_name
 
@@ -95,6 +95,20 @@ def ablate(settings: commands.AblateSettings) -> None:
     _fail(outcome.error)
 
 
+def confirm(settings: commands.ConfirmSettings) -> None:
+    """Train the best of a search for longer, with several seeds, and say which to take by the test part."""
+    from mvit_nas.jobs import confirm as job
+
+    if settings.dry_run:
+        with watched() as watch, interrupts():
+            plan = job.plan(settings, reporter=watch)
+        _print_json(documents.of_confirm_plan(plan)) if settings.as_json else tables.print_confirm_plan(plan)
+        return
+    with watched() as watch, interrupts() as should_stop:
+        outcome = job.confirm(settings, reporter=watch, on_progress=watch.show_confirming, should_stop=should_stop)
+    _print_json(documents.of_confirmation(outcome)) if settings.as_json else tables.print_confirmation(outcome)
+
+
 def latency(settings: commands.LatencySettings) -> None:
     """Measure how long networks take on the CPU or the phone, and which are faster than which."""
     from mvit_nas.jobs import latency as job
@@ -118,7 +132,7 @@ def report(settings: commands.ReportSettings) -> None:
     from mvit_nas.results.report import remake_report
 
     folder = _report_folder(settings.name, settings.out)
-    print(remake_report(folder, runtime=settings.runtime, target=settings.target))
+    print(remake_report(folder, runtime=settings.runtime, target=settings.target, devices=settings.devices))
 
 
 def compare(settings: commands.CompareSettings) -> None:
@@ -143,7 +157,7 @@ def compare(settings: commands.CompareSettings) -> None:
         tables.print_comparison(comparison, page)
 
 
-for run in (search, ablate, latency, devices, report, compare):
+for run in (search, ablate, confirm, latency, devices, report, compare):
     command(app, run)
 
 
@@ -153,10 +167,6 @@ def _print_json(document: documents.Document) -> None:
 
 def _report_folder(name: str, out: Path) -> Path:
     """The folder of the report that ``name`` is, in reports/ or as a path. Raises InputError where there is none."""
-    folder = out / "reports" / name
-    if not folder.is_dir() and Path(name).is_dir():
-        folder = Path(name)
-    if not folder.is_dir():
-        known = sorted(path.parent.name for path in (out / "reports").glob("*/results.csv"))
-        raise InputError(f"no report {name!r} in {out / 'reports'}: known are {', '.join(known) or 'none'}")
-    return folder
+    from mvit_nas.results.reading import report_folder  # loads pandas
+
+    return report_folder(name, out)

@@ -10,9 +10,10 @@ from mvit_nas.metrics import COSTS, OBJECTIVES, Metric
 from mvit_nas.settings.flag import plain
 
 if TYPE_CHECKING:
-    from mvit_nas.jobs import ablate, devices, latency, search
+    from mvit_nas.jobs import ablate, confirm, devices, latency, search
     from mvit_nas.maths.statistics import Difference
     from mvit_nas.results.ablation.summary import Variant
+    from mvit_nas.study.confirmation import ConfirmedNetwork, Ranks
     from mvit_nas.study.record import Further, Measured, Record
 
 Document = dict[str, Plain]
@@ -110,6 +111,59 @@ def _compared(difference: "Difference | None") -> Document:
         "detectable": difference.detectable,
         "pairs": difference.pairs,
     }
+
+
+def of_confirmation(outcome: "confirm.Outcome") -> Document:
+    """What ``confirm`` found."""
+    found = outcome.confirmation
+    return {
+        "study": outcome.name,
+        "verdict": outcome.verdict,
+        "take": found.take,
+        "tied": list(found.tied),
+        "networks": [_confirmed(one) for one in found.networks],
+        "pairs": [
+            {
+                "trials": [pair.first, pair.second],
+                "difference": pair.difference.value,
+                "interval": [pair.difference.low, pair.difference.high],
+                "p_holm": pair.p_holm,
+                "shown": pair.is_shown,
+            }
+            for pair in found.pairs
+        ],
+        "ranks": {"networks": found.ranks.networks, "tau": found.ranks.tau, "interval": _interval(found.ranks)},
+        "seeds": list(found.seeds),
+        "schedule": plain(found.schedule),
+        "images": found.images,
+        "looks": [plain(one) for one in found.looks],
+        "notes": list(found.notes),
+        "report": str(outcome.report),
+    }
+
+
+def _confirmed(one: "ConfirmedNetwork") -> Document:
+    accuracy, kept = one.accuracy, one.kept
+    return {
+        "trial": one.trial,
+        "arch_id": one.arch_id,
+        "name": one.label if one.label != one.arch_id else "",
+        "test_accuracy": None if accuracy is None else accuracy.value,
+        "interval": None if accuracy is None else [accuracy.low, accuracy.high],
+        "by_seed": [plain(each) for each in one.seeds],
+        "model": None if kept is None else kept.folder,
+        "temperature": None if kept is None else kept.temperature,
+        "failure": one.failure or None,
+    }
+
+
+def _interval(ranks: "Ranks") -> Plain:
+    return None if ranks.tau is None else [ranks.low, ranks.high]
+
+
+def of_confirm_plan(plan: "confirm.ConfirmPlan") -> Document:
+    """What ``confirm`` would do."""
+    return {key: plain(value) for key, value in asdict(plan).items()}
 
 
 def of_latencies(outcome: "latency.Outcome") -> Document:

@@ -19,7 +19,7 @@ from mvit_nas.reporter import Reporter, TrainingStep
 from mvit_nas.units import format_count, format_seconds
 
 if TYPE_CHECKING:
-    from mvit_nas.jobs import ablate, search
+    from mvit_nas.jobs import ablate, confirm, search
 
 
 class Watch(Reporter):
@@ -58,7 +58,7 @@ class Watch(Reporter):
         if progress.stopped:
             parts.append(f"{progress.stopped} stopped")
         if progress.best is not None:
-            parts.append(f"best {ACCURACY.format(progress.best)}")
+            parts.append(f"best {progress.score.format(progress.best)}")
             parts.append(f"front {progress.front}")
             parts.append(f"hypervolume {progress.hypervolume:.3f}")
         if progress.seconds_left is not None:
@@ -69,6 +69,14 @@ class Watch(Reporter):
         """Show a finished run of an ablation and where it stands."""
         self.say(run_line(progress))
         status = f"{progress.done}/{progress.runs} runs"
+        if progress.seconds_left is not None:
+            status += f" · about {format_seconds(progress.seconds_left)} left"
+        self._shown(status)
+
+    def show_confirming(self, progress: "confirm.Progress") -> None:
+        """Show a finished training of a confirmation and where it stands."""
+        self.say(confirming_line(progress))
+        status = f"{progress.done}/{progress.runs} trainings"
         if progress.seconds_left is not None:
             status += f" · about {format_seconds(progress.seconds_left)} left"
         self._shown(status)
@@ -96,7 +104,7 @@ def trial_line(progress: "search.Progress") -> str:
     head = f"{_number(progress.done):>4}/{progress.trials} {last.label:<13}"
     if not last.is_complete:
         return f"{head} {last.state}: {last.reason}"
-    parts = [head + f" {ACCURACY.format(last.value(ACCURACY) or 0.0):>6}"]
+    parts = [head + f" {progress.score.format(last.value(progress.score) or 0.0):>6}"]
     parts += [f"{format_count(last.value(one) or 0)} {words}" for one, words in ((PARAMS, "params"), (MACS, "MACs"))]
     latency_ms = last.value(LATENCY)
     if latency_ms is not None:
@@ -112,6 +120,13 @@ def run_line(progress: "ablate.Progress") -> str:
     result = f"failed: {last.reason}" if accuracy is None else ACCURACY.format(accuracy)
     spent = "from the cache" if last.spent.cached else format_seconds(last.spent.seconds)
     return f"{progress.done:>3}/{progress.runs} {progress.variant}, seed {last.seed}  {result}  {spent}"
+
+
+def confirming_line(progress: "confirm.Progress") -> str:
+    """The line of a finished training of a confirmation, with its validation accuracy."""
+    result = "failed: " + progress.failure if progress.accuracy is None else ACCURACY.format(progress.accuracy)
+    spent = "from the cache" if progress.was_known else format_seconds(progress.seconds)
+    return f"{progress.done:>3}/{progress.runs} {progress.label}, seed {progress.seed}  {result}  {spent}"
 
 
 def _number(trainings: float) -> str:

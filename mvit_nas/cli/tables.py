@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mvit_nas.metrics import COSTS, LATENCY, MACS, OBJECTIVES, PARAMS, Form, Metric, Source
+from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, MACS, OBJECTIVES, PARAMS, Form, Metric, Source, score_of
 from mvit_nas.units import format_seconds
 
 if TYPE_CHECKING:
-    from mvit_nas.jobs import ablate, devices, latency, search
+    from mvit_nas.jobs import ablate, confirm, devices, latency, search
     from mvit_nas.maths.statistics import Difference
     from mvit_nas.results.ablation.summary import Variant
     from mvit_nas.results.comparison.comparison import Comparison
@@ -23,7 +23,7 @@ _MOST_VERDICTS = 12
 
 def print_front(outcome: "search.Outcome") -> None:
     """The front, and where the report lies."""
-    shown = [metric for metric in OBJECTIVES if metric.source is not Source.TIMED or metric in outcome.objectives]
+    shown = [metric for metric in OBJECTIVES if metric.source is Source.COUNTED or metric in outcome.objectives]
     table = _table("network", *map(_title, shown), *outcome.further)
     table.columns[0].no_wrap = True
     for record in outcome.front:
@@ -35,8 +35,8 @@ def print_front(outcome: "search.Outcome") -> None:
             *(_value(metric, record.measured(metric)) for metric in shown),
             *("-" if found is None else LATENCY.format(found.value) for found in further),
         )
-    console = Console(highlight=False)
-    console.print(f"\nThe front, {len(outcome.front)} networks (search-validation accuracy after the short training):")
+    console, noun = Console(highlight=False), score_of(outcome.objectives).noun
+    console.print(f"\nThe front, {len(outcome.front)} networks (search-validation {noun} after the short training):")
     console.print(table)
     console.print(f"\nreport: {outcome.report}", soft_wrap=True)
 
@@ -149,16 +149,64 @@ def _p_words(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def print_confirmation(outcome: "confirm.Outcome") -> None:
+    """The confirmed networks, which of them differ, the verdict, and where the page lies, on stdout."""
+    from mvit_nas.results.search.confirmed import ledger_words, record_of, sentences
+
+    found, view = outcome.confirmation, outcome.view
+    table = _table("network", "trial", "test accuracy", "in the search", _cost_title(view.cost))
+    table.columns[0].no_wrap = True
+    for one in found.networks:
+        record = record_of(view, one.trial)
+        searched, cost = (None if record is None else record.measured(each) for each in (ACCURACY, view.cost))
+        test = "failed" if one.failure else _value(ACCURACY, one.accuracy)
+        then = "-" if searched is None else ACCURACY.format(searched.value)
+        _add(table, one.label, str(one.trial), test, then, "-" if cost is None else view.cost.cell(cost.value))
+    console = Console(highlight=False)
+    console.print()
+    console.print(table)
+    shown = [pair for pair in found.pairs if pair.is_shown]
+    for pair in shown[:_MOST_VERDICTS]:
+        better, worse = (pair.first, pair.second) if pair.difference.value > 0 else (pair.second, pair.first)
+        points, p = 100 * abs(pair.difference.value), _p_words(pair.p_holm)
+        names = f"{found.network(better).label} is better than {found.network(worse).label}"
+        console.print(Text(f"{names}: {points:.1f} points, p {p} (Holm)"))
+    if found.pairs:
+        rest = len(found.pairs) - len(shown)
+        console.print(Text(f"of {len(found.pairs)} pairs {rest} {'has' if rest == 1 else 'have'} no difference shown"))
+    for line in (*sentences(found), ledger_words(found), outcome.verdict):
+        console.print(Text(f"\n{line}"))
+    console.print(f"\nreport: {outcome.report}", soft_wrap=True)
+
+
+def _cost_title(metric: Metric) -> str:
+    return metric.unit if metric.form is Form.QUANTITY else _title(metric)
+
+
+def print_confirm_plan(plan: "confirm.ConfirmPlan") -> None:
+    """What ``confirm`` would do and take."""
+    for label, trial in zip(plan.networks, plan.trials, strict=True):
+        print(f"network   {label} (trial {trial})")
+    print(f"runs      {len(plan.networks)} networks x {len(plan.seeds)} seeds = {plan.runs}")
+    print(f"schedule  {plan.schedule}, {plan.epochs} epochs")
+    for note in plan.notes:
+        print(f"note      {note}")
+    print(f"known     {plan.known} of them, from earlier runs")
+    print(f"test part read {plan.looks} time{'s' * (plan.looks != 1)} so far")
+    print(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
+
+
 def print_comparison(comparison: "Comparison", page: Path) -> None:
     """The methods as a table, what was left out, and where the page lies, on stdout."""
-    from mvit_nas.results.comparison.page import gain_words, trainings_words
+    from mvit_nas.results.comparison.page import gain_words, headline, percent_words, trainings_words
 
     table = _table("method", "seeds", "hypervolume")
-    table.add_column("difference (95 %)", justify="right")
+    table.add_column("points (95 %)", justify="right")
     for method in comparison.methods:
         difference = "-" if method.gain is None else gain_words(method.gain)
-        _add(table, method.label, str(len(method.studies)), f"{method.mean:.3f}", difference)
+        _add(table, method.label, str(len(method.studies)), percent_words(method.mean), difference)
     console = Console(highlight=False)
+    console.print(Text(f"\n{headline(comparison)}"))
     console.print(f"\nHypervolume after {trainings_words(comparison.trainings)} each:")
     console.print(table)
     for note in comparison.notes:

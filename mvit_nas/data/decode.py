@@ -20,7 +20,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
 # 300 MB of RGB in each thread. Counted after JPEG's reduced decoding, so that a phone's 108 megapixels pass.
-_MAX_PIXELS = 100_000_000
+MAX_PIXELS = 100_000_000
 
 # What Pillow's readers raise on broken files; many are plain Python errors from parsing nonsense.
 _PILLOW_ERRORS = (
@@ -38,7 +38,7 @@ _PILLOW_ERRORS = (
 )
 
 # EXIF 2.32, 4.6.4 A: how the stored image is to be turned to stand upright. From 5 on, width and height swap.
-_TURNS = {
+TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -58,7 +58,7 @@ class UnreadableImageError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
-    """The whole image squashed to a square, and the shape that it had."""
+    """An image as a square, and the shape of what the square shows."""
 
     pixels_HWC: npt.NDArray[np.uint8]
     aspect: float  # width / height, upright
@@ -69,28 +69,28 @@ def decode(content: bytes | Path, *, side: int) -> Decoded:
 
     Raises ``UnreadableImageError`` for what is broken, truncated, empty or larger than 100 million pixels.
     """
-    with _opened(content) as image:
+    with opened(content) as image:
         width, height = image.size
         # Decodes a big JPEG at 1/2, 1/4 or 1/8; twice the side leaves the last step to the better filter.
         image.draft(None, (2 * side, 2 * side))
-        if image.width * image.height > _MAX_PIXELS:
-            raise UnreadableImageError(f"{width} x {height} is over {_MAX_PIXELS:,} pixels")
-        square = _to_rgb(image).resize((side, side), Image.Resampling.LANCZOS)
-        orientation = _orientation(image)
-    if orientation in _TURNS:  # on the square, where it costs least: turning and squashing commute
-        square = square.transpose(_TURNS[orientation])
+        check_size(image, stored=(width, height))
+        square = to_rgb(image).resize((side, side), Image.Resampling.LANCZOS)
+        orientation = orientation_of(image)
+    if orientation in TURNS:  # on the square, where it costs least: turning and squashing commute
+        square = square.transpose(TURNS[orientation])
     aspect = height / width if orientation >= 5 else width / height
     return Decoded(pixels_HWC=np.asarray(square), aspect=aspect)
 
 
 def shorter_side(content: bytes | Path) -> int:
     """The shorter side in pixels, from the file's header alone. Raises ``UnreadableImageError``."""
-    with _opened(content) as image:
+    with opened(content) as image:
         return min(image.size)
 
 
 @contextmanager
-def _opened(content: bytes | Path) -> Iterator[Image.Image]:
+def opened(content: bytes | Path) -> Iterator[Image.Image]:
+    """The image as it is stored, not decoded yet. What Pillow raises within is an ``UnreadableImageError``."""
     try:
         data = content if isinstance(content, bytes) else content.read_bytes()
         if not data:
@@ -101,7 +101,14 @@ def _opened(content: bytes | Path) -> Iterator[Image.Image]:
         raise UnreadableImageError(_reason(error)) from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def check_size(image: Image.Image, *, stored: tuple[int, int]) -> None:
+    """Raise ``UnreadableImageError`` where so many pixels would be decoded that they may not fit into memory."""
+    if image.width * image.height > MAX_PIXELS:
+        raise UnreadableImageError(f"{stored[0]} x {stored[1]} is over {MAX_PIXELS:,} pixels")
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The first frame in 8-bit RGB, over white where it is transparent."""
     if image.mode in _WHITE:
         image = _to_grey(image)
     if image.has_transparency_data:
@@ -118,12 +125,13 @@ def _to_grey(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(values_HW * (255 / white)).astype(np.uint8))
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
+    """How the image is to be turned, a key of ``TURNS``, or 1 where it stands upright."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except _PILLOW_ERRORS:  # broken EXIF beside good pixels: the image counts
         return 1
-    return orientation if orientation in _TURNS else 1
+    return orientation if orientation in TURNS else 1
 
 
 def _reason(error: Exception) -> str:

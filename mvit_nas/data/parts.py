@@ -50,6 +50,10 @@ class ImageData:
         """How many images the part lists; what cannot be decoded is still among them."""
         return len(self.members[part])
 
+    def count_by_class(self, part: Part) -> tuple[int, ...]:
+        """The same of each class."""
+        return tuple(np.bincount(self.labels_N[self.members[part]], minlength=len(self.classes)).tolist())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:

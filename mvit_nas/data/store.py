@@ -1,10 +1,11 @@
-"""A part of the data, decoded once into a cache and mapped into memory ever after.
+"""A part of the data, decoded once into a cache and mapped into memory ever after: for training, or as it is scored.
 
 The folder of a part holds pixels.npy, aspects.npy, labels.npy and, written last, index.json. Axes: N images, H and W
 pixels down and across, C colours (red, green, blue).
 """
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -20,39 +21,78 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
 
+from mvit_nas.data.contract import InputContract, pixels
 from mvit_nas.data.decode import Decoded, UnreadableImageError, decode
 from mvit_nas.data.parts import ImageData, IntArray, Part, some
 from mvit_nas.errors import DataError, InputError, MvitNasError
 
 _CHUNK = 64  # images decoded at a time: bounds the memory and the wait after Ctrl-C
 
+# What is told now and then while decoding: images done, and in all.
+Told = Callable[[int, int], None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
     """One decoded part, in the order of its source, which may be sorted by class: draw, never slice."""
 
-    pixels_NHWC: npt.NDArray[np.uint8]  # memory-mapped, read-only, RGB, each image squashed to a square
-    aspects_N: npt.NDArray[np.float32]  # width / height before the squashing, upright
+    pixels_NHWC: npt.NDArray[np.uint8]  # memory-mapped, read-only, RGB, each image a square
+    aspects_N: npt.NDArray[np.float32]  # width / height of what was squashed to the square, upright; 1 by a contract
     labels_N: IntArray
     skipped: tuple[str, ...]  # "path: reason" for each image that could not be decoded
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """How the images of a part are decoded: ``name`` is part of their folder's."""
+
+    name: str
+    side: int
+    decode: Callable[[bytes | Path], Decoded]
+
+
 def load_part(
-    data: ImageData,
-    part: Part,
-    *,
-    side: int,
-    cache: Path,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    data: ImageData, part: Part, *, side: int, cache: Path, progress: Told = lambda done, total: None
 ) -> Images:
-    """The part's images at ``side`` x ``side``: decoded on the first call, only mapped ever after.
+    """The part's whole images squashed to ``side`` x ``side``: decoded on the first call, only mapped ever after.
 
     ``progress(done, total)`` is called now and then while decoding. A process that is killed leaves nothing
     that is taken for whole, and a second process waits for the first instead of decoding too.
     Raises ``DataError`` if over half of the part, or all of a class, is unreadable; ``InputError`` if
     ``cache`` cannot be written to; ``MvitNasError`` if the disk is full.
     """
-    folder = cache / f"{data.fingerprint}-{part}-{side}"
+    view = _View(name=f"{side}", side=side, decode=lambda content: decode(content, side=side))
+    return _load(data, part, view, cache=cache, progress=progress)
+
+
+def load_scored(
+    data: ImageData, part: Part, contract: InputContract, *, cache: Path, progress: Told = lambda done, total: None
+) -> Images:
+    """The part's images as the ``contract`` makes them, which is how networks are scored; else as ``load_part``."""
+    return _load(data, part, _scored(contract), cache=cache, progress=progress)
+
+
+def some_scored(data: ImageData, part: Part, contract: InputContract, *, number: int) -> npt.NDArray[np.uint8]:
+    """At most ``number`` of the part's images, [N, side, side, 3], evenly over it, as ``load_scored`` has them.
+
+    They are decoded at each call, without those that cannot be.
+    """
+    members = data.members[part]
+    chosen = members[np.linspace(0, len(members) - 1, min(number, len(members))).astype(int)]
+    decoded = (result for _, result in _decode_all(data.read(chosen), _scored(contract)))
+    return np.stack([result.pixels_HWC for result in decoded if isinstance(result, Decoded)])
+
+
+def _scored(contract: InputContract) -> _View:
+    def seen(content: bytes | Path) -> Decoded:
+        return Decoded(pixels_HWC=pixels(content, contract), aspect=1.0)
+
+    digest = hashlib.sha256(json.dumps(contract.to_dict(), sort_keys=True).encode()).hexdigest()[:8]
+    return _View(name=f"{contract.side}-scored-{digest}", side=contract.side, decode=seen)
+
+
+def _load(data: ImageData, part: Part, view: _View, *, cache: Path, progress: Told) -> Images:
+    folder, side = cache / f"{data.fingerprint}-{part}-{view.name}", view.side
     if (images := _open(folder, side=side)) is not None:
         return images
     needed = data.count(part) * side * side * 3
@@ -69,7 +109,7 @@ def load_part(
                 partial.mkdir()
                 if shutil.disk_usage(cache).free < needed:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                _write(data, part, side=side, folder=partial, progress=progress)
+                _write(data, part, view, folder=partial, progress=progress)
                 partial.rename(folder)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
@@ -107,13 +147,13 @@ def _open(folder: Path, *, side: int) -> Images | None:
     return images if whole else None
 
 
-def _write(data: ImageData, part: Part, *, side: int, folder: Path, progress: Callable[[int, int], None]) -> None:
-    members = data.members[part]
+def _write(data: ImageData, part: Part, view: _View, *, folder: Path, progress: Told) -> None:
+    members, side = data.members[part], view.side
     labels, aspects, skipped = [], [], []
     # Written, not mapped: on a full disk a write is an error, but a store to mapped memory kills the process.
     with (folder / "pixels.npy").open("wb") as file:
         _write_header(file, (len(members), side, side, 3))
-        decoded = _decode_all(data.read(members), side=side)
+        decoded = _decode_all(data.read(members), view)
         for done, (label, (where, result)) in enumerate(zip(data.labels_N[members], decoded, strict=True), start=1):
             if isinstance(result, Decoded):
                 file.write(result.pixels_HWC.tobytes())
@@ -137,12 +177,12 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
 
 
 def _decode_all(
-    images: Iterator[tuple[str, bytes | Path]], *, side: int
+    images: Iterator[tuple[str, bytes | Path]], view: _View
 ) -> Iterator[tuple[str, Decoded | UnreadableImageError]]:
     def decode_one(image: tuple[str, bytes | Path]) -> tuple[str, Decoded | UnreadableImageError]:
         where, content = image
         try:
-            return where, decode(content, side=side)
+            return where, view.decode(content)
         except UnreadableImageError as reason:
             return where, reason
 

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -64,6 +64,15 @@ class Cache:
             raise PartialError(
                 f"the disk of {self.folder} is full; the last result is saved: make room, then go on with --resume"
             ) from None
+
+    def all(self) -> Iterator[tuple[Document, Document]]:
+        """Every key with its document; what cannot be read is left out."""
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                document = json.loads(path.read_text())
+                yield document["key"], document["value"]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
 
     def _path(self, key: Key) -> Path:
         return self.folder / f"{digest(key)}.json"

@@ -33,11 +33,13 @@ class Question:
 class Estimate:
     """The answer: an ``accuracy`` after ``epochs``; None where the training was stopped at the last of ``rungs``.
 
-    ``expected`` is what a stopped one would have reached, and ``failure`` says why one came to nothing. ``seconds`` are
-    those of the training, also where it ``was_known``. ``parent`` is the trial whose weights it started from.
+    ``balanced`` is the balanced accuracy, None where whoever answers does not know it. ``expected`` is what a stopped
+    one would have reached, and ``failure`` says why one came to nothing. ``seconds`` are those of the training, also
+    where it ``was_known``. ``parent`` is the trial whose weights it started from.
     """
 
     accuracy: Measured | None = None
+    balanced: Measured | None = None
     rungs: tuple[Rung, ...] = ()
     epochs: int | None = None
     seconds: float | None = None

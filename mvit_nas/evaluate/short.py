@@ -15,24 +15,26 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mvit_nas.arch.config import ArchConfig, arch_id
+from mvit_nas.data.contract import InputContract
 from mvit_nas.data.parts import ImageData
-from mvit_nas.data.store import Images, load_part
-from mvit_nas.errors import TrainingError
+from mvit_nas.data.store import Images, load_part, load_scored
+from mvit_nas.errors import PartialError, TrainingError
 from mvit_nas.evaluate.cache import Cache, Key, cache_folder, digest
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Question, never
 from mvit_nas.evaluate.static import check_static_cost
 from mvit_nas.files import write_whole
+from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY
 from mvit_nas.nn.backbone import build
 from mvit_nas.nn.weights.inherit import inherited
 from mvit_nas.reporter import Reporter, TrainingStep
 from mvit_nas.study.record import Measured, Rung
-from mvit_nas.tasks.classify import Classification
+from mvit_nas.tasks.classify import Accuracy, Classification
 from mvit_nas.training.checkpoint import Progress
 from mvit_nas.training.loop import OnStep, Score, fit
 from mvit_nas.training.schedule import Schedule
 
 # What the numbers of a training run depend on beside its key; a change of the loop that changes them raises it.
-_TRAINING_VERSION = 3
+_TRAINING_VERSION = 5
 # Parts of at least so many images take long enough to say that they are decoded.
 _MANY_IMAGES = 5000
 # The running line moves at most once in so many seconds.
@@ -52,6 +54,7 @@ class ShortTraining:
         reporter: Reporter | None = None,
     ) -> None:
         folder = folder or cache_folder()
+        self.folder = folder
         self.data = data
         self.classes = len(data.classes)
         self.task = Classification(classes=self.classes)
@@ -62,7 +65,7 @@ class ShortTraining:
         self._checkpoints = folder / "checkpoints"
         self._weights = folder / "weights"
         self._reporter = reporter or Reporter()
-        self._parts: dict[tuple[str, int], Images] = {}
+        self._parts: dict[tuple[str, int | InputContract], Images] = {}
 
     @property
     def epochs(self) -> int:
@@ -94,12 +97,17 @@ class ShortTraining:
             )
         except TrainingError as error:
             return Estimate(failure=str(error))
-        accuracy = None
-        if isinstance(score, Score):
-            low, high = score.interval
-            accuracy = Measured(value=score.accuracy, low=low, high=high)
-        epochs = self.epochs if isinstance(score, Score) else score.rungs[-1].epoch
-        return Estimate(accuracy=accuracy, rungs=score.rungs, epochs=epochs, seconds=score.seconds, was_known=was_known)
+        if not isinstance(score, Score):
+            return Estimate(rungs=score.rungs, epochs=score.rungs[-1].epoch, seconds=score.seconds)
+        values = values_of(score)
+        return Estimate(
+            accuracy=values[ACCURACY.name],
+            balanced=values[BALANCED_ACCURACY.name],
+            rungs=score.rungs,
+            epochs=self.epochs,
+            seconds=score.seconds,
+            was_known=was_known,
+        )
 
     def score(self, arch: ArchConfig, *, seed: int, should_stop: Callable[[], bool] = never) -> tuple[Score, bool]:
         """Accuracy on the search-validation part after the schedule, and whether it was known already.
@@ -112,6 +120,23 @@ class ShortTraining:
         assert isinstance(score, Score), "nothing stops it"
         return score, was_known
 
+    def kept(self, arch: ArchConfig, *, seed: int, should_stop: Callable[[], bool] = never) -> tuple[Score, bool]:
+        """As ``score``, with the weights kept: a training whose weights were not is done again.
+
+        It goes on from its last rung where it was interrupted. Raises PartialError where they cannot be written.
+        """
+        name = self.training_name(arch, seed=seed)
+        again = not self.has_weights(name)
+        score, was_known = self._score(
+            arch, seed=seed, should_stop=should_stop, at_rung=never, keep_weights=True, again=again
+        )
+        assert isinstance(score, Score), "nothing stops it"
+        if not self.has_weights(name):
+            raise PartialError(
+                f"the weights cannot be written to {self._weights}: make room, then run the command again"
+            )
+        return score, was_known
+
     def _score(
         self,
         arch: ArchConfig,
@@ -121,21 +146,26 @@ class ShortTraining:
         at_rung: AtRung | None = None,
         parent: str = "",
         keep_weights: bool = False,
+        again: bool = False,
     ) -> tuple[Score | Progress, bool]:
-        """The score, and whether it was known already; a score that is known comes back whole, as it costs nothing."""
+        """The score, and whether it was known already; a score that is known comes back whole, as it costs nothing.
+
+        ``again``: it is trained although it is known, unless it failed.
+        """
         key = self._score_key(arch, seed, parent)
         name = digest(key)
         known = self._cache.get(key)
-        if known is not None:
-            if "failure" in known:
-                raise TrainingError(known["failure"])
+        if known is not None and "failure" in known:
+            raise TrainingError(known["failure"])
+        if known is not None and not again:
             rungs = tuple(Rung(**rung) for rung in known.get("rungs", ()))
-            return Score(**{**known, "losses": tuple(known["losses"]), "rungs": rungs}), True
+            lists = {name: tuple(known[name]) for name in ("correct_K", "images_K", "losses")}
+            return Score(**{**known, **lists, "rungs": rungs}), True
         side = self.schedule.side(arch.image_size)
         model = build(arch, classes=self.classes, seed=seed)
         if parent:
-            model.load_state_dict(inherited(model.state_dict(), load_file(self._weights_of(parent))))
-        train, validation = self.part("train", side), self.part("validation", side)
+            model.load_state_dict(inherited(model.state_dict(), self.weights(parent)))
+        train, validation = self.part("train", side), self.scored_part("validation", side)
         try:
             score = fit(
                 model,
@@ -196,9 +226,29 @@ class ShortTraining:
         """Whether the weights of the ``training`` of that name were kept."""
         return self._weights_of(training).is_file()
 
+    def weights(self, training: str) -> dict[str, Tensor]:
+        """The weights of the ``training`` of that name, which were kept."""
+        return load_file(self._weights_of(training))
+
     def is_known(self, arch: ArchConfig, *, seed: int) -> bool:
         """Whether ``score`` would answer from the cache."""
         return self._cache.get(self._score_key(arch, seed)) is not None
+
+    def is_kept(self, arch: ArchConfig, *, seed: int) -> bool:
+        """Whether ``kept`` would train nothing: it has the weights, or knows that the training fails."""
+        key = self._score_key(arch, seed)
+        known = self._cache.get(key)
+        return known is not None and ("failure" in known or self.has_weights(digest(key)))
+
+    def by_seed(self) -> list[list[float]]:
+        """The accuracies of each network that was trained from its own weights here with several seeds."""
+        found: dict[str, dict[int, float]] = {}
+        for key, value in self._cache.all():
+            identity, seed = key.get("arch_id"), key.get("seed")
+            same = {**key, "arch_id": "", "seed": 0} == self._conditions("", 0)
+            if same and isinstance(identity, str) and isinstance(seed, int) and "correct_K" in value:
+                found.setdefault(identity, {})[seed] = sum(value["correct_K"]) / sum(value["images_K"])
+        return [[*seeds.values()] for seeds in found.values() if len(seeds) > 1]
 
     def with_schedule(self, schedule: Schedule) -> "ShortTraining":
         """The same on another schedule."""
@@ -206,8 +256,11 @@ class ShortTraining:
         other.schedule = schedule
         return other
 
-    def part(self, name: Literal["train", "validation"], side: int) -> Images:
-        """One part of the data for training at ``side``: decoded once, then mapped into memory. Never the test part."""
+    def part(self, name: Literal["train"], side: int) -> Images:
+        """A part of the data for training at ``side``: decoded once, then mapped into memory.
+
+        Its images are squashed whole, for crops to be taken of them.
+        """
         # An eighth more, so that crops have detail to lose.
         stored = (side * 9 + 7) // 8
         if (name, stored) not in self._parts:
@@ -215,6 +268,22 @@ class ShortTraining:
                 self.data, name, side=stored, cache=self._images, progress=self._decoding()
             )
         return self._parts[name, stored]
+
+    def contract(self, side: int) -> InputContract:
+        """What is done to images before networks of ``side`` pixels are scored on them."""
+        return InputContract(side=side)
+
+    def scored_part(self, name: Literal["validation", "test"], side: int) -> Images:
+        """One part of the data as networks of ``side`` pixels are scored on it: decoded once, then mapped into memory.
+
+        Only ``mvit-nas confirm`` asks for the test part.
+        """
+        contract = self.contract(side)
+        if (name, contract) not in self._parts:
+            self._parts[name, contract] = load_scored(
+                self.data, name, contract, cache=self._images, progress=self._decoding()
+            )
+        return self._parts[name, contract]
 
     def skipped(self) -> tuple[str, ...]:
         """What could not be decoded so far, each with its reason."""
@@ -242,17 +311,29 @@ class ShortTraining:
         return progress
 
     def _score_key(self, arch: ArchConfig, seed: int, parent: str = "") -> Key:
-        schedule = {key: value for key, value in self.schedule.to_dict().items() if key != "name"}
         inheritance = {"parent": parent} if parent else {}
-        return inheritance | {
+        return inheritance | self._conditions(arch_id(arch), seed)
+
+    def _conditions(self, identity: str, seed: int) -> dict[str, object]:
+        schedule = {key: value for key, value in self.schedule.to_dict().items() if key != "name"}
+        return {
             "kind": "score",
-            "arch_id": arch_id(arch),
+            "arch_id": identity,
             "schedule": schedule,
             "data": self.data.fingerprint,
             "seed": seed,
             "device": self.device.type,
             "version": _TRAINING_VERSION,
         }
+
+
+def values_of(score: Accuracy) -> dict[str, Measured]:
+    """What a training measures, by the name of the metric."""
+    (low, high), (balanced_low, balanced_high) = score.interval, score.balanced_interval
+    return {
+        ACCURACY.name: Measured(value=score.accuracy, low=low, high=high),
+        BALANCED_ACCURACY.name: Measured(value=score.balanced, low=balanced_low, high=balanced_high),
+    }
 
 
 def training_threads() -> int:

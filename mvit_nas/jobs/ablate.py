@@ -23,6 +23,7 @@ from mvit_nas.errors import (
     PartialError,
     TrainingError,
 )
+from mvit_nas.evaluate.short import values_of
 from mvit_nas.evaluate.static import check_static_cost, static_values
 from mvit_nas.jobs.estimate import by_macs, training_seconds, try_step
 from mvit_nas.jobs.folders import Folders, folders_of, known_schedule, known_space, opened
@@ -30,7 +31,7 @@ from mvit_nas.jobs.journal import Journal
 from mvit_nas.jobs.named_networks import Choice, find_choice
 from mvit_nas.jobs.provenance import ablation_origin, updated
 from mvit_nas.jobs.setup import FINE, MEASURING_SECONDS, Setup, find_images, find_space, set_up
-from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, PARAMS
+from mvit_nas.metrics import LATENCY, MACS, METRICS, PARAMS
 from mvit_nas.reporter import Reporter
 from mvit_nas.results.ablation.summary import Summary, summarise, value_words
 from mvit_nas.results.report import write_ablation
@@ -305,8 +306,7 @@ class _Ablating:
                 file.write(f"{words}, seed {seed}\n{traceback.format_exc()}\n")
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
         else:
-            low, high = score.interval
-            values = {**record.values, ACCURACY.name: Measured(value=score.accuracy, low=low, high=high)}
+            values = {**record.values, **values_of(score)}
             spent = Spent(seconds=score.seconds, trainings=1.0, cached=was_known)
             return replace(record, values=values, spent=spent)
         spent = Spent(seconds=time.monotonic() - start, trainings=1.0, cached=was_known)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from mvit_nas.arch.config import ArchConfig
+from mvit_nas.data.parts import Part
 from mvit_nas.data.store import Images
 from mvit_nas.evaluate.short import ShortTraining
 from mvit_nas.nn.backbone import build
@@ -58,9 +59,13 @@ def try_step(training: ShortTraining, arch: ArchConfig) -> StepCost:
 
 def training_seconds(training: ShortTraining, step_seconds: float) -> float:
     """Seconds of a whole training run, all of its epochs, and its scoring, from those of one step."""
-    schedule, data = training.schedule, training.data
-    scoring = data.count("validation") / schedule.batch_size * step_seconds * _FORWARD_SHARE
-    return schedule.steps(data.count("train")) * step_seconds + scoring
+    steps = training.schedule.steps(training.data.count("train"))
+    return steps * step_seconds + scoring_seconds(training, step_seconds, "validation")
+
+
+def scoring_seconds(training: ShortTraining, step_seconds: float, part: Part) -> float:
+    """Seconds of scoring a network on ``part``, from those of one training step."""
+    return training.data.count(part) / training.schedule.batch_size * step_seconds * _FORWARD_SHARE
 
 
 def by_macs(small: tuple[int, float], large: tuple[int, float]) -> Callable[[float], float]:

@@ -16,9 +16,10 @@ from mvit_nas.training.schedule import Schedule, schedule_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folders:
-    """Where the study ``name`` keeps its ``state``, and where its ``report`` lies."""
+    """Where the study ``name`` keeps its ``state``, and where its ``report`` lies, both in ``out``."""
 
     name: str
+    out: Path
     state: Path
     report: Path
 
@@ -30,7 +31,7 @@ class Folders:
 
 def folders_of(name: str, out: Path) -> Folders:
     """The folders of the study ``name``."""
-    return Folders(name=name, state=out / "experiments" / name, report=out / "reports" / name)
+    return Folders(name=name, out=out, state=out / "experiments" / name, report=out / "reports" / name)
 
 
 def known_space(folders: Folders) -> tuple[str | None, str] | None:
@@ -84,8 +85,9 @@ def _keep_settings(
         raise InputError(
             f"the study {folders.name!r} exists in {folders.state}: go on with --resume, or use another --name"
         )
-    if file.exists():
-        check_same(settings, found, file)
+    begun_with = known_schedule(folders)
+    if begun_with is not None:
+        check_same(settings, found, file, begun_with=begun_with.to_dict())
     elif settings.resume:
         reporter.say(f"there is no study {folders.name!r} yet; starting it")
     try:

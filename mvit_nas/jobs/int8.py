@@ -12,7 +12,7 @@ from torch import Tensor
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.artifacts.checked import export_model, outputs
 from mvit_nas.data.find import find_data
-from mvit_nas.data.store import Images
+from mvit_nas.data.store import Images, some_scored
 from mvit_nas.evaluate.latency import LatencyMeter, Measured
 from mvit_nas.jobs.setup import make_training
 from mvit_nas.nn.backbone import build
@@ -20,6 +20,7 @@ from mvit_nas.nn.inference import for_inference
 from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import LatencySettings
 from mvit_nas.tasks.classify import Classification
+from mvit_nas.tasks.crops import as_stored
 from mvit_nas.training.loop import fit
 
 # Images that int8's ranges are taken from, and those that its accuracy is of, at most.
@@ -75,19 +76,20 @@ class Trainer:
         training, schedule = self._training, self._training.schedule
         side = schedule.side(arch.image_size)
         model = build(arch, classes=len(self._data.classes))
-        parts = training.part("train", side), training.part("validation", side)
+        parts = training.part("train", side), training.scored_part("validation", side)
         task, device = training.task, training.device
         fit(model, *parts, schedule, task=task, side=side, seed=0, device=device, should_stop=self._stop)
         # Of the size that the artefact takes, whatever the schedule trained at.
         side = arch.image_size
-        calibration, _ = _sample(training.part("train", side), _CALIBRATION, task=task, side=side)
-        images, labels = _sample(training.part("validation", side), _SCORED, task=task, side=side)
+        contract = training.contract(side)
+        calibration = as_stored(torch.from_numpy(some_scored(self._data, "train", contract, number=_CALIBRATION)))
+        images, labels = _sample(training.scored_part("validation", side), _SCORED, task=task)
         weights = {key: value.cpu() for key, value in model.state_dict().items()}
         return Trained(arch=arch, weights=weights, calibration=calibration, images=images, labels=labels)
 
 
-def _sample(part: Images, number: int, *, task: Classification, side: int) -> tuple[Tensor, np.ndarray]:
+def _sample(part: Images, number: int, *, task: Classification) -> tuple[Tensor, np.ndarray]:
     """At most ``number`` images of ``part``, evenly over it, as [N, 3, side, side] in [0, 1], with their labels."""
     index_N = np.linspace(0, len(part.labels_N) - 1, min(number, len(part.labels_N))).astype(int)
     batch = task.take(part, index_N, device=torch.device("cpu"))
-    return task.seen(batch, side=side), batch.targets_B.numpy()
+    return task.seen(batch), batch.targets_B.numpy()

@@ -60,27 +60,34 @@ def find_choices(text: str, out: Path, *, where: str) -> list[Choice]:
             f"{where} {text}: no study {study!r} in {out / 'reports'}: known are {', '.join(known) or 'none'}"
         )
     raise InputError(
-        f"{where}: {unknown(text, PRESETS)}; a trial of a study is written NAME:37, NAME:knee or NAME:front, "
-        "and a file must exist"
+        f"{where}: {unknown(text, PRESETS)}; a trial of a study is written NAME:37, NAME:best, NAME:knee "
+        "(the cheapest within a point of the best) or NAME:front, and a file must exist"
     )
 
 
 def _of_study(folder: Path, study: str, trial: str, where: str) -> list[Choice]:
     table, origin = read_table(folder / "results.csv"), read_origin(folder / "environment.json")
-    if trial in ("knee", "front"):
+    if trial in ("best", "knee", "front"):
         if not isinstance(origin, SearchOrigin):
             raise InputError(f"{where} {study}:{trial}: {study} is an ablation; name a trial, as in {study}:0")
-        view = StudyView(table, origin)
-        knee = view.knee(view.scored)
-        chosen = [view.records[index] for index in view.front] if trial == "front" else [knee] if knee else []
-        if trial == "knee" and not chosen:
-            raise InputError(f"{where} {study}:knee: the front of {study} has no knee; name a trial, as in {study}:0")
+        chosen = _of_search(StudyView(table, origin), trial)
+        if not chosen:
+            raise InputError(f"{where} {study}:{trial}: {study} has no network that was scored")
     else:  # the trial of that number, or of the network of that name
         chosen = [record for record in table.records if trial in (str(record.trial), record.label)][:1]
     if not chosen:
         last = max((one.trial for one in table.records if one.trial is not None), default=0)
         raise InputError(f"{where} {study}:{trial}: {study} has no such trial; it has the trials 0 to {last}")
     return [_of_record(record, origin, folder, f"{study}:{trial}", where) for record in chosen]
+
+
+def _of_search(view: StudyView, which: str) -> list[Record]:
+    """The "front", the "best", or the "knee": the cheapest within a point of the best, whatever else was tried."""
+    if which == "front":
+        return [view.records[index] for index in view.front]
+    if not view.scored:
+        return []
+    return [view.best(view.scored) if which == "best" else view.within_a_point(view.scored)]
 
 
 def _of_record(record: Record, origin: Origin, folder: Path, text: str, where: str) -> Choice:

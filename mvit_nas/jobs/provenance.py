@@ -1,8 +1,10 @@
 """Where a study's numbers come from: everything that is needed to judge a result and to repeat it."""
 
+import math
 import os
 import platform
 import shlex
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -21,7 +23,7 @@ from mvit_nas.arch.presets import PRESETS
 from mvit_nas.cost.targets.machine import this_processor
 from mvit_nas.data.parts import Part
 from mvit_nas.evaluate.latency import LatencyMeter
-from mvit_nas.evaluate.short import training_threads
+from mvit_nas.evaluate.short import ShortTraining, training_threads
 from mvit_nas.jobs.setup import Setup
 from mvit_nas.settings.commands import AblateSettings, SearchSettings
 from mvit_nas.settings.study_file import Found, described
@@ -34,6 +36,7 @@ from mvit_nas.study.origin import (
     Images,
     SearchExperiment,
     SearchOrigin,
+    SeedSpread,
     Space,
 )
 from mvit_nas.study.origin_file import from_document
@@ -41,6 +44,8 @@ from mvit_nas.study.origin_file import from_document
 O = TypeVar("O", SearchOrigin, AblationOrigin)  # noqa: E741
 
 _RUNTIMES = ("onnx", "onnxruntime", "litert-torch", "ai-edge-litert", "executorch", "torchao")
+# With fewer degrees of freedom a standard deviation is hardly known.
+_LEAST_FREEDOM = 3
 _PACKAGES = ("torch", "optuna", "fvcore", "numpy", "pandas", "pillow", "scikit-learn", "scipy", "statsmodels")
 
 
@@ -49,7 +54,8 @@ def search_origin(
 ) -> SearchOrigin:
     """That of a search as it begins. ``reference`` is the worst corner of hypervolume's box."""
     experiment = from_document(SearchExperiment, described(settings, found))
-    return _begun(SearchOrigin, setup, settings, experiment=experiment, reference=reference)
+    spread = seed_spread(setup.training)
+    return _begun(SearchOrigin, setup, settings, experiment=experiment, reference=reference, seed_spread=spread)
 
 
 def ablation_origin(setup: Setup, settings: AblateSettings, found: Found, *, plan: Ablated) -> AblationOrigin:
@@ -62,6 +68,21 @@ def updated(origin: O, setup: Setup, *, seconds: float, latency: bool) -> O:
     """``origin`` after so many ``seconds``, with what is known by then; ``latency``: it was measured."""
     images = replace(origin.images, skipped=setup.training.skipped())
     return replace(origin, elapsed_seconds=seconds, images=images, latency=conditions(setup.meter) if latency else None)
+
+
+def seed_spread(training: ShortTraining) -> SeedSpread | None:
+    """How far accuracies differ from seed to seed, by all that was trained on these images and this schedule.
+
+    None where that is fewer than three trainings more than networks.
+    """
+    networks = training.by_seed()
+    freedom = sum(len(accuracies) - 1 for accuracies in networks)
+    if freedom < _LEAST_FREEDOM:
+        return None
+    squares = sum(len(accuracies) * statistics.pvariance(accuracies) for accuracies in networks)
+    trained = sum(map(len, networks))
+    source = f"{len(networks)} network{'s' * (len(networks) > 1)} trained {trained} times in all on these images"
+    return SeedSpread(deviation=math.sqrt(squares / freedom), freedom=freedom, source=source)
 
 
 def conditions(meter: LatencyMeter) -> Conditions:
@@ -94,7 +115,8 @@ def _begun(kind: Callable[..., O], setup: Setup, settings: SearchSettings | Abla
             fingerprint=data.fingerprint,
             classes=tuple(data.classes),
             counts={part: data.count(part) for part in get_args(Part)},
-            notes=setup.notes,
+            class_counts={"train": data.count_by_class("train"), "validation": data.count_by_class("validation")},
+            notes=(*setup.notes, setup.scored_on),
         ),
         space=Space(name=space.name, settings=space.settings(), networks=space.networks(), text=space.text),
         latency=None,

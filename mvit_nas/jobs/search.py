@@ -20,7 +20,7 @@ from mvit_nas.jobs.journal import Journal
 from mvit_nas.jobs.provenance import conditions, search_origin, updated
 from mvit_nas.jobs.setup import COARSE, FINE, MEASURING_SECONDS, Setup, find_images, find_space, make_meter, set_up
 from mvit_nas.maths.pareto import near_front
-from mvit_nas.metrics import ACCURACY, LATENCY, MACS, PARAMS, Metric, metrics_of
+from mvit_nas.metrics import LATENCY, MACS, PARAMS, SCORES, Metric, metrics_of, score_of
 from mvit_nas.optimize.candidates import Candidates, Goal
 from mvit_nas.optimize.designs import Design, Designs
 from mvit_nas.optimize.loop import Limits, Search
@@ -46,13 +46,14 @@ _LATENCY_MARGIN = 1.25
 class Progress:
     """Where a search stands, after ``done`` whole trainings and ``stopped`` ones that were ended early.
 
-    ``best`` is the best accuracy within the budget, if there is one.
+    ``best`` is the best ``score`` within the budget, if there is one.
     """
 
     done: float
     stopped: int
     trials: int
     last: Record
+    score: Metric
     best: float | None
     front: int
     hypervolume: float
@@ -232,6 +233,7 @@ class _Searching:
         except MvitNasError as raised:
             error = raised
         records = self._journal.records
+        self._origin = replace(self._origin, ended=self._ended(error))
         if not any(record.is_complete for record in records):
             if any(record.state.is_training for record in records):
                 self._journal.write()
@@ -247,6 +249,17 @@ class _Searching:
             error=error,
         )
 
+    def _ended(self, error: MvitNasError | None) -> str:
+        """Why it ended before it had trained what was asked for; "" where it did not."""
+        settings = self.prepared.settings
+        if sum(record.spent.trainings for record in self._journal.records) >= settings.trials:
+            return ""
+        if error is not None:
+            return "stopped by Ctrl-C" if isinstance(error, InterruptedCleanlyError) else "stopped by an error"
+        if settings.timeout_seconds is not None:
+            return "out of time"
+        return "settled" if settings.stop_when_settled else "nothing else within the budget"
+
     def _latency_of(self, arch: ArchConfig) -> Latency:
         setup = self.prepared.setup
         return setup.meter.latency(arch, classes=setup.classes).latency
@@ -261,7 +274,7 @@ class _Searching:
         return write_search(records, self._origin, self.prepared.folders.report)
 
     def _progress(self, last: Record) -> Progress:
-        records, settings = self._journal.records, self.prepared.settings
+        records, settings, score = self._journal.records, self.prepared.settings, score_of(self._objectives)
         done = sum(record.spent.trainings for record in records)
         trained = [record for record in records if record.state.is_training and not record.spent.cached]
         spent = sum(record.spent.trainings for record in trained)
@@ -276,7 +289,8 @@ class _Searching:
             stopped=sum(record.state is State.STOPPED for record in records),
             trials=settings.trials,
             last=last,
-            best=max((one.value(ACCURACY) or 0.0 for one in records if one.is_scored), default=None),
+            score=score,
+            best=max((value for one in records if (value := one.value(score)) is not None), default=None),
             front=len(front(records, self._objectives)),
             hypervolume=volume(records, self._objectives, self._box),
             seconds_left=seconds,
@@ -374,7 +388,7 @@ def _goal(prepared: Prepared) -> Goal:
     settings, setup = prepared.settings, prepared.setup
     designs = [*prepared.feasible.designs, *presets_within(prepared.designs, settings.budgets)]
     reference = {
-        ACCURACY.name: 0.0,
+        **{metric.name: 0.0 for metric in SCORES},
         PARAMS.name: float(max(design.cost.params for design in designs)),
         MACS.name: float(max(design.cost.macs for design in designs)),
     }

@@ -49,6 +49,13 @@ class Setup:
         smaller = f"Networks for {side} px are trained and scored at {trained} px, where attention sees fewer tokens."
         return (*notes, smaller)
 
+    @property
+    def scored_on(self) -> str:
+        """What is done to images before candidates are scored on them, in one sentence."""
+        contract = self.training.contract(self.training.schedule.side(self.space.base.image_size))
+        several = any("image_size" in parameter.paths for parameter in self.space.parameters)
+        return f"Scored on: {contract}" + "; other image sizes likewise at theirs" * several + "."
+
 
 def find_images(data: str | None, *, reporter: Reporter) -> ImageData:
     """The images of ``--data``. Says what they are."""
@@ -137,7 +144,8 @@ def schedule_for(settings: Training, images: ImageData, known: Schedule | None =
         return known
     schedule = _named_schedule(settings.schedule or images.schedule)
     if given:
-        words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
+        said = {name.replace("_", " "): "" if value is True else f" {value}" for name, value in given.items()}
+        words = ", ".join(name + value for name, value in said.items())
         schedule = replace(schedule, **given, name=f"{schedule.name} ({words})")
     return schedule if images.flips else replace(schedule, augmentation="crop")
 

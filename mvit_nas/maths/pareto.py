@@ -1,4 +1,4 @@
-"""The front of several objectives and its knee, on plain arrays.
+"""The front of several objectives, on plain arrays.
 
 One row of ``values`` is one candidate, one column one objective; ``maximise`` says for each objective whether
 more is better. A row with NaN was not measured: it is on no front and removes no other row.
@@ -42,24 +42,6 @@ def near_front(values: Floats, maximise: Sequence[bool], slack: float) -> NDArra
         beaten = (others <= eased[row]).all(axis=1) & (others < eased[row]).any(axis=1)
         mask[row] = not beaten.any()
     return mask
-
-
-def knee(cost: Floats, gain: Floats) -> int | None:
-    """Index of the row of the front (low ``cost``, high ``gain``) that lies farthest above its chord.
-
-    Both axes are scaled to the extent of the front, whose ends the chord joins (Das, "On characterizing the
-    'knee' of the Pareto curve", 1999). None where the front has fewer than three different points, or where
-    none lies above the chord: such a front has no knee.
-    """
-    on_front = np.flatnonzero(front(np.column_stack([cost, gain]), [False, True]))
-    points = np.column_stack([cost, gain])[on_front]
-    if len(np.unique(points, axis=0)) < 3:
-        return None
-    low, high = points.min(axis=0), points.max(axis=0)
-    scaled = (points - low) / (high - low)
-    above = scaled[:, 1] - scaled[:, 0]  # distance from the chord, but for a constant factor
-    farthest = int(above.argmax())
-    return int(on_front[farthest]) if above[farthest] > 1e-12 else None
 
 
 def as_costs(values: Floats, maximise: Sequence[bool]) -> Floats:

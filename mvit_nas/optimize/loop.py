@@ -19,7 +19,7 @@ from mvit_nas.errors import (
     PartialError,
 )
 from mvit_nas.evaluate.estimator import Estimate, Estimator, Question, never
-from mvit_nas.metrics import ACCURACY, LATENCY, METRICS, PARAMS
+from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, METRICS, PARAMS
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.designs import Design
 from mvit_nas.optimize.samplers import SAMPLERS, STARTUP_TRIALS, derive_seed
@@ -233,6 +233,8 @@ class Search:
         told = replace(told, record=replace(record, rungs=found.rungs, spent=spent), expected=found.expected)
         if found.accuracy is not None:
             values = {**record.values, ACCURACY.name: found.accuracy}
+            if found.balanced is not None:
+                values[BALANCED_ACCURACY.name] = found.balanced
             return replace(told, record=replace(told.record, values=values))
         assert found.expected is not None, "it was stopped for what is expected"
         return _ended(

@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from mvit_nas.metrics import ACCURACY
+from mvit_nas.metrics import score_of
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.designs import Design
 from mvit_nas.optimize.propose import Trained, propose
@@ -125,7 +125,8 @@ def open_store(folder: Path | None, candidates: Candidates, *, seed: int) -> Sto
     A sampler's seed comes from the study's and the trial's number: resuming repeats it.
     """
     objectives = candidates.goal.objectives
-    accuracy = objectives.index(ACCURACY) if ACCURACY in objectives else None
+    score = score_of(objectives)
+    accuracy = objectives.index(score) if score in objectives else None
 
     def sampler(name: str, number: int) -> BaseSampler:
         return SAMPLERS[name](candidates, accuracy, derive_seed(seed, "sampler", number) % 2**32)

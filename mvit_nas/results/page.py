@@ -1,6 +1,7 @@
 """What every page shows alike: cards, the cells of its tables and the origin of its numbers, as plain data."""
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,6 +15,7 @@ Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 MISSING = "-"
 _SCALE = ("reference_ms", "reference_low_ms", "reference_high_ms", "reference_measurements")
+_STAGE = re.compile(r"\bstages\.(\d+)\b")
 _TITLES = {
     "mvit_nas": "mvit-nas version",
     "python": "Python",
@@ -176,13 +178,15 @@ def _words(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_words(item) for item in value)
     if isinstance(value, int | float) and abs(value) >= 10_000:
-        return f"{value:,.10g}".replace(",", "\u202f")  # narrow no-break space between thousands
+        return f"{value:,.10g}"
     return str(value)
 
 
 def title(key: str) -> str:
-    """A key of the environment, or the name of a factor, as a heading."""
-    return _TITLES.get(key, key.replace("_", " "))
+    """A key of the environment, or the name of a factor, as a heading; stages are counted from 1, as in the paper."""
+    return _TITLES.get(key) or _STAGE.sub(lambda found: f"stage {int(found[1]) + 1}", key).replace("_", " ").replace(
+        ".stage", " of stage"
+    )
 
 
 def finite(value: object) -> object:

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -18,25 +19,32 @@ from mvit_nas.results.comparison import page as compare_page
 from mvit_nas.results.comparison.comparison import Comparison, document
 from mvit_nas.results.comparison.methods import Study
 from mvit_nas.results.page import finite
+from mvit_nas.results.reading import AblationView, read_report, search_view
 from mvit_nas.results.search import page as search_page
+from mvit_nas.results.search.devices import Device, read_devices
 from mvit_nas.results.search.runtimes import check_target, choose_runtime
 from mvit_nas.results.table import Table, make_table, read_table, write_atomically, write_table
 from mvit_nas.results.view import StudyView
 from mvit_nas.study.origin import AblationOrigin, Origin, SearchOrigin, as_document
 from mvit_nas.study.origin_file import problems_to_compare, read_origin
 from mvit_nas.study.record import Record
-from mvit_nas.study.table import MATCHED, PARAM
 from mvit_nas.units import format_seconds
+
+# A number before its unit.
+_NUMBER = re.compile(r"(\d[KMG]?) (?=%|(?:ms|s|min|h|px|MiB|GiB|MACs|parameters|points|images)\b)")
+# Runs before anything is drawn, so that what needs scripts has its room from the start.
+_FIRST = 'document.documentElement.dataset.scripts = "yes"'
 
 
 def write_search(records: Sequence[Record], origin: SearchOrigin, directory: Path) -> Path:
     """Write results.csv, environment.json and report.html into ``directory``; the path of the page.
 
-    Each file is written whole or not at all. Raises InputError where the folder cannot be written.
+    What was confirmed of the search, which lies there too, is in the page. Each file is written whole or not at all.
+    Raises InputError where the folder cannot be written.
     """
     table = make_table(records)
     _write_data(table, origin, directory)
-    return _write(directory / "report.html", render_search(StudyView(table, origin)))
+    return _write(directory / "report.html", render_search(search_view(table, origin, directory)))
 
 
 def write_ablation(records: Sequence[Record], origin: AblationOrigin, directory: Path) -> Path:
@@ -45,31 +53,33 @@ def write_ablation(records: Sequence[Record], origin: AblationOrigin, directory:
     return _write(directory / "report.html", render_ablation(records, origin))
 
 
-def remake_report(directory: Path, *, runtime: str | None = None, target: str | None = None) -> Path:
+def remake_report(
+    directory: Path, *, runtime: str | None = None, target: str | None = None, devices: Path | None = None
+) -> Path:
     """Write report.html again from results.csv and environment.json in ``directory``; its path.
 
-    With a further ``runtime`` the page has its latencies, and a file of its own beside the other, report-RUNTIME.html.
+    ``devices`` is a file of limits that the page of a search offers. With a further ``runtime`` the page has its
+    latencies, and a file of its own beside the other, report-RUNTIME.html.
     Raises InputError in one line for a file that is missing or broken, for a runtime that nothing was measured on, and
     for a ``target`` that is not the one measured on.
     """
-    table = read_table(directory / "results.csv")
-    origin = read_origin(directory / "environment.json")
-    if isinstance(origin, AblationOrigin):
-        _check_labels(table, origin, directory / "results.csv")
-        return _write(directory / "report.html", render_ablation(table.records, origin))
-    for name in table.further_runtimes:
-        if name not in origin.further:
-            raise InputError(f"{directory / 'environment.json'}: 'front_latency.{name}' is missing")
-    view = StudyView(table, origin)
+    view = read_report(directory)
+    known = () if devices is None else read_devices(devices)
+    if isinstance(view, AblationView):
+        if devices is not None:
+            raise InputError(f"--devices {devices}: an ablation's page has no limits; give it with a search")
+        return _write(directory / "report.html", render_ablation(view.records, view.origin))
     shown = view if runtime is None else choose_runtime(view, runtime)
     if target is not None:
         check_target(shown, target)
-    return _write(directory / ("report.html" if shown is view else f"report-{runtime}.html"), render_search(shown))
+    return _write(
+        directory / ("report.html" if shown is view else f"report-{runtime}.html"), render_search(shown, known)
+    )
 
 
-def render_search(view: StudyView) -> str:
-    """The page of a search as HTML."""
-    return _fill("search", search_page.page_data(view))
+def render_search(view: StudyView, devices: Sequence[Device] = ()) -> str:
+    """The page of a search as HTML, which offers the limits of ``devices``."""
+    return _fill("search", search_page.page_data(view, devices))
 
 
 def render_ablation(records: Sequence[Record], origin: AblationOrigin) -> str:
@@ -115,17 +125,25 @@ def _fill(name: str, page: search_page.Page | ablation_page.Page | compare_page.
     )
     templates.filters["seconds"] = format_seconds
     libraries = ["plotly-basic.min.js", *(["tabulator.min.js"] if name == "search" else []), "page.js"]
+    scripts = [_static(file) for file in libraries]
     return templates.get_template(f"{name}.html").render(
         **{one.name: getattr(page, one.name) for one in fields(page)},
         packed=_packed(page.document),
-        scripts=[Markup(_static(file)) for file in libraries],
+        first_script=Markup(_FIRST),
+        scripts=[Markup(script) for script in scripts],
+        script_sources=Markup(" ".join(_source(script) for script in (_FIRST, *scripts))),
         tabulator_style=Markup(_static("tabulator.min.css")),
     )
 
 
+def _source(script: str) -> str:
+    """``script`` as the page's policy names it: nothing else runs in the page."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
 def _unbroken(value: object) -> object:
     """``value``, where it is text with no line broken between a number and its unit."""
-    return re.sub(r"(\d) (?=%|ms\b)", "\\1\N{NO-BREAK SPACE}", value) if type(value) is str else value
+    return _NUMBER.sub("\\1\N{NO-BREAK SPACE}", value) if type(value) is str else value
 
 
 def _packed(document: object) -> str:
@@ -151,11 +169,3 @@ def _write_json(path: Path, document: object) -> None:
 def _write(path: Path, text: str) -> Path:
     write_atomically(path, lambda temporary: temporary.write_text(text, "utf-8"))
     return path
-
-
-def _check_labels(table: Table, origin: AblationOrigin, path: Path) -> None:
-    """Raise InputError where a spreadsheet that saved the table dropped quotes, and the label "2" became a number."""
-    kinds = {column.name: column.kind for column in table.columns}
-    for name in (MATCHED, *(PARAM + factor for factor in origin.plan.factors)) if len(table) else ():
-        if kinds.get(name) != "string":
-            raise InputError(f"{path}: the column {name!r} must hold text, in quotes")

@@ -114,11 +114,12 @@ def write_table(table: Table, path: Path) -> None:
         raise InputError(f"{path}: a table ends in .csv or .parquet")
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: str | Path) -> Table:
     """The table in ``path`` (.csv or .parquet), equal to the one that ``write_table`` got.
 
     Raises InputError in one line for a file that is missing or does not hold such a table.
     """
+    path = Path(path)
     reader = {".csv": _read_csv, ".parquet": _read_parquet}.get(path.suffix)
     if reader is None:
         raise InputError(f"{path}: a table ends in .csv or .parquet")

@@ -18,26 +18,32 @@ from mvit_nas.maths.exchange import AgainstRandom, against_random
 from mvit_nas.maths.hypervolume import Box, hypervolume
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import ALPHA
-from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, PARAMS, Metric, Source
+from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, COSTS, LATENCY, PARAMS, Metric, score_of
+from mvit_nas.results.sure import Sureness, sureness
 from mvit_nas.results.table import Table, make_table
+from mvit_nas.study.confirmation import Confirmation
 from mvit_nas.study.origin import SearchOrigin, seen_through
 from mvit_nas.study.record import Record
 
+POINT = 0.01  # of a share
 RANDOM = "random"  # the sampler that others are compared with
 # A search is settled when over the last third of at least 15 trainings the hypervolume grew by less than 1 %.
 SETTLED_SHARE, SETTLED_GROWTH, SETTLED_LEAST = 1 / 3, 0.01, 15
 
 
 class StudyView:
-    """A search: its ``records`` with their ``table``, where they come ``origin`` from, and what they say together."""
+    """A search: its ``records`` with their ``table``, where they come ``origin`` from, and what they say together.
 
-    def __init__(self, table: Table, origin: SearchOrigin) -> None:
+    ``confirmation`` is what was confirmed of them; None where nothing was.
+    """
+
+    def __init__(self, table: Table, origin: SearchOrigin, confirmation: Confirmation | None = None) -> None:
         self.table = table
+        self.confirmation = confirmation
         self.records = table.records
         self.origin = origin
         self.objectives = origin.experiment.objectives
-        # What the networks are trained for.
-        self.score = next((metric for metric in self.objectives if metric.source is Source.TRAINED), ACCURACY)
+        self.score = score_of(self.objectives)
 
     @cached_property
     def trained(self) -> tuple[Record, ...]:
@@ -62,22 +68,74 @@ class StudyView:
 
     @cached_property
     def guessing(self) -> float | None:
-        """The accuracy of guessing among the classes; None where they, or the number of images, are not known."""
-        images = self.origin.images
+        """The accuracy of guessing: of always saying the class that validation has most images of.
+
+        Where it is not known how many each has, of guessing among the classes; None where these, or the number of
+        images, are not known.
+        """
+        images, counts = self.origin.images, self.class_counts("validation")
+        if counts:
+            return max(counts) / sum(counts)
         return 1 / len(images.classes) if images.classes and images.counts.get("validation") else None
+
+    @property
+    def guessing_words(self) -> str:
+        """What guessing has: "always saying t-shirt has 26.0 %"; empty where that is not known."""
+        if self.guessing is None:
+            return ""
+        classes, counts = self.origin.images.classes, self.class_counts("validation")
+        how = f"guessing among {len(classes)} classes"
+        if counts:
+            how = f"always saying {classes[counts.index(max(counts))]}"
+        return f"{how} has {ACCURACY.format(self.guessing)}"
+
+    @property
+    def one_answer(self) -> float | None:
+        """The balanced accuracy of any one answer for all; None where the images of each class are not known."""
+        counts = self.class_counts("validation")
+        return 1 / sum(count > 0 for count in counts) if counts else None
+
+    def class_counts(self, part: str) -> tuple[int, ...]:
+        """How many images of each class ``part`` has, in the order of the classes; empty where that is not known."""
+        return self.origin.images.class_counts.get(part, ())
 
     @cached_property
     def is_at_chance(self) -> bool:
         """Whether no candidate is known to do better than ``guessing``.
 
-        By a binomial test of each at 5 %, divided by their number, since the best of many is looked at.
+        By a binomial test of each at 5 %, divided by their number, since the best of many is looked at. Where the
+        images of each class are known, a balanced accuracy above that of any one answer for all counts, too: what tells
+        rare classes apart may be right less often than who always says the largest.
         """
         accuracies = [accuracy for record in self.trained if (accuracy := record.value(ACCURACY)) is not None]
         if self.guessing is None or not accuracies:
             return False
         images = self.origin.images.counts["validation"]
         by_chance = stats.binom.sf(np.round(np.array(accuracies) * images) - 1, images, self.guessing)
-        return bool((by_chance > ALPHA / len(accuracies)).all())
+        if self.one_answer is not None:
+            by_chance = np.append(by_chance, self._balanced_by_chance(self.one_answer))
+        return bool((by_chance > ALPHA / len(by_chance)).all())
+
+    def _balanced_by_chance(self, guessing: float) -> Floats:
+        """How likely each balanced accuracy, or a higher one, is by ``guessing``: by its interval, as normal."""
+        found = [one for record in self.trained if (one := record.measured(BALANCED_ACCURACY)) is not None]
+        known = [(one.value, one.low, one.high) for one in found if one.low is not None and one.high is not None]
+        value, low, high = np.array(known, dtype=float).reshape(-1, 3).T
+        likely: Floats = stats.norm.sf((value - guessing) / (high - low) * 2 * stats.norm.isf(ALPHA / 2))
+        return likely
+
+    def row(self, record: Record) -> int:
+        """The position of one of its records."""
+        return self._rows[id(record)]
+
+    @cached_property
+    def _rows(self) -> dict[int, int]:
+        return {id(record): row for row, record in enumerate(self.records)}
+
+    @cached_property
+    def sure(self) -> Sureness:
+        """How sure the scores of the trained ones are, and who may be the best."""
+        return sureness(self.records, self.origin, score=self.score, objectives=self.objectives)
 
     @cached_property
     def ordered(self) -> tuple[Record, ...]:
@@ -147,11 +205,18 @@ class StudyView:
         """Whether ``metric`` is known of any record."""
         return any(record.has(metric) for record in self.records)
 
-    def knee(self, among: Sequence[Record]) -> Record | None:
-        """The knee of the score against the main cost ``among`` some; None where their front has none."""
-        values = numbers(among, (self.cost, self.score))
-        found = pareto.knee(values[:, 0], values[:, 1])
-        return None if found is None else among[found]
+    def best(self, among: Sequence[Record]) -> Record:
+        """The one of the highest score, of equal ones that of least cost; what has no cost comes last."""
+        return min(among, key=lambda record: (rank(record, self.score), rank(record, self.cost)))
+
+    def within_a_point(self, among: Sequence[Record]) -> Record:
+        """The cheapest whose score is at most a point below the best: it is the same whatever else was tried."""
+        best = self.best(among).value(self.score) or 0.0
+        # Shares of some thousand images: what is a point away but for rounding counts as within.
+        near = [one for one in among if (one.value(self.score) or 0.0) >= best - POINT - 1e-9 and one.has(self.cost)]
+        return min(
+            near, key=lambda record: (rank(record, self.cost), rank(record, self.score)), default=self.best(among)
+        )
 
     def preset(self, name: str) -> Record | None:
         """The first that was trained to the end of the preset ``name``."""
@@ -171,12 +236,14 @@ def values_where_complete(records: Sequence[Record], metrics: Sequence[Metric]) 
     return values
 
 
-def front(records: Sequence[Record], metrics: Sequence[Metric], *, first: Metric = ACCURACY) -> tuple[int, ...]:
+def front(records: Sequence[Record], metrics: Sequence[Metric], *, first: Metric | None = None) -> tuple[int, ...]:
     """The trained of ``records`` that no other beats in every one of ``metrics``, each network once.
 
-    The best by ``first`` come first; without it, the best by the first metric. What lacks a metric is not on the front.
+    The best by ``first`` come first, by the score where it is not given; where no record has that, the best by the
+    first metric. What lacks a metric is not on the front.
     """
     trained = [index for index, record in enumerate(records) if record.is_complete]
+    first = first or score_of(metrics)
     if not any(records[index].has(first) for index in trained):
         first = metrics[0]
     mask = pareto.front(numbers([records[index] for index in trained], metrics), [one.maximise for one in metrics])
@@ -241,7 +308,7 @@ def through(view: StudyView, runtime: str) -> StudyView:
     ]
     names = {record.candidate.name for record in seen}
     origin = seen_through(view.origin, runtime, measured=len(seen), trained=len(view.trained), names=names)
-    return StudyView(make_table(seen), origin)
+    return StudyView(make_table(seen), origin, view.confirmation)
 
 
 def rank(record: Record, metric: Metric) -> tuple[bool, float]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mvit_nas.budget import Budget
 from mvit_nas.errors import InputError
-from mvit_nas.metrics import COSTS, OBJECTIVES
+from mvit_nas.metrics import ACCURACY, COSTS, SCORES, metrics_of, score_of
 from mvit_nas.settings import parse
 from mvit_nas.settings.flag import Decides, Group
 
@@ -17,7 +17,8 @@ ITSELF, FOUND = Decides.ITSELF, Decides.WHAT_IS_FOUND
 # With --precision and without --max-seeds.
 _MAX_SEEDS = 20
 _COSTS = ", ".join(metric.option for metric in COSTS)
-_OBJECTIVES = tuple(metric.name for metric in OBJECTIVES)
+_SCORES = " or ".join(metric.option for metric in SCORES)
+_OBJECTIVES = tuple(metric.name for metric in (ACCURACY, *COSTS))
 
 
 def _images(words: str) -> str | None:
@@ -81,7 +82,8 @@ class Training:
     """How a candidate is trained. A field with the name of one of the schedule's overrides that."""
 
     schedule: str | None = training(
-        "smoke, digits, short or paper, or a YAML file. Without it: short; for scikit-learn's digits, digits.",
+        "smoke, digits, short, medium, long or paper, or a YAML file. Without it: short; for scikit-learn's digits, "
+        "digits.",
         None,
         metavar="NAME|FILE",
         decides=FOUND,
@@ -89,6 +91,9 @@ class Training:
     epochs: int | None = training("Instead of the schedule's.", None, metavar="N", least=1, decides=FOUND)
     batch_size: int | None = training("Instead of the schedule's.", None, metavar="N", least=1, decides=FOUND)
     learning_rate: float | None = training("The peak, instead of the schedule's.", None, text=parse.RATE, decides=FOUND)
+    class_weights: bool | None = training(
+        "Weigh images in the loss so that all classes count alike, however many images each has.", None, decides=FOUND
+    )
     device: str = training("Training device: auto, cpu, cuda or cuda:N.", "auto")
 
 
@@ -137,7 +142,7 @@ class SearchSettings(Timing, Training, Kept):
     space: str | None = _space("mobilevit, mobilevit_small or a YAML file. Without it: by the size of the images.")
     image_size: int | None = _image_size("One image size instead of the space's.")
     objectives: tuple[str, ...] = question(
-        f"accuracy and at least one of {_COSTS}.", _OBJECTIVES, text=parse.OBJECTIVE_NAMES, decides=ITSELF
+        f"{_SCORES}, and at least one of {_COSTS}.", _OBJECTIVES, text=parse.OBJECTIVE_NAMES, decides=ITSELF
     )
     sampler: str = proposals(
         f"auto, which is {parse.SAMPLERS[0]}, or {', '.join(parse.SAMPLERS[1:])}.",
@@ -185,6 +190,9 @@ class SearchSettings(Timing, Training, Kept):
             raise InputError(f"--trials must be at least 1, got {self.trials}")
         if self.seed < 0:
             raise InputError(f"--seed must be 0 or more, got {self.seed}")
+        score = score_of(metrics_of(self.objectives))
+        if self.early_stopping and score is not ACCURACY:
+            raise InputError(f"--early-stopping foresees accuracy alone, not {score.noun}: leave it out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +212,8 @@ class AblateSettings(Timing, Training, Kept):
         decides=ITSELF,
     )
     base: str = question(
-        "What is varied: a preset, a trial of a study (NAME:37, NAME:knee) or an architecture file.",
+        "What is varied: a preset, a trial of a study (NAME:37, NAME:best, NAME:knee: the cheapest within a point of "
+        "the best) or an architecture file.",
         "mobilevit_xxs",
         metavar="PRESET|NAME:TRIAL|FILE",
         decides=ITSELF,
@@ -262,8 +271,8 @@ class LatencySettings(Target, Training, Printed):
     """The flags of ``mvit-nas latency``. ``precision`` is a share; the training is that of ``--int8``."""
 
     choices: tuple[str, ...] = question(
-        "A preset, a trial of a study (NAME:37, NAME:knee), its whole front (NAME:front), an architecture file (.yaml) "
-        "or an artefact (.onnx, .tflite, .pte).",
+        "A preset, a trial of a study (NAME:37, NAME:best, NAME:knee), its whole front (NAME:front), an architecture "
+        "file (.yaml) or an artefact (.onnx, .tflite, .pte).",
         option="",
         metavar="CHOICE...",
         many=True,
@@ -289,6 +298,41 @@ class LatencySettings(Target, Training, Printed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmSettings(Training, Printed):
+    """The flags of ``mvit-nas confirm``. ``trials`` empty leaves the choice to ``top`` and the presets."""
+
+    name: str = question("Name of the search.", option="", metavar="NAME")
+    trials: tuple[int, ...] = question(
+        "Trials to confirm, and no others. Without them: the top of the front, and the presets within the budget.",
+        (),
+        option="",
+        metavar="[TRIAL...]",
+        many=True,
+    )
+    top: int = question("How many networks of the front.", 5, metavar="N", least=1)
+    no_presets: bool = question("Leave out the presets.", False)
+    seeds: tuple[int, ...] = question(
+        "How many seeds each network is trained with, or which: 0,1,2.", (0, 1, 2), text=parse.SEEDS
+    )
+    data: str | None = question("The images of the search, where they lie elsewhere now.", None, metavar="FOLDER|NAME")
+    schedule: str | None = training(
+        "smoke, digits, digits_medium, short, medium, long or paper, or a YAML file. Without it: medium, six times the "
+        "images of short; for scikit-learn's digits, digits_medium.",
+        None,
+        metavar="NAME|FILE",
+    )
+    timeout_seconds: float = training(
+        "What does not fit into this time shortens the schedule for all, then the list: 90s, 15min, 8h.",
+        7200.0,
+        option="--timeout",
+        text=parse.SECONDS,
+    )
+    out: Path = study("Where experiments/, reports/ and models/ lie.", Path(), metavar="FOLDER")
+    dry_run: bool = output("Say what it would do and take, and stop.", False)
+    no_images: bool = output("Leave the pictures of mistakes out of the page.", False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DevicesSettings(Printed):
     """The flags of ``mvit-nas devices``."""
 
@@ -306,6 +350,9 @@ class ReportSettings:
         "Show the latencies by this runtime, in a page of its own. Without it: the search's.", None
     )
     target: str | None = question("Refuse the report unless its latencies were measured on this target.", None)
+    devices: Path | None = question(
+        "A YAML file of devices and their limits (Pixel 8: 10 ms, 4 MiB), which the page of a search offers.", None
+    )
     out: Path = _reports()
 
 
@@ -324,6 +371,7 @@ class CompareSettings(Printed):
 COMMANDS: dict[str, type] = {
     "search": SearchSettings,
     "ablate": AblateSettings,
+    "confirm": ConfirmSettings,
     "latency": LatencySettings,
     "devices": DevicesSettings,
     "report": ReportSettings,

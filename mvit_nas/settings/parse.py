@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mvit_nas.budget import Budget, parse_budget
 from mvit_nas.errors import InputError, unknown
-from mvit_nas.metrics import COSTS, METRICS, OBJECTIVES, PARAMS, Form
+from mvit_nas.metrics import COSTS, METRICS, OBJECTIVES, PARAMS, SCORES, Form
 from mvit_nas.settings.flag import Text
 from mvit_nas.units import format_count, parse_seconds
 
@@ -91,12 +91,15 @@ def parse_front_runtimes(text: str) -> tuple[str, ...]:
 
 
 def parse_objectives(text: str) -> tuple[str, ...]:
-    """Objectives from "accuracy,macs,latency": accuracy is always among them."""
+    """Objectives from "accuracy,macs,latency": one score and the costs that are asked for."""
     names = [_ALIASES.get(name, name) for name in parse_names(text)]
     for name in names:
         if name not in _OPTIONS:
             raise InputError(f"--objectives: {unknown(name, (*_OPTIONS, *_ALIASES))}")
-    if "accuracy" not in names or len(names) < 2:
+    scores = [metric.option for metric in SCORES if metric.name in names]
+    if len(scores) > 1:
+        raise InputError(f"--objectives needs one of {' and '.join(scores)}: the other is shown beside it")
+    if not scores or len(names) < 2:
         raise InputError("--objectives needs accuracy and at least one cost, as in accuracy,macs,latency")
     return tuple(name for name in _OPTIONS if name in names)
 

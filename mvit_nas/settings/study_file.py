@@ -82,8 +82,11 @@ def found_in(path: Path) -> Found | None:
     return _found(_read(path)) if path.exists() else None
 
 
-def check_same(settings: Study, found: Found, path: Path) -> None:
-    """Raise InputError that names what differs when ``path`` holds a study of other settings."""
+def check_same(settings: Study, found: Found, path: Path, *, begun_with: Mapping[str, Plain] | None = None) -> None:
+    """Raise InputError that names what differs when ``path`` holds a study of other settings.
+
+    ``begun_with`` is its schedule with what files did not say yet; without it, as the file has it.
+    """
     document = _read(path)
     kind = type(settings)
     if "found" in document:
@@ -92,6 +95,8 @@ def check_same(settings: Study, found: Found, path: Path) -> None:
         # What an old file does not say had no flag yet, and was as it is without one.
         needed = {one.name: getattr(settings, one.name) for one in flags_of(kind) if one.required}
         stored = {**described(made(kind, needed), replace(found, more={})), **document}
+    if begun_with is not None:
+        stored["schedule"] = dict(begun_with)
     now = described(settings, found)
     may_change = {one.path for one in flags_of(kind) if one.decides is Decides.NO}
     differ = [key for key in now if key not in may_change and _same(stored.get(key)) != _same(now[key])]

@@ -37,13 +37,17 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
-    """The data: ``counts`` are images by part, ``skipped`` what could not be decoded, each with its reason."""
+    """The data: ``counts`` are images by part, ``skipped`` what could not be decoded, each with its reason.
+
+    ``class_counts`` are images by part, in the order of the classes; the test part, and old files, have none.
+    """
 
     name: str
     source: str = ""
     fingerprint: str = ""
     classes: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict, metadata={"key": "images"})
+    class_counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -90,6 +94,19 @@ class Conditions:
     def target_name(self) -> str:
         """The target as ``--target`` names it."""
         return "host" if self.target == THIS_HOST else self.target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedSpread:
+    """How far the accuracy of one network differs from seed to seed: the standard ``deviation``, as a share.
+
+    It was estimated with so many degrees of ``freedom`` from what ``source`` says in words. It is kept with the study,
+    since its page may be written elsewhere.
+    """
+
+    deviation: float
+    freedom: int
+    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,13 +228,19 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOrigin(Origin):
-    """That of a search. ``reference`` is the worst corner of hypervolume's box; ``further`` by further runtime."""
+    """That of a search. ``reference`` is the worst corner of hypervolume's box; ``further`` by further runtime.
+
+    ``seed_spread`` is None where no network was trained with several seeds on these images and this schedule.
+    ``ended`` says why the search ended before it had trained what was asked for, "" where it did not, or was killed.
+    """
 
     space: Space = field()  # every file of a search has told it, and the presets
     experiment: SearchExperiment
     presets: tuple[str, ...] = field()
     reference: Mapping[str, float] = field(metadata={"key": "hypervolume_reference"})
     further: Mapping[str, Conditions] = field(default_factory=dict, metadata={"key": "front_latency"})
+    seed_spread: SeedSpread | None = None
+    ended: str = ""
     through: Through | None = field(default=None, metadata={"key": "view"})
 
     @property

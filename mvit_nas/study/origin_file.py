@@ -101,6 +101,16 @@ def _problems_of_study(document: Document) -> Iterator[str]:
     else:
         yield from _problems(document, _expected(SearchOrigin, document))
         yield from _problems_of_search(document)
+    yield from _problems_of_class_counts(document)
+
+
+def _problems_of_class_counts(document: Document) -> Iterator[str]:
+    """What is wrong with the images by class, where a document whose types are right says them."""
+    data = document["data"]
+    for part, counts in data.get("class_counts", {}).items():
+        right = isinstance(counts, list) and all(isinstance(one, int) and one >= 0 for one in counts)
+        if not right or len(counts) != len(data.get("classes", [])) or not sum(counts):
+            yield f"'data.class_counts.{part}' must hold the number of images of each class"
 
 
 def _problems_of_ablation(document: Document) -> Iterator[str]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.space import Label
-from mvit_nas.metrics import ACCURACY, Metric
+from mvit_nas.metrics import Metric
 
 
 class State(StrEnum):
@@ -151,11 +151,6 @@ class Record:
     def is_complete(self) -> bool:
         """Whether it was trained to the end."""
         return self.state is State.COMPLETE
-
-    @property
-    def is_scored(self) -> bool:
-        """Whether it was trained to the end and has an accuracy."""
-        return self.is_complete and self.has(ACCURACY)
 
     def has(self, metric: Metric) -> bool:
         """Whether ``metric`` is known of it."""

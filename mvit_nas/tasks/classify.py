@@ -3,16 +3,20 @@
 Axes: B images of a batch, N of a part, H and W pixels down and across, C colours, K classes.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from scipy.stats import binomtest
 from torch import Tensor
 
-from mvit_nas.tasks.crops import Augmentation, centre_crops, random_crops
+from mvit_nas.tasks.crops import Augmentation, as_stored, centre_crops, random_crops
+
+# Standard deviations on either side of an interval of 95 %.
+_Z = NormalDist().inv_cdf(0.975)
 
 
 class LabelledImages(Protocol):
@@ -37,10 +41,20 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracy:
-    """``correct`` answers among those of ``images``."""
+    """By class, the ``correct_K`` answers among those of ``images_K``."""
 
-    correct: int
-    images: int
+    correct_K: tuple[int, ...]
+    images_K: tuple[int, ...]
+
+    @property
+    def correct(self) -> int:
+        """Correct answers in all."""
+        return sum(self.correct_K)
+
+    @property
+    def images(self) -> int:
+        """Images in all."""
+        return sum(self.images_K)
 
     @property
     def accuracy(self) -> float:
@@ -50,16 +64,61 @@ class Accuracy:
     @property
     def interval(self) -> tuple[float, float]:
         """Its 95 % interval, from the number of images alone (Wilson 1927)."""
-        interval = binomtest(self.correct, self.images).proportion_ci(method="wilson")
-        # At 0 and 1 rounding may leave the share itself just outside.
-        return min(float(interval.low), self.accuracy), max(float(interval.high), self.accuracy)
+        return _wilson(self.accuracy, self.images)
+
+    @property
+    def balanced(self) -> float:
+        """Balanced accuracy: the mean, over the classes that have images, of each one's share of correct answers."""
+        shares = [correct / images for correct, images in self._classes]
+        return sum(shares) / len(shares)
+
+    @property
+    def balanced_interval(self) -> tuple[float, float]:
+        """Its 95 % interval, from the numbers of images alone.
+
+        The variance of the mean is the sum of those of the classes, each a binomial whose share has half an answer of
+        either kind added (Jeffreys). The interval is Wilson's for the share and number of images that have this
+        variance. Simulated, it covers 94 to 96 % with ten classes of 8 to 119 images and shares of 10 to 98 %, more
+        where nearly all shares are 0 or 1, and 90 % with two classes of which one has a dozen images. The quantiles of
+        Jeffreys' posterior are no such interval, since each class pulls the mean towards a half: they cover 63 % with
+        ten classes of 22 images and an accuracy of 97 %.
+        """
+        shares = [((correct + 0.5) / (images + 1), images) for correct, images in self._classes]
+        variance = sum(share * (1 - share) / images for share, images in shares) / len(shares) ** 2
+        least = 0.5 / self.images  # at 0 and 1 the variance of the share itself says nothing
+        inside = min(max(self.balanced, least), 1 - least)
+        return _wilson(self.balanced, inside * (1 - inside) / variance)
+
+    @property
+    def _classes(self) -> list[tuple[int, int]]:
+        return [pair for pair in zip(self.correct_K, self.images_K, strict=True) if pair[1]]
+
+
+def _wilson(share: float, images: float) -> tuple[float, float]:
+    centre = (share + _Z**2 / (2 * images)) / (1 + _Z**2 / images)
+    half = _Z / (1 + _Z**2 / images) * math.sqrt(share * (1 - share) / images + (_Z / (2 * images)) ** 2)
+    # At 0 and 1 rounding may leave the share itself just outside.
+    return max(min(centre - half, share), 0.0), min(max(centre + half, share), 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classification:
-    """The task for images of ``classes``: as many logits as there are classes."""
+    """The task for images of ``classes``: as many logits as there are classes.
+
+    ``weights_K`` are what an image of each class counts in the loss; without them all count alike.
+    """
 
     classes: int
+    weights_K: tuple[float, ...] = ()
+
+    def weighing_classes(self, labels_N: np.ndarray) -> "Classification":
+        """The same with a loss in which all classes among ``labels_N``, those that are trained on, count alike.
+
+        An image weighs images / (classes x images of its class), which is 1 in the mean.
+        """
+        images_K = np.bincount(labels_N, minlength=self.classes)
+        share = len(labels_N) / np.count_nonzero(images_K)
+        return replace(self, weights_K=tuple(share / n if n else 0.0 for n in images_K.tolist()))
 
     def take(self, part: LabelledImages, index_B: np.ndarray, *, device: torch.device) -> Batch:
         """The images of ``part`` at ``index_B``."""
@@ -70,16 +129,16 @@ class Classification:
             targets_B=torch.from_numpy(part.labels_N[index_B].astype(np.int64)).to(device),
         )
 
-    def seen(self, batch: Batch, *, side: int) -> Tensor:
-        """Inputs [B, 3, side, side] for scoring."""
-        return centre_crops(batch.images_BHWC, batch.aspects_B, side=side)
+    def seen(self, batch: Batch) -> Tensor:
+        """Inputs [B, 3, H, W] for scoring, of images that are stored as a network shall see them."""
+        return as_stored(batch.images_BHWC)
 
     def augmented(
         self, batch: Batch, *, side: int, augmentation: Augmentation, min_crop: float, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Inputs [B, 3, side, side] for training, and their targets [B]."""
         if augmentation == "none":
-            return self.seen(batch, side=side), batch.targets_B
+            return centre_crops(batch.images_BHWC, batch.aspects_B, side=side), batch.targets_B
         flips = augmentation == "crop+flip"
         inputs = random_crops(
             batch.images_BHWC, batch.aspects_B, side=side, min_crop=min_crop, flips=flips, generator=generator
@@ -87,14 +146,19 @@ class Classification:
         return inputs, batch.targets_B
 
     def loss(self, logits_BK: Tensor, targets_B: Tensor, *, label_smoothing: float) -> Tensor:
-        """Mean cross-entropy."""
-        return F.cross_entropy(logits_BK.float(), targets_B, label_smoothing=label_smoothing)
+        """Mean cross-entropy, each image times the weight of its class."""
+        if not self.weights_K:
+            return F.cross_entropy(logits_BK.float(), targets_B, label_smoothing=label_smoothing)
+        loss_B = F.cross_entropy(logits_BK.float(), targets_B, label_smoothing=label_smoothing, reduction="none")
+        # Not over the batch's sum of weights, by which a batch of rare images alone would count no more than others.
+        return (loss_B * loss_B.new_tensor(self.weights_K)[targets_B]).mean()
 
     def counts(self, logits_BK: Tensor, targets_B: Tensor) -> Tensor:
-        """What ``score`` needs of a batch; it adds up over batches."""
-        return torch.stack(((logits_BK.argmax(1) == targets_B).sum(), torch.full_like(targets_B[0], len(targets_B))))
+        """What ``score`` needs of a batch, [2, K]; it adds up over batches."""
+        right_B = targets_B[logits_BK.argmax(1) == targets_B]
+        return torch.stack([right_B.bincount(minlength=self.classes), targets_B.bincount(minlength=self.classes)])
 
     def score(self, counts: Tensor) -> Accuracy:
         """Of the ``counts`` of all batches, added up."""
-        correct, images = counts.tolist()
-        return Accuracy(correct=correct, images=images)
+        correct_K, images_K = counts.tolist()
+        return Accuracy(correct_K=tuple(correct_K), images_K=tuple(images_K))

@@ -1,8 +1,8 @@
-"""Crops of whole batches on the training device.
+"""Inputs of networks from whole batches, on the training device: as they are stored, or crops of them.
 
-The images come squashed to a square, with their aspect ratios beside them. A crop is chosen in the proportions of
-the original and read through one affine grid, so that it comes out undistorted, and cropping, resizing and flipping
-are one operation for the batch.
+For crops the images come squashed to a square, with their aspect ratios beside them. A crop is chosen in the
+proportions of the original and read through one affine grid, so that it comes out undistorted, and cropping, resizing
+and flipping are one operation for the batch.
 """
 
 import math
@@ -13,6 +13,11 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 Augmentation = Literal["none", "crop", "crop+flip"]
+
+
+def as_stored(images_BHWC: Tensor) -> Tensor:
+    """Each image as a network is given it: float [B, 3, H, W] in [0, 1], to the last bit the quotient by 255."""
+    return images_BHWC.permute(0, 3, 1, 2).float().div_(255)
 
 
 def random_crops(
@@ -48,7 +53,7 @@ def centre_crops(images_BHWC: Tensor, aspects_B: Tensor, *, side: int) -> Tensor
 
 
 def _crop(images_BHWC: Tensor, width_B: Tensor, height_B: Tensor, x_B: Tensor, y_B: Tensor, side: int) -> Tensor:
-    images_BCHW = images_BHWC.permute(0, 3, 1, 2).float().div_(255)
+    images_BCHW = as_stored(images_BHWC)
     zero_B = torch.zeros_like(width_B)
     rows = (torch.stack((width_B, zero_B, x_B), 1), torch.stack((zero_B, height_B, y_B), 1))
     grid = F.affine_grid(torch.stack(rows, 1), [len(width_B), 3, side, side], align_corners=False)

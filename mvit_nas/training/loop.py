@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,7 @@ def fit(
     checkpoint: Path | None = None,
     on_step: OnStep = lambda step, loss: None,
 ) -> Score | Progress:
-    """``model`` trained in place on ``train``, then scored on ``validation``.
+    """``model`` trained in place on crops of ``train`` at ``side``, then scored on ``validation`` as that is stored.
 
     ``at_rung`` is asked after each rung, with those so far, whether to stop there; what comes back is then how far it
     is. Without it nothing is scored or kept on the way.
@@ -63,6 +63,7 @@ def fit(
     output is not finite, InterruptedCleanlyError when ``should_stop`` says so.
     """
     start = time.perf_counter()
+    task = task.weighing_classes(train.labels_N) if schedule.class_weights else task
     state = _beginning(model, train, schedule, seed=seed, device=device)
     kept = state.load(checkpoint) if checkpoint is not None else None
     if kept is not None and at_rung is not None and at_rung(kept.rungs):
@@ -76,9 +77,12 @@ def fit(
         if at_rung is not None and epoch + 1 in schedule.rungs():
             state.average.swap()
             some = _evenly(everything)
-            result = score(model, validation, some, task=task, side=side, device=device, should_stop=should_stop)
+            result = score(model, validation, some, task=task, device=device, should_stop=should_stop)
             state.average.swap()
-            rungs = (*rungs, Rung(**asdict(result), epoch=epoch + 1, loss=losses[-1]))
+            rungs = (
+                *rungs,
+                Rung(epoch=epoch + 1, loss=losses[-1], correct=result.correct, images=result.images),
+            )
             seconds = before.seconds + time.perf_counter() - start
             progress = Progress(losses=tuple(losses), rungs=rungs, seconds=seconds)
             if checkpoint is not None:
@@ -86,11 +90,13 @@ def fit(
             if at_rung(rungs):
                 return progress
     state.average.swap()
-    result = score(model, validation, everything, task=task, side=side, device=device, should_stop=should_stop)
+    result = score(model, validation, everything, task=task, device=device, should_stop=should_stop)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     seconds = before.seconds + time.perf_counter() - start
-    return Score(**asdict(result), losses=tuple(losses), seconds=seconds, rungs=rungs)
+    return Score(
+        correct_K=result.correct_K, images_K=result.images_K, losses=tuple(losses), seconds=seconds, rungs=rungs
+    )
 
 
 @torch.inference_mode()
@@ -100,13 +106,13 @@ def score(
     index_N: np.ndarray,
     *,
     task: Classification,
-    side: int,
     device: torch.device,
     should_stop: Callable[[], bool],
 ) -> Accuracy:
-    """The score of ``model`` on the images of ``part`` at ``index_N``; ``model`` is in evaluation mode afterwards.
+    """The score of ``model`` on the images of ``part`` at ``index_N``, as they are stored.
 
-    Raises TrainingError when an output is not finite, InterruptedCleanlyError when ``should_stop`` says so.
+    ``model`` is in evaluation mode afterwards. Raises TrainingError when an output is not finite,
+    InterruptedCleanlyError when ``should_stop`` says so.
     """
     model.eval()
     counts = []
@@ -116,7 +122,7 @@ def score(
             raise InterruptedCleanlyError("stopped while a model was scored")
         batch = task.take(part, index_N[first : first + _SCORING_BATCH], device=device)
         with _autocast(device):
-            outputs = model(task.seen(batch, side=side))
+            outputs = model(task.seen(batch))
         counts.append(task.counts(outputs, batch.targets_B))
         finite &= outputs.isfinite().all()
     if not finite:

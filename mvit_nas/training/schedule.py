@@ -24,6 +24,7 @@ class Schedule:
     goes through before it is seen, ``min_crop`` the smallest crop as a share of the image's area. ``ema`` is the
     weight of the newest parameters and batch norm statistics in their exponential moving average, which is then what
     is scored; 0 turns it off. ``clip_norm`` is the largest norm that all gradients together may have; 0 is no limit.
+    ``class_weights``: in the loss all classes count alike, however many images each has.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Schedule:
     min_crop: float
     ema: float
     clip_norm: float = 0.0
+    class_weights: bool = False
 
     def __post_init__(self) -> None:
         for field in ("epochs", "images_per_epoch", "batch_size"):
@@ -93,7 +95,7 @@ class Schedule:
 
 
 # From the shortest to the longest; a file each in ``schedules``.
-NAMES = ("smoke", "digits", "short", "paper")
+NAMES = ("smoke", "digits", "digits_medium", "short", "medium", "long", "paper")
 
 
 def find_schedule(name: str) -> Schedule:
@@ -149,6 +151,10 @@ def _shipped(name: str) -> Schedule:
 
 def _typed(value: Any, kind: Any, where: str) -> Any:
     if kind is Augmentation:
+        return value
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise InputError(f"{where} must be true or false, got {value!r}")
         return value
     if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
         # YAML 1.1 takes 1e-3 for text.

@@ -1,8 +1,8 @@
-// The axes of the parallel coordinates: factors first, then costs, the score last.
+// The axes of the parallel coordinates: factors first, their values in the order of the space, then costs, the score last.
 import { factorName } from "./study.js";
 import { formatCell, isKnown } from "./words.js";
 
-const MOST_FACTORS = 8;
+const MOST_FACTORS = 8; // shown at first
 const MOST_CATEGORIES = 12; // numbers with more values than this have a scale
 
 // ``order`` names the factors, the most important first; those that never vary are left out.
@@ -12,7 +12,9 @@ export function parallelAxes(study, order = study.factors) {
     const values = [...new Set(study.trained.map(row => column[row]).filter(isKnown))];
     if (values.length < 2) return [];
     const numeric = values.every(value => typeof value === "number");
-    values.sort(numeric ? (a, b) => a - b : (a, b) => String(a).localeCompare(String(b), "en", { numeric: true }));
+    const choices = study.choices?.[name] ?? [];
+    const place = value => choices.includes(String(value)) ? choices.indexOf(String(value)) : choices.length; // what is not in the space comes last
+    values.sort(numeric ? (a, b) => a - b : (a, b) => place(a) - place(b) || String(a).localeCompare(String(b), "en", { numeric: true }));
     return [numeric && values.length > MOST_CATEGORIES ? scale(name, factorName(name), column, values, String)
       : categories(name, factorName(name), column, values)];
   });
@@ -21,7 +23,7 @@ export function parallelAxes(study, order = study.factors) {
     const values = study.trained.map(row => column[row]).filter(isKnown).sort((a, b) => a - b);
     return values.length ? [scale(metric.name, metric.title, column, values, value => formatCell(metric, value))] : [];
   }).sort((a, b) => (a.name === study.score) - (b.name === study.score));
-  return { axes: [...factors.slice(0, MOST_FACTORS), ...metrics], hidden: Math.max(0, factors.length - MOST_FACTORS) };
+  return { axes: [...factors, ...metrics], shown: [...factors.slice(0, MOST_FACTORS), ...metrics].map(axis => axis.name) };
 }
 
 function categories(name, label, column, values) {

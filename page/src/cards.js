@@ -2,37 +2,48 @@
 import { differences } from "./compare-architectures.js";
 import { byId, copy, element, svg } from "./dom.js";
 import { commands } from "./files.js";
-import { difference } from "./headline.js";
+import { againstPresets, difference, giveUp, intervalOf, whyOnFront } from "./headline.js";
+import { isNarrow } from "./plot.js";
 import { factorName } from "./study.js";
-import { afterWords, formatCount, formatMetric, intervalWords, isKnown, plural } from "./words.js";
+import { afterWords, formatCount, formatMetric, isKnown, plural } from "./words.js";
 
-const DRAWN = { width: 560, height: 178, gap: 8 };
+const DRAWN = { width: 560, height: 178, gap: 8, least: 0 };
+const NARROW = { width: 330, height: 178, gap: 5, least: 38 }; // as wide as a phone, so that its words are not shrunk
 
 export function architectureCards(study, { pick }) {
-  function draw({ shown, pinned }) {
-    byId("cards").replaceChildren(...shown.map((row, i) => card(row, i, pinned.includes(row))));
+  function draw({ shown, pinned, front, within }) {
+    byId("cards").replaceChildren(...shown.map((row, i) => card(row, i, { isPinned: pinned.includes(row), front, within })));
     byId("differs").replaceChildren(...(shown.length === 2 ? compared(...shown) : []).filter(Boolean));
   }
 
-  function card(row, i, isPinned) {
+  function card(row, i, { isPinned, front, within }) {
     const parts = study.drawings[row]?.map(part => study.parts[part]) ?? null;
     const metrics = [...study.metrics.values()].filter(({ name }) => isKnown(study.column(name)[row]));
     const release = element("button.small", { type: "button", "aria-label": `Unpin ${study.label(row)}` }, "Unpin");
     release.addEventListener("click", () => pick(row));
-    const trial = study.trial(row);
+    const words = [study.descriptor(row), study.detail(row)].filter(Boolean).join("; ");
     return element("article.card.network", {},
       element("header", {},
-        element("p.kicker", {}, `${["First", "Second"][i]} network${trial === null ? "" : `, trial ${trial}`}, ${study.states[study.column("state")[row]]}`),
+        element("p.kicker", {}, `${["First", "Second"][i]} network, ${study.states[study.column("state")[row]]}`),
         isPinned ? release : null),
       element("h3.subject", {}, study.label(row)),
+      element("p.note", {}, words),
       element("ul.facts", {}, metrics.map(metric => {
-        const { name, low, high } = metric;
-        const interval = low ? intervalWords(metric, study.column(low)[row], study.column(high)[row]) : "";
-        return element("li", {}, element("strong", {}, formatMetric(metric, study.column(name)[row])), afterWords(metric), interval ? element("small", {}, interval) : null);
+        const { name } = metric;
+        const { interval, covers } = intervalOf(study, metric, row);
+        return element("li", {}, element("strong", {}, formatMetric(metric, study.column(name)[row])), afterWords(metric), interval ? element("small", {}, metric.words ? `${interval}, ${covers}` : interval) : null);
       })),
+      list("What do I give up?", giveUp(study, front, row)), list("Against the presets", againstPresets(study, row)),
+      list("Why is this on the front?", whyOnFront(study, within, row), { folded: true }),
       ...(parts ? [picture(parts, study.imageSizes[row], study.label(row)), costTable(parts)]
         : [element("p.note", {}, study.column("arch")[row] ? "Of so many networks, only the best are drawn; its configuration is in results.csv." : "The table does not hold its architecture.")]),
       commandList(row), configuration(row));
+  }
+
+  function list(heading, lines, { folded = false } = {}) {
+    if (!lines.length) return null;
+    const items = element("ul", {}, lines.map(text => element("li", {}, text)));
+    return folded ? element("details.trade", {}, element("summary", {}, heading), items) : element("div.trade", {}, element("p.kicker", {}, heading), items);
   }
 
   // As a YAML file, which JSON is too, it is a choice for `latency` and a base for `ablate`.
@@ -64,16 +75,18 @@ export function architectureCards(study, { pick }) {
 
   // Each part is a bar: its height the map's side, its width what it holds; transformers stand in a colour of their own.
   function picture(parts, imageSize, label) {
-    const { width, height, gap } = DRAWN;
+    const { width, height, gap, least } = isNarrow() ? NARROW : DRAWN;
     const blocks = part => Math.max(1, part.residuals) + (part.transformer ? part.transformer.depth : 0);
     const total = parts.reduce((sum, part) => sum + blocks(part), 0);
-    const unit = (width - gap * (parts.length - 1)) / total;
+    const room = width - gap * (parts.length - 1) - least * parts.length;
+    const wide = part => least + room * blocks(part) / total;
     const base = 112;
     const tall = side => 16 + 88 * Math.log2(Math.max(1, side)) / Math.log2(Math.max(2, imageSize));
     const drawn = svg("svg.network", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": inWords(parts, imageSize, label) });
     let x = 0;
     for (const part of parts) {
       const [count, high] = [blocks(part), tall(part.side)];
+      const unit = wide(part) / count;
       const transformers = part.transformer?.depth ?? 0;
       for (let i = 0; i < count; i++) {
         const kind = i >= count - transformers ? "transformer" : part.residuals ? "residual" : "plain";
@@ -134,7 +147,7 @@ export function architectureCards(study, { pick }) {
       element("h3", {}, "What differs"),
       element("p", {}, `${second} against ${first}: ${difference(study, other, one) || "nothing that was measured of both"}.`),
       element("div.pair", {}, rows.length ? table("Choices", rows) : null,
-        changes.length ? table("Configuration", changes.map(({ path, one: a, other: b }) => [path, a, b])) : null),
+        changes.length ? table("Configuration", changes.map(({ path, one: a, other: b }) => [path.replace(/^stages\.(\d+)\.?/, (_, place) => `stage ${Number(place) + 1}, `).replace(/, $/, ""), a, b])) : null),
       nothing ? element("p.note", {}, configs.every(Boolean) ? "The two are the same network." : "The table does not hold both architectures.") : null,
     ];
   }

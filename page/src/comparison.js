@@ -1,6 +1,6 @@
 // The plots of a comparison: hypervolume against compute, and accuracy against cost, a line for each way of searching.
 import { byId } from "./dom.js";
-import { colour, isNarrow, layout, show, start } from "./plot.js";
+import { HYPERVOLUME, colour, isNarrow, layout, show, start } from "./plot.js";
 
 const TONES = 6;
 const dashes = ["solid", "dash", "dot"];  // more lines than tones are told apart by these
@@ -27,8 +27,9 @@ function drawHistory(data) {
     return [...band, { name: line.label, type: "scatter", mode: "lines", x, y: mean, text: hover, hoverinfo: "text",
       legendgroup: line.label, showlegend: true, line: { shape: "hv", width: 2.5, color: tone(i), dash: dash(i) } }];
   });
-  const view = named(layout(axes[compute], "Hypervolume (share of the box)"), lines);
+  const view = named(layout(axes[compute], HYPERVOLUME), lines);
   view.xaxis.rangemode = "tozero";
+  view.yaxis.rangemode = "tozero";
   if (compute === "trainings") {
     view.shapes = [{ type: "line", layer: "below", x0: data.equal, x1: data.equal, yref: "paper", y0: 0, y1: 1,
       line: { color: colour("quiet"), width: 1.5, dash: "dot" } }];
@@ -37,7 +38,7 @@ function drawHistory(data) {
 }
 
 function drawAttained(data) {
-  const { x, y, counts, lines } = data.attained;
+  const { x, y, counts, lines } = data.attained[byId("cost").value || 0];
   const traces = lines.map((line, i) => ({ name: line.label, type: "scatter", mode: "lines+markers", x: line.x, y: line.y, text: line.hover,
     hoverinfo: "text", showlegend: true, line: { shape: "hv", width: 2.5, color: tone(i), dash: dash(i) },
     // The last point only draws the line on.
@@ -50,7 +51,9 @@ function drawAttained(data) {
 export function comparisonPage(data) {
   for (const [name, label] of Object.entries(data.history.axes)) byId("compute").add(new Option(label, name));
   byId("compute").addEventListener("change", () => drawHistory(data));
-  document.querySelector(".controls").hidden = Object.keys(data.history.axes).length < 2;
+  data.attained.forEach(({ cost }, i) => byId("cost").add(new Option(cost, i)));
+  byId("cost").addEventListener("change", () => drawAttained(data));
+  for (const id of ["compute", "cost"]) byId(id).closest(".controls").hidden = byId(id).length < 2;
   start(() => {
     drawHistory(data);
     drawAttained(data);

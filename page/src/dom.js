@@ -29,7 +29,7 @@ function fill(made, attributes, children) {
 }
 
 // A number and its unit stay on one line, as in report.py.
-export const unbroken = text => text.replace(/(\d) (?=%|ms\b)/g, "$1\u00a0");
+export const unbroken = text => text.replace(/(\d[KMG]?) (?=%|(?:ms|s|min|h|px|MiB|GiB|MACs|parameters|points|images)\b)/g, "$1\u00a0");
 
 export function download(name, text, type) {
   const url = URL.createObjectURL(new Blob([text], { type }));
@@ -76,13 +76,17 @@ export function tooltip(host) {
   const box = element("div.tip", { role: "status", hidden: true });
   host.append(box);
   return {
-    show(lines, x, y) {
+    show(lines, x, y, { rising = true } = {}) {
       box.replaceChildren(...lines.map((line, i) => element(i ? "div" : "strong", {}, line)));
       box.hidden = false;
       const [width, height] = [box.offsetWidth, box.offsetHeight];
-      const left = x + 16 + width < host.clientWidth ? x + 16 : Math.max(0, x - 16 - width);
+      // Beside a front that rises the box lies below its right or above its left, beside one that falls the other way, so
+      // that it does not hide the next members.
+      const right = x + 16 + width < host.clientWidth;
+      const left = right ? x + 16 : Math.max(0, x - 16 - width);
+      const top = right === rising ? y + 12 : y - 12 - height;
       box.style.left = `${Math.max(0, Math.min(left, host.clientWidth - width))}px`;
-      box.style.top = `${Math.max(0, Math.min(y - height / 2, host.clientHeight - height))}px`;
+      box.style.top = `${Math.max(0, Math.min(top, host.clientHeight - height))}px`;
     },
     hide() { box.hidden = true; },
   };

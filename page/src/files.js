@@ -38,6 +38,7 @@ export function commands(study, row) {
   const network = shellWord(`${study.study}:${trial}`);
   const factor = study.factors.length ? study.factors[0].replace(/^param\./, "") : "patch_size";
   return [
+    { name: "Confirm", title: "whether its accuracy holds", text: `mvit-nas confirm ${shellWord(study.study)} ${trial}` },
     { name: "Measure", title: "how long it takes", text: `mvit-nas latency ${network}` },
     { name: "Ablate", title: `what ${factor} does to it`, text: `mvit-nas ablate ${shellWord(factor)} --base ${network}` },
   ];

@@ -3,9 +3,11 @@
 import { describe } from "./describe.js";
 import { byId, element, tooltip } from "./dom.js";
 import { colour, escaped, isNarrow, isPrinting, layout, placed, show } from "./plot.js";
-import { afterWords, formatCount, formatMetric, isKnown, significant } from "./words.js";
+import { formatCount, formatMetric, isKnown, significant } from "./words.js";
 
 const REACH = 14; // pixels between pointer and mark
+const CLOUD = 500; // dominated points
+const NAMED = 26; // letters at most, the best first
 const SPARE = 0.06; // of the axis, beyond the outermost trained candidate
 const BEYOND = 0.35; // of the axis, given to candidates that were not trained
 
@@ -46,12 +48,12 @@ export function frontPlot(id, study, pick) {
 
   // The same for all limits, so that nothing jumps while a slider moves.
   const ranges = new Map();
-  function range(name, other, published, logarithmic) {
-    const key = [name, other, published.length, logarithmic].join();
-    if (!ranges.has(key)) ranges.set(key, extent(name, other, published, logarithmic));
+  function range(name, other, logarithmic) {
+    const key = [name, other, logarithmic].join();
+    if (!ranges.has(key)) ranges.set(key, extent(name, other, logarithmic));
     return ranges.get(key);
   }
-  function extent(name, other, published, logarithmic) {
+  function extent(name, other, logarithmic) {
     const at = row => value(name, row);
     const known = rows => rows.filter(row => at(row) !== null && value(other, row) !== null);
     const move = numbers => logarithmic ? numbers.filter(number => number > 0).map(Math.log10) : numbers;
@@ -59,19 +61,13 @@ export function frontPlot(id, study, pick) {
     // Of thousands the intervals are not drawn.
     const ends = shown.length < 300 ? shown.flatMap(row => [end(name, row, "low"), end(name, row, "high")]).filter(isKnown) : [];
     const over = move(known(study.overBudget).map(at));
-    let inner = move([...shown.map(at), ...ends, ...published.map(one => scaled(study.metric(name), one.values[name]))].filter(isKnown));
+    let inner = move([...shown.map(at), ...ends].filter(isKnown));
     if (!inner.length) inner = over;
     if (!inner.length) return undefined;
     const [low, top] = [inner.reduce((a, b) => Math.min(a, b)), inner.reduce((a, b) => Math.max(a, b))];
     const span = top - low || Math.abs(top) * 0.2 || 1;
     const high = Math.max(top, Math.min(over.reduce((a, b) => Math.max(a, b), top), top + BEYOND * span));
     return [low - SPARE * span, high + SPARE * span];
-  }
-
-  // Published models that cost no more than what is drawn here: others would press the study into a corner.
-  function comparable(x, y) {
-    const costly = [[x, y], [y, x]].filter(([name]) => study.metrics.get(name).cost).map(([name, other]) => [name, range(name, other, [], false)]);
-    return study.published.filter(one => isKnown(one.values[x]) && isKnown(one.values[y]) && costly.every(([name, ends]) => ends && one.values[name] <= ends[1]));
   }
 
   function groups({ x, y, within, highlighted, rows }) {
@@ -94,14 +90,17 @@ export function frontPlot(id, study, pick) {
   }
 
   // ``marked`` rows get a ring, which ``mark`` explains.
-  function draw({ x, y, log, published, limits, within, highlighted, pinned, brushedRows, rows = null, marked = [], mark = "" }) {
+  function draw({ x, y, log, limits, within, highlighted, answers = [], pinned, brushedRows, rows = null, marked = [], mark = "" }) {
     const metric = { x: study.metrics.get(x), y: study.metrics.get(y) };
     const found = groups({ x, y, within, highlighted, rows });
     const faint = row => brushedRows && !brushedRows.has(row);
-    const others = published && !rows ? comparable(x, y) : [];
-    const tones = Object.fromEntries(["front", "shared", "preset", "budget", "grey", "text", "page", "published"].map(name => [name, colour(name)]));
+    const tones = Object.fromEntries(["front", "shared", "preset", "budget", "grey", "text", "page", "line"].map(name => [name, colour(name)]));
     const at = list => ({ x: list.map(row => value(x, row)), y: list.map(row => value(y, row)) });
-    const named = [...new Set([...found.presets, ...pinned.filter(row => value(x, row) !== null && value(y, row) !== null)])];
+    const drawn = row => value(x, row) !== null && value(y, row) !== null;
+    const lettered = [...highlighted].filter(row => study.letter(row) && drawn(row) && found.insideSet.has(row)).slice(0, NAMED);
+    // Plotly never writes again at a point that had no name once.
+    const told = () => named.filter(row => sides[row]);
+    const named = [...new Set([...pinned.filter(drawn), ...found.presets, ...answers.filter(row => drawn(row) && found.insideSet.has(row)), ...lettered])];
     const trace = (name, list, marker, more) => ({ name, type: "scatter", mode: "markers", ...at(list), marker, hoverinfo: "skip",
       cliponaxis: false, visible: list.length > 0, ...more });
     const inLegend = (name, list, marker) => ({ name, type: "scatter", mode: "markers", x: [null], y: [null], marker, hoverinfo: "skip", visible: list.length > 0 });
@@ -116,34 +115,30 @@ export function frontPlot(id, study, pick) {
       // What a point dominates lies on its costly side: the step leaves the point towards more cost.
       trace("front of these axes", found.line, { size: found.line.map(row => study.isPreset(row) ? 0 : 10), color: tones.front, opacity: opacity(found.line) }, {
         mode: "lines+markers", line: { shape: metric.x.cost ? "hv" : "vh", width: 2, color: tones.front }, ...bothBars(found.line, tones.front, study.isPreset) }),
-      trace("published on ImageNet", [], { size: 8, symbol: "diamond-open", color: tones.published, line: { width: 1.2 } }, {
-        x: others.map(one => scaled(metric.x, one.values[x])), y: others.map(one => scaled(metric.y, one.values[y])), visible: others.length > 0, mode: "markers+text",
-        text: others.map((one, i) => sides[`published ${i}`] ? escaped(one.name) : ""),
-        textposition: others.map((one, i) => sides[`published ${i}`] || "top left"), textfont: { color: tones.published, size: 11 } }),
       trace("preset", found.presets, { size: 13, symbol: "diamond", color: tones.preset, line: { width: 1.5, color: tones.page }, opacity: opacity(found.presets) },
         bothBars(found.presets, tones.preset)),
       trace(mark, marked, { size: 19, symbol: "circle-open", color: tones.text, line: { width: 1.5 } }),
       trace("pinned", named.filter(row => pinned.includes(row)), { size: 17, symbol: "circle-open", color: tones.text, line: { width: 2 } }),
-      { ...trace("names", named, { size: 15, opacity: 0 }), showlegend: false, mode: "markers+text",
-        text: named.map(row => sides[row] ? `&nbsp;${escaped(study.label(row))}&nbsp;` : ""),
-        textposition: named.map(row => sides[row] || "top left"),
-        textfont: { color: named.map(row => pinned.includes(row) ? tones.text : tones.preset), size: 13 } },
+      { ...trace("names", told(), { size: 15, opacity: 0 }), showlegend: false, mode: "markers+text",
+        text: told().map(row => `&nbsp;<b>${escaped(study.label(row))}</b>&nbsp;`), textposition: told().map(row => sides[row]),
+        textfont: { color: told().map(row => study.isPreset(row) && !pinned.includes(row) ? tones.preset : tones.text), size: 13 } },
     ];
     const view = layout(escaped(metric.x.label), escaped(metric.y.label));
     view.hovermode = false;
-    view.uirevision = [x, y, log, others.length].join();
+    view.uirevision = [x, y, log].join();
     for (const [axis, name, other] of [[view.xaxis, x, y], [view.yaxis, y, x]]) {
       axis.type = log && study.metrics.get(name).cost ? "log" : "linear";
       if (study.metric(name).form === "count") axis.tickformat = "~s";
-      axis.range = range(name, other, others, axis.type === "log");
+      axis.showgrid = false; // the canvas draws the grid, below the points
+      axis.range = range(name, other, axis.type === "log");
       if (axis.type === "log" && axis.range) Object.assign(axis, logarithmicTicks(study.metric(name), axis.range));
     }
     view.shapes = lines({ x, y, limits, tones });
-    const put = () => show(id, traces(), view, { modeBarButtons: [["zoom2d", "pan2d", "resetScale2d"]] });
+    const put = () => show(id, traces(), view, { figure });
     put();
-    seen = { ...found, x, y, faint, tones, others, named };
+    seen = { ...found, x, y, faint, tones, named, pinned, answers, rising: metric.x.maximise !== metric.y.maximise };
     // Where there is room for names is known once the axes are.
-    const room = roomFor(named, others);
+    const room = roomFor(named);
     if (JSON.stringify(room) !== JSON.stringify(sides)) {
       sides = room;
       put();
@@ -169,27 +164,34 @@ export function frontPlot(id, study, pick) {
   const axes = () => byId(id)._fullLayout;
   const pixel = (axis, number) => axis.d2p(number);
 
-  function roomFor(named, others) {
+  // The step line in rectangles, which names keep clear of.
+  function steps() {
+    const { xaxis, yaxis } = axes();
+    const points = seen.line.map(row => [pixel(xaxis, value(seen.x, row)), pixel(yaxis, value(seen.y, row))]);
+    const flat = study.metrics.get(seen.x).cost;
+    return points.slice(1).flatMap(([x, y], i) => {
+      const [x0, y0] = points[i];
+      const corner = flat ? [x, y0] : [x0, y];
+      return [[[x0, y0], corner], [corner, [x, y]]].map(([[a, b], [c, d]]) => [Math.min(a, c) - 2, Math.min(b, d) - 2, Math.max(a, c) + 2, Math.max(b, d) + 2]);
+    });
+  }
+
+  function roomFor(named) {
     const { xaxis, yaxis } = axes();
     const { x, y } = seen;
-    const all = [...seen.line, ...seen.shared, ...seen.dominated, ...seen.presets, ...named.filter(row => !seen.insideSet.has(row))];
+    // In a cloud there is no place without points: names keep clear of the front alone.
+    const all = [...named, ...seen.line, ...seen.presets, ...(seen.dominated.length > CLOUD ? [] : [...seen.shared, ...seen.dominated])];
+    const [names, line, shared] = [new Set(named), new Set(seen.line), new Set(seen.shared.length < 200 ? seen.shared : [])];
     const boxes = [...new Set(all)].map(row => {
       const height = pixel(yaxis, value(y, row));
-      const bar = seen.line.includes(row) || study.isPreset(row);
+      const bar = line.has(row) || study.isPreset(row) || shared.has(row);
       return { key: row, x: pixel(xaxis, value(x, row)), y: height, low: bar ? pixel(yaxis, end(y, row, "low") ?? value(y, row)) : height,
-        high: bar ? pixel(yaxis, end(y, row, "high") ?? value(y, row)) : height, width: named.includes(row) ? 7.5 * study.label(row).length + 10 : 0 };
+        high: bar ? pixel(yaxis, end(y, row, "high") ?? value(y, row)) : height, width: names.has(row) ? 8 * study.label(row).length + 8 : 0 };
     });
     const inside = [0, -16, xaxis._length, yaxis._length];
-    const names = placed(boxes, inside, { must: true });
-    const result = Object.fromEntries(boxes.map((box, i) => [box.key, names[i]]).filter(([, side]) => side));
-    const strangers = (isNarrow() ? [] : others).map(one => {
-      const height = pixel(yaxis, scaled(study.metric(y), one.values[y]));
-      return { x: pixel(xaxis, scaled(study.metric(x), one.values[x])), y: height, low: height, high: height, width: 6.2 * one.name.length };
-    });
-    placed([...strangers, ...boxes.map(box => ({ ...box, width: 0 }))], inside).slice(0, strangers.length).forEach((side, i) => {
-      if (side) result[`published ${i}`] = side;
-    });
-    return result;
+    const must = row => seen.pinned.includes(row) || seen.answers.includes(row) || study.isPreset(row);
+    const sided = placed(boxes.map(box => ({ ...box, must: must(box.key) })), inside, { lines: steps() });
+    return Object.fromEntries(boxes.map((box, i) => [box.key, sided[i]]).filter(([, side]) => side));
   }
 
   // The many points. Pixels of all rows are kept for the pointer.
@@ -206,6 +208,7 @@ export function frontPlot(id, study, pick) {
     pen.rect(xaxis._offset - 6, yaxis._offset - 6, xaxis._length + 12, yaxis._length + 12);
     pen.clip();
     const { x, y, tones } = seen;
+    grid(pen, tones.line);
     const place = row => [xaxis._offset + pixel(xaxis, value(x, row)), yaxis._offset + pixel(yaxis, value(y, row))];
     const dots = (rows, radius, tone, opacity, hollow) => {
       pen[hollow ? "strokeStyle" : "fillStyle"] = tone;
@@ -233,6 +236,37 @@ export function frontPlot(id, study, pick) {
     seen.places = seen.marks.map(place);
   }
 
+  function grid(pen, tone) {
+    const { xaxis, yaxis } = axes();
+    pen.strokeStyle = tone;
+    pen.lineWidth = 1;
+    pen.beginPath();
+    for (const { x } of xaxis._vals ?? []) {
+      const at = Math.round(xaxis._offset + xaxis.l2p(x)) + 0.5;
+      if (at >= xaxis._offset && at <= xaxis._offset + xaxis._length) { pen.moveTo(at, yaxis._offset); pen.lineTo(at, yaxis._offset + yaxis._length); }
+    }
+    for (const { x } of yaxis._vals ?? []) {
+      const at = Math.round(yaxis._offset + yaxis.l2p(x)) + 0.5;
+      if (at >= yaxis._offset && at <= yaxis._offset + yaxis._length) { pen.moveTo(xaxis._offset, at); pen.lineTo(xaxis._offset + xaxis._length, at); }
+    }
+    pen.stroke();
+  }
+
+  // What is saved: the points of the canvas as marks, and the grid that it draws.
+  function figure() {
+    const plot = byId(id);
+    const { x, y, tones } = seen;
+    const marks = (rows, marker, bars = {}) => ({ type: "scatter", mode: "markers", showlegend: false, hoverinfo: "skip", x: rows.map(row => value(x, row)), y: rows.map(row => value(y, row)), marker, ...bars });
+    const size = seen.dominated.length + seen.outside.length > 2000 ? 4 : 8;
+    const points = [
+      marks(seen.over, { size, symbol: "circle-open", color: tones.grey, line: { width: 1.5 } }), marks(seen.outside, { size: size - 2, color: tones.grey, opacity: 0.4 }),
+      marks(seen.dominated, { size, color: tones.grey, opacity: 0.75 }),
+      marks(seen.shared, { size: size + 1, color: tones.shared }, { error_x: bars(x, seen.shared, tones.shared, () => false), error_y: bars(y, seen.shared, tones.shared, () => false) }),
+    ].filter(trace => trace.x.length);
+    const { layout: view } = plot;
+    return { plot, data: [...points, ...plot.data], layout: { ...view, xaxis: { ...view.xaxis, showgrid: true }, yaxis: { ...view.yaxis, showgrid: true } } };
+  }
+
   function whiskers(pen, rows, place) {
     const { xaxis, yaxis } = axes();
     pen.globalAlpha = 1;
@@ -258,17 +292,8 @@ export function frontPlot(id, study, pick) {
       const distance = (left - x) ** 2 + (top - y) ** 2;
       if (distance <= least) [best, least] = [i, distance];
     });
-    const other = seen.others.findIndex(one => {
-      const { xaxis, yaxis } = axes();
-      return Math.hypot(xaxis._offset + pixel(xaxis, scaled(study.metric(seen.x), one.values[seen.x])) - x, yaxis._offset + pixel(yaxis, scaled(study.metric(seen.y), one.values[seen.y])) - y) < 8;
-    });
-    return { row: best === null ? null : seen.marks[best], place: best === null ? [x, y] : seen.places[best], other: seen.others[other] };
+    return { row: best === null ? null : seen.marks[best], place: best === null ? [x, y] : seen.places[best] };
   }
-
-  const stated = ({ values }) => Object.keys(values).filter(name => isKnown(values[name])).map(name => {
-    const metric = study.metric(name);
-    return formatMetric(metric, values[name]) + (metric.words ? " top-1 on ImageNet, as its source states it" : afterWords(metric));
-  });
 
   function listen() {
     frame.dataset.listens = "yes";
@@ -278,10 +303,9 @@ export function frontPlot(id, study, pick) {
     let down = null;
     let walked = -1;
     frame.addEventListener("pointermove", event => {
-      const { row, place, other } = nearest(event);
+      const { row, place } = nearest(event);
       plot.style.cursor = row === null ? "" : "pointer";
-      if (row !== null) tip.show(describe(study, row), ...place);
-      else if (other) tip.show([other.name, ...stated(other), other.source], ...place);
+      if (row !== null) tip.show(describe(study, row), ...place, seen);
       else tip.hide();
     });
     frame.addEventListener("pointerleave", () => tip.hide());
@@ -297,7 +321,7 @@ export function frontPlot(id, study, pick) {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (step && seen.line.length) {
         walked = (walked + step + seen.line.length) % seen.line.length;
-        tip.show(describe(study, seen.line[walked]), ...seen.places[seen.marks.lastIndexOf(seen.line[walked])]);
+        tip.show(describe(study, seen.line[walked]), ...seen.places[seen.marks.lastIndexOf(seen.line[walked])], seen);
       } else if (["Enter", " "].includes(event.key) && seen.line[walked] !== undefined) pick(seen.line[walked]);
       else if (event.key === "Escape") tip.hide();
       else return;
@@ -305,5 +329,5 @@ export function frontPlot(id, study, pick) {
     });
   }
 
-  return { draw };
+  return { draw, figure };
 }

@@ -1,6 +1,9 @@
 // What to know first, as findings.py says it, for any limits.
-import { knee } from "./pareto.js";
-import { afterWords, changeWords, formatMetric, intervalWords, isKnown, signed } from "./words.js";
+import { shellWord } from "./files.js";
+import { chances } from "./sure.js";
+import { afterWords, changeWords, fixed, formatMetric, intervalWords, isKnown, signed } from "./words.js";
+
+const POINT = 0.01; // of a share
 
 // "at most 6M parameters"; the budgets of the search, but for those that a limit replaces.
 export function limitWords(study, limits) {
@@ -23,16 +26,60 @@ export function findings(study, limits, within) {
     const title = Object.keys(limits).length ? `No candidate keeps the limits (${words})` : `No candidate meets the budget (${words})`;
     return [{ title, subject: "", facts: [`none of the ${tried} trained ones does`], comparisons: [], row: null }];
   }
-  const cost = study.column(study.cost);
-  // A cost that is missing comes last.
-  const price = row => isKnown(cost[row]) ? cost[row] : Infinity;
-  const best = fitting.reduce((a, b) => score[b] > score[a] || (score[b] === score[a] && price(b) < price(a)) ? b : a);
   const title = Object.keys(limits).length ? `Best within the limits (${words})` : words ? `Best within the budget (${words})` : "Best (no budget was set)";
-  const found = [finding(study, title, best)];
-  const among = new Set(fitting);
-  const bend = knee(cost, score, study.front([study.cost, study.score], row => among.has(row)));
-  if (bend !== null) found.push(finding(study, `Knee of the front (${study.metric(study.score).noun} against ${study.metric(study.cost).noun})`, bend));
-  return found;
+  const confirmed = recommended(study, fitting);
+  const best = confirmed ?? highest(study, fitting);
+  const facts = row => [numbers(study, row), ...row === best && confirmed === null ? [...chance(study, best, fitting), ...tied(study, best, fitting)] : [], ...study.single[row] ? [study.single[row]] : []];
+  const cheap = withinAPoint(study, fitting);
+  return [
+    finding(study, { title, row: best, facts: facts(best), isChoice: true, command: confirmed === null ? `mvit-nas confirm ${shellWord(study.study)}` : "" }),
+    ...(cheap === best ? [] : [finding(study, { title: `Within one point of the best, ${study.metric(study.cost).extreme.toLowerCase()}`, row: cheap, facts: facts(cheap) })]),
+  ];
+}
+
+// What longer trainings with several seeds said to take; null where nothing was confirmed, or the limits leave it out.
+const recommended = (study, fitting) => fitting.find(row => row === study.confirmed?.take) ?? null;
+
+// Of equal ones the one of least cost; a cost that is missing comes last.
+function highest(study, rows) {
+  const [score, price] = [study.column(study.score), priceOf(study)];
+  return rows.reduce((a, b) => score[b] > score[a] || (score[b] === score[a] && price(b) < price(a)) ? b : a);
+}
+
+function priceOf(study) {
+  const cost = study.column(study.cost);
+  return row => isKnown(cost[row]) ? cost[row] : Infinity;
+}
+
+// The cheapest whose score is at most a point below the best: the same whatever else was tried (view.py).
+export function withinAPoint(study, rows) {
+  const [score, price] = [study.column(study.score), priceOf(study)];
+  const best = highest(study, rows);
+  const near = rows.filter(row => score[row] >= score[best] - POINT - 1e-9 && price(row) < Infinity);
+  return near.length ? near.reduce((a, b) => price(b) < price(a) || (price(b) === price(a) && score[b] > score[a]) ? b : a) : best;
+}
+
+// The cheapest of those on the front that are not shown to be worse than the best, where it is cheaper.
+function tied(study, best, fitting) {
+  const [price, among] = [priceOf(study), new Set(fitting)];
+  const metric = study.metric(study.cost);
+  const cheaper = row => price(row) < price(best) && Math.abs(100 * (price(row) / price(best) - 1)) >= 0.5;
+  const found = study.initialFront.filter(row => row !== best && among.has(row) && cheaper(row) && isTied(study, best, row));
+  if (!found.length || !price(best) || price(best) === Infinity) return [];
+  const row = found.reduce((a, b) => price(b) < price(a) ? b : a);
+  return [`${study.label(row)} is tied with it (no difference shown) and has ${changeWords(metric, price(row) / price(best))}`];
+}
+
+// Whether no difference between two is shown: 95 % of what is believed of it holds zero.
+export function isTied(study, one, other) {
+  const { mean, deviation } = study.sure;
+  return isKnown(mean[one]) && isKnown(mean[other]) && Math.abs(mean[one] - mean[other]) < 1.959964 * Math.hypot(deviation[one], deviation[other]);
+}
+
+// How likely the best is the best of those that fit.
+function chance(study, best, fitting) {
+  const { best: of } = chances(study, fitting);
+  return of.size > 1 && of.has(best) ? [`the best of these with a probability of ${fixed(100 * of.get(best), 0)} % (${study.sure.covers})`] : [];
 }
 
 function cheapest(study, within) {
@@ -40,7 +87,8 @@ function cheapest(study, within) {
     const values = study.column(objective);
     const measured = within.filter(row => isKnown(values[row]));
     if (!measured.length) return [];
-    return [finding(study, study.metric(objective).extreme, measured.reduce((a, b) => values[b] < values[a] ? b : a))];
+    const row = measured.reduce((a, b) => values[b] < values[a] ? b : a);
+    return [finding(study, { title: study.metric(objective).extreme, row, facts: [numbers(study, row)] })];
   });
 }
 
@@ -48,20 +96,36 @@ function meets({ low, high }, value) {
   return !isKnown(value) || (value <= high && value >= low);
 }
 
-function finding(study, title, row) {
+function finding(study, { title, row, facts, isChoice = false, command = "" }) {
+  return { title, subject: study.label(row), is_choice: isChoice, detail: study.detail(row), facts, comparisons: againstPresets(study, row), command, row };
+}
+
+export const againstPresets = (study, row) => study.presets.flatMap(name => {
+  const preset = study.trained.find(other => study.column("name")[other] === name);
+  return preset === undefined || name === study.column("name")[row] ? [] : [`Against ${name}: ${difference(study, row, preset)}`];
+});
+
+// All that is known by number: "44.1 % validation accuracy after the short schedule (42.7 to 45.4 % ...), 6M parameters".
+function numbers(study, row) {
   const value = name => study.column(name)[row];
-  const facts = Object.values(study.known).filter(({ name, aside }) => !aside && isKnown(value(name))).map(metric => {
-    const [words, { low, high }] = [formatMetric(metric, value(metric.name)), metric];
+  // Of the scores the search's own.
+  return Object.values(study.known).filter(({ name, aside, source }) => !aside && isKnown(value(name)) && (source !== "trained" || name === study.score)).map(metric => {
+    const words = formatMetric(metric, value(metric.name));
     if (!metric.words) return words + afterWords(metric);
-    const interval = low ? intervalWords(metric, value(low), value(high)) : "";
-    return `${words} ${metric.words}${interval ? ` (95 % interval ${interval})` : ""}`;
-  });
-  if (study.single[row]) facts.push(study.single[row]);
-  const comparisons = study.presets.flatMap(name => {
-    const preset = study.trained.find(other => study.column("name")[other] === name);
-    return preset === undefined || name === study.label(row) ? [] : [`Against ${name}: ${difference(study, row, preset)}`];
-  });
-  return { title, subject: study.label(row), facts, comparisons, row };
+    const isScore = metric.name === study.score;
+    const confirmed = isScore && study.confirmed?.networks.find(one => one.row === row)?.words;
+    if (confirmed) return confirmed;
+    const { interval, covers } = intervalOf(study, metric, row);
+    return `${words} validation ${metric.noun}${isScore ? ` after the ${study.schedule} schedule` : ""}${interval ? ` (${interval}; ${covers})` : ""}`;
+  }).join(", ");
+}
+
+// The 95 % interval of a score in words, and what it covers.
+export function intervalOf(study, metric, row) {
+  const { sure } = study;
+  if (metric.name === study.score) return { interval: intervalWords(metric, sure.low[row], sure.high[row]), covers: sure.covers };
+  const interval = metric.low ? intervalWords(metric, study.column(metric.low)[row], study.column(metric.high)[row]) : "";
+  return { interval, covers: "over images alone, one seed" };
 }
 
 export function difference(study, row, other) {
@@ -85,28 +149,39 @@ function overlap({ low, high }, mine, theirs) {
   return ends.every(isKnown) && ends[0] <= ends[3] && ends[2] <= ends[1];
 }
 
-// What one step more or less of a cost changes in the score, the other limits held: "With 1 ms less: -2.1 points (3f2a…)."
-export function giveUp(study, limits, row, { cost = study.cost } = {}) {
-  const [costs, score] = [study.column(cost), study.column(study.score)];
-  if (!isKnown(costs[row]) || !isKnown(score[row])) return [];
-  const others = Object.fromEntries(Object.entries(limits).filter(([name]) => name !== cost));
-  const rows = study.trained.filter(each => isKnown(costs[each]) && isKnown(score[each]) && Object.entries(others).every(([name, limit]) => {
-    const value = study.column(name)[each];
-    return isKnown(value) && (study.metrics.get(name).maximise ? value >= limit : value <= limit);
-  }));
-  const step = stepOf(rows.map(each => costs[each]));
-  if (!step) return [];
-  const unit = formatMetric(study.metric(cost), step);
-  const best = limit => rows.filter(each => costs[each] <= limit).reduce((a, b) => a === null || score[b] > score[a] || (score[b] === score[a] && costs[b] < costs[a]) ? b : a, null);
-  const gain = other => {
-    const points = 100 * (score[other] - score[row]);
-    return `${signed(points, 1)} points (${study.label(other)}, ${formatMetric(study.metric(cost), costs[other])})`;
-  };
-  const [less, more] = [best(costs[row] - step), best(costs[row] + step)];
-  return [
-    less === null ? `With ${unit} less: nothing that was trained` : `With ${unit} less: ${gain(less)}`,
-    more === null || score[more] <= score[row] ? `With ${unit} more: nothing better was found` : `With ${unit} more: ${gain(more)}`,
-  ];
+// For each objective the next better member of the front, with all that it changes: "Fewer parameters: B, -0.2 ...".
+export function giveUp(study, front, row) {
+  return study.objectives.flatMap(name => {
+    const [metric, values] = [study.metric(name), study.column(name)];
+    if (!isKnown(values[row])) return [];
+    const better = (a, b) => metric.maximise ? values[a] > values[b] : values[a] < values[b];
+    const others = front.filter(other => isKnown(values[other]) && better(other, row));
+    const words = `${metric.maximise ? metric.more : metric.fewer} ${metric.noun}`;
+    const title = words[0].toUpperCase() + words.slice(1);
+    if (!others.length) return [`${title}: nothing on the front`];
+    const next = others.reduce((a, b) => better(a, b) ? b : a);
+    return [`${title}: ${study.label(next)}, ${difference(study, next, row)}`];
+  });
+}
+
+// Why a network is on the front or not: what is better than it in each objective, and what is in all of them.
+export function whyOnFront(study, rows, row) {
+  const known = study.objectives.filter(name => isKnown(study.column(name)[row]));
+  const others = rows.filter(other => other !== row && known.every(name => isKnown(study.column(name)[other])));
+  if (!others.length || known.length < study.objectives.length) return [];
+  const sign = name => study.metric(name).maximise ? -1 : 1;
+  const by = (name, other) => sign(name) * (study.column(name)[other] - study.column(name)[row]);
+  const lines = known.map(name => {
+    const better = others.filter(other => by(name, other) < 0);
+    const who = better.length && better.length <= 4 ? `: ${better.map(study.label).join(", ")}` : "";
+    return `${study.metric(name).title}: ${better.length ? `${better.length} of ${others.length} others ${better.length === 1 ? "is" : "are"} better${who}` : `better than, or as good as, all ${others.length} others`}`;
+  });
+  const beats = (one, other) => known.every(name => one * by(name, other) <= 0) && known.some(name => by(name, other) !== 0);
+  const [beaten, beating] = [others.filter(other => beats(-1, other)), others.filter(other => beats(1, other))];
+  const list = found => found.length > 4 ? `${found.slice(0, 4).map(study.label).join(", ")} and ${found.length - 4} more` : found.map(study.label).join(", ");
+  return [...lines,
+    beaten.length ? `It beats ${beaten.length} in all goals: ${list(beaten)}` : "It beats no other in all goals at once",
+    beating.length ? `It is beaten in all goals by ${list(beating)}` : "Nothing beats it in all goals, so it is on the front"];
 }
 
 // A round step, a tenth to a fifth of what the values span; 0 where they span nothing.

@@ -4,7 +4,9 @@ import { stepOf } from "./headline.js";
 import { formatMetric, isKnown } from "./words.js";
 
 export function limitSliders(study, change) {
-  const sliders = [...study.metrics.values()].filter(({ aside }) => !aside).flatMap(metric => {
+  // What is looked at aside has a slider where a device limits it.
+  const limited = new Set((study.devices ?? []).flatMap(({ limits }) => Object.keys(limits)));
+  const sliders = [...study.metrics.values()].filter(({ name, aside }) => !aside || limited.has(name)).flatMap(metric => {
     const values = study.trained.map(row => study.column(metric.name)[row]).filter(isKnown);
     if (!values.length) return [];
     const [low, high] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];

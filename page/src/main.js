@@ -7,9 +7,12 @@ import { inflate } from "./study.js";
 
 const PAGES = { search: searchPage, ablation: ablationPage, comparison: comparisonPage };
 
+// As it was before anything was drawn into it, for a copy with a decision in it.
+const untouched = document.documentElement.cloneNode(true);
+
 async function open() {
   const data = await inflate(byId("data").textContent);
-  PAGES[data.page](data);
+  PAGES[data.page](data, untouched);
   document.documentElement.dataset.ready = "yes"; // for tests and benchmarks
 }
 

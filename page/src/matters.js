@@ -27,17 +27,25 @@ export function whatMatters(study) {
     const known = explained.factors.filter(({ share }) => share);
     const unknown = explained.factors.filter(({ share }) => !share);
     const whole = share => fixed(100 * share, 0).replace(/^-0$/, "0");
-    const percent = ({ value, low, high }) => `${whole(Math.max(0, value))} % (${whole(low)} to ${whole(high)})`;
+    const within = share => Math.max(0, Math.min(1, share)); // a resample can come out below nothing or above all
+    const percent = ({ value, low, high }) => `${whole(within(value))} % (${whole(within(low))} to ${whole(within(high))})`;
+    // An interval that holds 0 shows nothing, and where all factors together show nothing, none of them does.
+    const learned = explained.share.low > 0;
+    const isShown = share => learned && share.low >= 0.005; // what would be written as 0 is nothing
+    const words = share => isShown(share) ? percent(share) : `none shown${share.high > 0 ? ` (at most ${whole(within(share.high))} %)` : ""}`;
     byId("shares").replaceChildren(...[
-      element("p", {}, explained.share.low > 0
+      element("p", {}, learned
         ? `From ${plural(explained.networks, "network")}, the factors together explain ${percent(explained.share)} of the differences.`
-        : `${plural(explained.networks, "network")} do not tell yet what matters: what some of them teach explains ${percent(explained.share)} of the differences among the others. What follows is a guess.`),
+        : `${plural(explained.networks, "network")} do not tell yet what matters: what some of them teach explains nothing that shows of the differences among the others. What follows is a guess.`),
       element("table.shares", {},
         element("thead", {}, element("tr", {}, ["Factor", "Share explained", "with its 95 % interval"].map(text => element("th", { scope: "col" }, text)))),
         element("tbody", {}, known.slice(0, SHOWN).map(({ name, share }) => element("tr", {},
-          element("th", { scope: "row" }, factorName(name)), element("td.track", {}, shareBar(share)), element("td", {}, percent(share)))))),
+          element("th", { scope: "row" }, factorName(name)), element("td.track", {}, shareBar(share, isShown(share))), element("td", {}, words(share)))))),
       rest(known.slice(SHOWN), unknown)].filter(Boolean));
-    byId("effects").replaceChildren(...known.filter(({ effects }) => effects.length > 1).slice(0, EFFECTS).map(factor => effectPlot(factor, explained.objective)));
+    const drawn = known.filter(({ effects }) => effects.length > 1).slice(0, EFFECTS);
+    const means = drawn.flatMap(({ effects }) => effects.map(({ mean }) => mean));
+    const range = [Math.min(...means.map(mean => mean.low)), Math.max(...means.map(mean => mean.high))]; // one for all, to compare by eye
+    byId("effects").replaceChildren(...drawn.map(factor => effectPlot(factor, explained.objective, range)));
   }
 
   function rest(more, unknown) {
@@ -50,18 +58,16 @@ export function whatMatters(study) {
     return words.length ? element("p.note", {}, words.join(" ")) : null;
   }
 
-  function shareBar({ value, low, high }) {
+  function shareBar({ value, low, high }, shown) {
     const at = share => 100 * Math.max(0, Math.min(1, share));
     return svg("svg.share", { viewBox: "0 0 100 14", preserveAspectRatio: "none", "aria-hidden": "true" },
-      svg("rect.ground", { x: 0, y: 3, width: 100, height: 8 }), svg("rect.value", { x: 0, y: 3, width: at(value), height: 8 }),
+      svg("rect.ground", { x: 0, y: 3, width: 100, height: 8 }), svg("rect.value", { x: 0, y: 3, width: shown ? at(value) : 0, height: 8 }),
       svg("line", { x1: at(low), x2: at(high), y1: 7, y2: 7, "vector-effect": "non-scaling-stroke" }));
   }
 
-  function effectPlot({ name, effects }, objective_) {
+  function effectPlot({ name, effects }, objective_, [low, high]) {
     const objective = study.metric(objective_);
     const [wide, step, label, side] = [340, 24, 92, 12];
-    const low = Math.min(...effects.map(({ mean }) => mean.low));
-    const high = Math.max(...effects.map(({ mean }) => mean.high));
     const at = value => label + side + (wide - label - 2 * side) * (high > low ? (value - low) / (high - low) : 0.5);
     const height = effects.length * step + 22;
     const drawn = svg("svg", { viewBox: `0 0 ${wide} ${height}`, role: "img",

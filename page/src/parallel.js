@@ -2,6 +2,7 @@
 import { describe } from "./describe.js";
 import { byId, element, tooltip } from "./dom.js";
 import { colour, isPrinting } from "./plot.js";
+import { plural } from "./words.js";
 
 const TOP = 56;
 const BOTTOM = 14;
@@ -10,21 +11,33 @@ const HEIGHT = 380;
 const LEAST_GAP = 84; // between two axes; narrower windows scroll
 const MOST_LINES = 1500; // behind the front; more only make a grey wall
 
-export function parallelPlot(id, study, { axes, hidden }, { pick, brush }) {
+// Between two colours of six hexadecimal digits.
+const mixed = (one, other, share) => {
+  const [a, b] = [one, other].map(hex => [1, 3, 5].map(i => parseInt(hex.slice(i, i + 2), 16)));
+  return `rgb(${a.map((from, i) => Math.round(from + share * (b[i] - from))).join(",")})`;
+};
+
+// Which axes are shown, which way up they are and what colours the lines is the reader's choice, and goes with the window.
+export function parallelPlot(id, study, { axes: all, shown }, { pick, brush }) {
+  const kept = new Set(shown);
+  const inverted = new Set();
+  let tone = "";
+  let axes = all.filter(axis => kept.has(axis.name));
   const frame = byId(id);
   const canvas = element("canvas", { "aria-hidden": "true" });
   const inner = element("div.parallel", {}, canvas);
   frame.append(inner);
   const tip = tooltip(inner);
-  const tracks = axes.map(track);
+  let tracks = axes.map(track);
   let state = null;
   let drawn = [];
 
   const size = () => isPrinting() ? 9 : 12;
   const width = () => Math.max(isPrinting() ? 680 : frame.clientWidth, 2 * SIDE + (axes.length - 1) * (isPrinting() ? 50 : LEAST_GAP));
   const left = i => SIDE + i * (width() - 2 * SIDE) / Math.max(1, axes.length - 1);
-  const top = (axis, at) => TOP + (1 - (at - axis.low) / (axis.high - axis.low)) * (HEIGHT - TOP - BOTTOM);
-  const at = (axis, pixel) => axis.low + (1 - (pixel - TOP) / (HEIGHT - TOP - BOTTOM)) * (axis.high - axis.low);
+  const turned = (axis, share) => inverted.has(axis.name) ? share : 1 - share;
+  const top = (axis, at) => TOP + turned(axis, (at - axis.low) / (axis.high - axis.low)) * (HEIGHT - TOP - BOTTOM);
+  const at = (axis, pixel) => axis.low + turned(axis, (pixel - TOP) / (HEIGHT - TOP - BOTTOM)) * (axis.high - axis.low);
 
   function track(axis) {
     const made = element("div.track", { tabindex: 0, role: "slider", "aria-orientation": "vertical", "aria-label": `${axis.label}: range`,
@@ -49,7 +62,8 @@ export function parallelPlot(id, study, { axes, hidden }, { pick, brush }) {
     });
     // From the top third on, arrows move the whole range, with Shift its lower end alone.
     made.addEventListener("keydown", event => {
-      const move = { ArrowUp: axis.step, ArrowDown: -axis.step }[event.key];
+      const up = inverted.has(axis.name) ? -axis.step : axis.step;
+      const move = { ArrowUp: up, ArrowDown: -up }[event.key];
       if (event.key === "Escape" || event.key === "Delete") brush(axis.name, null);
       else if (move) {
         const [low, high] = state.brush[axis.name] ?? [axis.high - (axis.high - axis.low) / 3, axis.high];
@@ -73,11 +87,12 @@ export function parallelPlot(id, study, { axes, hidden }, { pick, brush }) {
     });
   }
 
-  function strokes(pen, rows, tone, opacity, thickness) {
-    pen.strokeStyle = tone;
+  // ``stroke`` is a colour, or gives that of a row.
+  function strokes(pen, rows, stroke, opacity, thickness) {
     pen.globalAlpha = opacity;
     pen.lineWidth = thickness;
     for (const row of rows) {
+      pen.strokeStyle = typeof stroke === "string" ? stroke : stroke(row);
       pen.beginPath();
       line(pen, row);
       pen.stroke();
@@ -105,13 +120,30 @@ export function parallelPlot(id, study, { axes, hidden }, { pick, brush }) {
     const before = thinned(plain.filter(chosen));
     const front = [...highlighted];
     strokes(pen, behind, colour("grey"), 0.12, 1);
-    strokes(pen, before, brushedRows ? colour("shared") : colour("grey"), Math.max(0.12, Math.min(0.7, 80 / before.length)), 1);
-    strokes(pen, front.filter(row => !chosen(row)), colour("front"), 0.12, 1);
-    strokes(pen, front.filter(chosen), colour("front"), Math.max(0.35, Math.min(0.9, 40 / front.length)), 1.6);
+    const scale = toned();
+    if (scale) {
+      strokes(pen, front.filter(row => !chosen(row)), colour("grey"), 0.12, 1);
+      strokes(pen, before, scale, 0.55, 1.2);
+      strokes(pen, front.filter(chosen), scale, 1, 2);
+    } else {
+      strokes(pen, before, brushedRows ? colour("shared") : colour("grey"), Math.max(0.12, Math.min(0.7, 80 / before.length)), 1);
+      strokes(pen, front.filter(row => !chosen(row)), colour("front"), 0.12, 1);
+      strokes(pen, front.filter(chosen), colour("front"), Math.max(0.35, Math.min(0.9, 40 / front.length)), 1.6);
+    }
     strokes(pen, pinned, colour("preset"), 1, 2.6);
     drawn = [...before, ...front, ...pinned];
     scales(pen);
     tracks.forEach(({ made, band }, i) => place(made, band, axes[i], i));
+  }
+
+  // The colour of a row by the chosen metric, from blue, the least, to orange, the most; null where none is chosen.
+  function toned() {
+    if (!tone) return null;
+    const column = study.column(tone);
+    const sorted = study.trained.map(row => column[row]).filter(value => value !== null).sort((a, b) => a - b);
+    const place = new Map(sorted.map((value, i) => [value, i / Math.max(1, sorted.length - 1)])); // by rank: costs are far apart
+    const [least, most, unknown] = ["front", "preset", "grey"].map(colour);
+    return row => column[row] === null ? unknown : mixed(least, most, place.get(column[row]));
   }
 
   function scales(pen) {
@@ -126,7 +158,7 @@ export function parallelPlot(id, study, { axes, hidden }, { pick, brush }) {
       const gap = (HEIGHT - TOP - BOTTOM) / axis.ticks.length;
       const every = Math.ceil(16 / gap); // so that labels do not touch
       axis.ticks.forEach(({ at: where, text }, k) => { if (k % every === 0) label(pen, clipped(pen, text, 5 * size()), left(i) + 6, top(axis, where), "left", "middle", colour("text")); });
-      const room = left(1) - left(0) - 6;
+      const room = axes.length > 1 ? left(1) - left(0) - 6 : width() - SIDE;
       const words = wrapped(pen, axis.label, room);
       words.forEach((text, k) => label(pen, text, left(i), TOP - 12 - 1.25 * size() * (words.length - 1 - k), "center", "alphabetic", colour("text"), 600, room));
     });
@@ -172,13 +204,15 @@ export function parallelPlot(id, study, { axes, hidden }, { pick, brush }) {
     made.setAttribute("aria-valuenow", range ? range[0] : axis.low);
     made.setAttribute("aria-valuetext", range ? axis.words(range) : "everything");
     if (!range) return;
-    band.style.top = `${top(axis, range[1]) - TOP}px`;
-    band.style.height = `${Math.max(2, top(axis, range[0]) - top(axis, range[1]))}px`;
+    const [upper, lower] = range.map(end => top(axis, end)).sort((a, b) => a - b);
+    band.style.top = `${upper - TOP}px`;
+    band.style.height = `${Math.max(2, lower - upper)}px`;
   }
 
   function nearest(event) {
     const box = inner.getBoundingClientRect();
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    if (axes.length < 2) return { row: null, x, y };
     const i = Math.min(axes.length - 2, Math.max(0, Math.floor((x - SIDE) / (left(1) - left(0)))));
     let best = null;
     let least = 7;
@@ -192,21 +226,48 @@ export function parallelPlot(id, study, { axes, hidden }, { pick, brush }) {
     return { row: best, x, y };
   }
 
-  if (axes.length > 1) {
-    canvas.addEventListener("pointermove", event => {
-      const { row, x, y } = nearest(event);
-      canvas.style.cursor = row === null ? "" : "pointer";
-      row === null ? tip.hide() : tip.show(describe(study, row), x, y);
+  function controls() {
+    const colours = element("select", {}, new Option("the front", ""), ...[...study.metrics.values()].map(({ title, name }) => new Option(title, name)));
+    colours.addEventListener("change", () => { tone = colours.value; again(); });
+    const switches = all.map(axis => {
+      const show = element("input", { type: "checkbox" });
+      const turn = element("input", { type: "checkbox", "aria-label": `Invert ${axis.label}` });
+      show.checked = kept.has(axis.name);
+      show.addEventListener("change", () => {
+        kept[show.checked ? "add" : "delete"](axis.name);
+        if (!show.checked) brush(axis.name, null); // nothing is kept out by what is not seen
+        choose();
+      });
+      turn.addEventListener("change", () => { inverted[turn.checked ? "add" : "delete"](axis.name); again(); });
+      return element("div", {}, element("label", {}, show, ` ${axis.label}`), element("label.quiet", {}, turn, " inverted"));
     });
-    canvas.addEventListener("pointerleave", () => tip.hide());
-    canvas.addEventListener("click", event => {
-      const { row } = nearest(event);
-      if (row !== null) pick(row);
-    });
-    new ResizeObserver(() => state && draw(state)).observe(frame);
+    frame.before(element("div.controls", {}, element("label", {}, "Colour by ", colours)),
+      element("details.axes", {}, element("summary", {}, "Choose and invert axes"), element("div", {}, ...switches)));
   }
+
+  function choose() {
+    axes = all.filter(axis => kept.has(axis.name));
+    for (const { made } of tracks) made.remove();
+    tracks = axes.map(track);
+    again();
+  }
+  const again = () => state && draw(state);
+
+  controls();
+  canvas.addEventListener("pointermove", event => {
+    const { row, x, y } = nearest(event);
+    canvas.style.cursor = row === null ? "" : "pointer";
+    row === null ? tip.hide() : tip.show(describe(study, row), x, y);
+  });
+  canvas.addEventListener("pointerleave", () => tip.hide());
+  canvas.addEventListener("click", event => {
+    const { row } = nearest(event);
+    if (row !== null) pick(row);
+  });
+  new ResizeObserver(() => state && draw(state)).observe(frame);
   const notes = [];
   if (study.trained.length > MOST_LINES) notes.push(`Of many candidates ${MOST_LINES.toLocaleString("en")} are drawn behind the front.`);
-  if (hidden) notes.push(`${hidden} more factors that vary have no axis; the table has them.`);
+  const hidden = all.length - kept.size;
+  if (hidden) notes.push(`${plural(hidden, "more factor")} can be chosen below.`);
   return { draw, notes };
 }

@@ -1,4 +1,4 @@
-// The front and its knee, as pareto.py computes them. A row that lacks a number is on no front.
+// The front, as pareto.py computes it. A row that lacks a number is on no front.
 
 // What fronts of subsets of ``rows`` share: the numbers as costs, and the rows in lexicographic order of them.
 export function prepare(columns, maximise, rows = [...columns[0].keys()]) {
@@ -39,20 +39,3 @@ function dominates(costs, one, other) {
 }
 
 export const front = (columns, maximise, rows) => frontAmong(prepare(columns, maximise, rows));
-
-// The row of a front (low cost, high gain) that lies farthest above its chord; null where there is none (Das, 1999).
-export function knee(cost, gain, found = front([cost, gain], [false, true])) {
-  if (new Set(found.map(row => `${cost[row]} ${gain[row]}`)).size < 3) return null;
-  const extent = column => {
-    const values = found.map(row => column[row]);
-    return [Math.min(...values), Math.max(...values)];
-  };
-  const [[cheap, dear], [low, high]] = [extent(cost), extent(gain)];
-  let best = null;
-  let farthest = 1e-12;
-  for (const row of found) {
-    const above = (gain[row] - low) / (high - low) - (cost[row] - cheap) / (dear - cheap);
-    if (above > farthest) [best, farthest] = [row, above];
-  }
-  return best;
-}

@@ -1,6 +1,6 @@
 // What all plots share: colours, layout, room for labels.
 /* global Plotly */
-import { byId } from "./dom.js";
+import { byId, element } from "./dom.js";
 
 let printing = false;
 export const isPrinting = () => printing;
@@ -17,6 +17,9 @@ function lines(title) {
   return title.split(" ").reduce((text, word) => (text + " " + word).length - text.lastIndexOf("<br>") > 40 ? text + "<br>" + word : text + " " + word);
 }
 
+// Hypervolume is drawn from 0, in percent, on every page.
+export const HYPERVOLUME = "Hypervolume (% of the box)";
+
 export function layout(x, y) {
   const axis = title => ({
     title: { text: lines(title), standoff: 12, font: { size: 13 } }, automargin: true, gridcolor: colour("line"),
@@ -29,24 +32,25 @@ export function layout(x, y) {
     hoverlabel: { align: "left", bgcolor: colour("panel"), bordercolor: colour("line"), font: { color: colour("text") } },
     modebar: { bgcolor: "transparent", color: colour("quiet"), activecolor: colour("text") },
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 13 } },
-    width: printing ? 680 : undefined,
+    width: printing ? 680 : undefined, height: printing ? 340 : undefined, autosize: !printing,
   };
 }
 
 // A side for each label where it covers neither a mark, nor an upright bar, nor another label; "" where there is none.
-// Points without a label have the width 0. A name that must be there may cross bars, and then marks, where all sides are taken.
-export function placed(points, box, { must = false } = {}) {
+// Points without a label have the width 0. A name that ``must`` be there may cross bars, and then marks, where all sides are taken.
+// ``lines`` are further rectangles that a name must not cross while there is another side.
+export function placed(points, box, { must = false, lines: crossed = [] } = {}) {
   const taken = points.map(({ x, y }) => [x - 7, y - 7, x + 7, y + 7]);
   const labels = [];
-  const bars = points.map(({ x, low, high }) => [x - 2, high, x + 2, low]);
+  const bars = [...points.map(({ x, low, high }) => [x - 2, high, x + 2, low]), ...crossed];
   const free = ([l, t, r, b], others) => l >= box[0] && r <= box[2] && t >= box[1] && b <= box[3]
     && !others.some(([l2, t2, r2, b2]) => l < r2 && l2 < r && t < b2 && t2 < b);
-  return points.map(({ x, y, width }) => {
+  return points.map(({ x, y, width, must: wanted = must }) => {
     if (!width) return "";
     const sides = { "middle right": [x + 8, y - 8], "top right": [x + 4, y - 23], "bottom right": [x + 4, y + 7],
       "middle left": [x - 8 - width, y - 8], "top left": [x - 4 - width, y - 23], "bottom left": [x - 4 - width, y + 7] };
     const rectangle = ([left, top]) => [left, top, left + width, top + 16];
-    for (const others of must ? [[...taken, ...bars], taken, labels] : [[...taken, ...bars]]) {
+    for (const others of wanted ? [[...taken, ...bars], taken, labels] : [[...taken, ...bars]]) {
       const side = Object.keys(sides).find(name => free(rectangle(sides[name]), others));
       if (side) {
         taken.push(rectangle(sides[side]));
@@ -58,10 +62,32 @@ export function placed(points, box, { must = false } = {}) {
   });
 }
 
-export function show(id, traces, view, more = {}) {
+// ``figure`` gives what is saved instead of what is shown, where they are not the same.
+export function show(id, traces, view, { figure = null, ...more } = {}) {
   byId(id).hidden = false;
+  const button = kind => ({ name: `Save as ${kind.toUpperCase()}`, icon: Plotly.Icons[kind === "png" ? "camera" : "disk"],
+    click: plot => saveFigure(id, figure ? figure() : { data: plot.data, layout: plot.layout }, kind, plot) });
   return Plotly.react(id, traces, view, { responsive: true, displaylogo: false,
-    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]], ...more });
+    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", button("svg"), button("png")]], ...more });
+}
+
+// A picture for a document: as large as on the screen, on the colour of the page.
+export async function saveFigure(name, { data, layout: view }, kind, plot) {
+  const { width, height } = plot?._fullLayout ?? { width: 900, height: 520 };
+  const whole = { data, layout: { ...view, width, height, paper_bgcolor: colour("page"), plot_bgcolor: colour("page") } };
+  const url = await Plotly.toImage(whole, { format: kind, width, height, scale: kind === "png" ? 2 : 1 });
+  const link = element("a", { href: url, download: `${name}.${kind}` });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
+export function saveButtons(name, figure) {
+  return ["svg", "png"].map(kind => {
+    const button = element("button.small", { type: "button", "aria-label": `Save the chart as ${kind.toUpperCase()}` }, kind.toUpperCase());
+    button.addEventListener("click", () => { const { plot, ...whole } = figure(); saveFigure(name, whole, kind, plot); });
+    return button;
+  });
 }
 
 // Draw now and whenever the colours change.
@@ -75,6 +101,8 @@ export function start(draw) {
       printing = state;
       document.documentElement.toggleAttribute("data-print", state);
       draw();
+      // A plot keeps the width of the paper until it is told to look at its place again.
+      if (!state) for (const plot of document.querySelectorAll(".js-plotly-plot")) if (plot.offsetWidth) Plotly.Plots.resize(plot);
     });
   }
 }

@@ -1,6 +1,6 @@
 // How the front grew, over trials or over training, and what the trials cost.
 import { byId } from "./dom.js";
-import { colour, escaped, layout, show } from "./plot.js";
+import { HYPERVOLUME, colour, escaped, layout, show } from "./plot.js";
 import { formatSeconds, isKnown } from "./words.js";
 
 const AXES = { trial: "Trial", trainings: "Whole trainings", seconds: "Time of all trials (s)" };
@@ -16,7 +16,7 @@ export function hypervolumePlot(study) {
     const dashes = ["solid", "dash", "dot"];
     const traces = study.history.map((line, i) => ({ type: "scatter", mode: "lines", name: escaped(line.name), x: line[choice.value], y: line.percent,
       line: { shape: "hv", width: i ? 2 : 2.5, color: colour(tones[i % 3]), dash: dashes[i % 3] }, hovertemplate: "%{x:.4~g}: %{y:.2f} %<extra></extra>" }));
-    const view = layout(AXES[choice.value], "Hypervolume (% of the box)");
+    const view = layout(AXES[choice.value], HYPERVOLUME);
     view.yaxis.rangemode = "tozero";
     view.showlegend = traces.length > 1;
     if (traces.length < 2) view.margin.t = 16; // no legend

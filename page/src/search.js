@@ -1,28 +1,33 @@
 // The page of a search. One state, one way: a change makes a new state, from which everything is drawn again.
 import { architectureCards } from "./cards.js";
+import { confirmedPlot } from "./confirmed.js";
 import { parallelAxes } from "./axes.js";
 import { learningCurves } from "./curves.js";
-import { byId, download, element, whenNear } from "./dom.js";
+import { byId, copy, download, element, whenNear } from "./dom.js";
+import { decisionForm, readSaved, savedText } from "./decision.js";
 import { csvOf, jsonOf } from "./files.js";
 import { frontPlot } from "./front.js";
-import { findings, giveUp, limitWords } from "./headline.js";
+import { findings, limitWords } from "./headline.js";
 import { limitSliders } from "./limits.js";
 import { whatMatters } from "./matters.js";
 import { parallelPlot } from "./parallel.js";
-import { start } from "./plot.js";
+import { saveButtons, start } from "./plot.js";
 import { hypervolumePlot, spendingPlot } from "./progress.js";
+import { publishedPlot } from "./published.js";
 import { fromHash, pin, toHash } from "./state.js";
 import { brushed, frontOfAll, openStudy, withinLimits } from "./study.js";
 import { candidateTable } from "./table.js";
-import { plural } from "./words.js";
+import { plural, whole } from "./words.js";
 
 const SETTLE = 140; // milliseconds after the last change until table, cards and link follow
 
-export function searchPage(document_) {
+// ``untouched`` is the page's root as it came.
+export function searchPage(document_, untouched) {
   const study = openStudy(document_);
   const order = study.order;
   const axes = parallelAxes(study, order);
-  let state = fromHash(location.hash, study);
+  const saved = readSaved(byId("saved").textContent);
+  let state = fromHash(location.hash.length > 1 ? location.hash : saved.hash, study);
   let derived = derive();
   let frame = 0;
   let later = 0;
@@ -34,9 +39,9 @@ export function searchPage(document_) {
     const found = findings(study, state.limits, within);
     const best = [...new Set(found.map(({ row }) => row).filter(row => row !== null && row !== undefined))];
     return {
-      state, ...state, within, inside, highlighted: new Set(front), found, brushedRows: brushed(study, state.brush, axes.axes),
-      // Without a choice of the reader's, the best and the knee stand side by side.
-      shown: state.pinned.length ? state.pinned : best.slice(0, 2),
+      state, ...state, within, inside, front, highlighted: new Set(front), found, brushedRows: brushed(study, state.brush, axes.axes),
+      // Without a choice of the reader's, what is recommended stands beside the cheapest that is nearly as good.
+      shown: state.pinned.length ? state.pinned : best.slice(0, 2), answers: best,
     };
   }
 
@@ -61,6 +66,15 @@ export function searchPage(document_) {
     change({ brush: range === null ? others : { ...others, [name]: range } });
   };
 
+  const name = study.study.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|-+$/g, "") || "study";
+  const copyOf = decision => {
+    const whole = untouched.cloneNode(true);
+    whole.querySelector("#saved").textContent = savedText(toHash(state, study), decision);
+    return `<!doctype html>\n${whole.outerHTML}`;
+  };
+  const decision = byId("decision") ? decisionForm(study, saved.decision, { fileName: name, copyOf,
+    rowsOf: () => [...new Set([...derived.front, ...state.pinned.filter(row => study.trained.includes(row))])] }) : null;
+
   const sliders = limitSliders(study, limit);
   const plot = study.metrics.size > 1 ? frontPlot("front", study, pick) : null;
   const further = study.further.map(({ runtime, x, rows, marked, mark }) => ({ rows, marked, mark, x, y: study.score, plot: frontPlot(`further-${runtime}`, study, pick) }));
@@ -70,23 +84,29 @@ export function searchPage(document_) {
   function headline() {
     if (!study.trained.length) return; // Python has said why
     const limited = Object.keys(state.limits).length > 0;
-    const cardOf = ({ title, subject, facts, comparisons, row = null }) => element(`article.card${subject ? "" : ".slim"}`, {},
-      ...(subject ? [element("p.kicker", {}, title), element("p.subject", {}, subject)] : [element("p.subject", {}, title)]),
-      ...facts.map(text => element("p", {}, text)),
-      comparisons.length ? element("ul", {}, comparisons.map(text => element("li", {}, text))) : null,
-      ...(row === null ? [] : [trade(row)]));
-    byId("headline").replaceChildren(...[...derived.found, ...study.findings].map(cardOf));
+    byId("headline").replaceChildren(...derived.found.map(answer));
     const count = derived.highlighted.size;
+    const goals = study.objectives.length === 1 ? "the one goal" : `all ${study.objectives.length} goals`;
     byId("left").textContent = limited
-      ? `${derived.within.length} of ${plural(study.trained.length, "trained candidate")} keep the limits (${limitWords(study, state.limits).join(", ")}); ${count === 1 ? "1 is" : `${count} are`} on the front.`
-      : `No limit is set: move a slider, and front, knee and headline follow. ${plural(count, "candidate")} with the best trade-offs over all ${study.objectives.length} goals.`;
+      ? `${whole(derived.within.length)} of ${plural(study.trained.length, "trained network")} ${derived.within.length === 1 ? "keeps" : "keep"} the limits (${limitWords(study, state.limits).join(", ")}); ${count === 1 ? "1 is" : `${count} are`} on the front.`
+      : `No limit is set: move a slider, and the answer follows. ${plural(count, "network")} ${count === 1 ? "is the best trade-off" : "are the best trade-offs"} over ${goals}.`;
     byId("left").classList.toggle("limited", limited);
     byId("reset").hidden = !limited;
   }
 
-  function trade(row) {
-    const words = giveUp(study, state.limits, row);
-    return words.length ? element("div.trade", {}, element("p.kicker", {}, "What do I give up?"), element("ul", {}, words.map(text => element("li", {}, text)))) : null;
+  function answer({ title, subject, is_choice: isChoice, detail, facts, command, row = null }, i) {
+    const small = [row === null ? "" : study.descriptor(row), detail].filter(Boolean).join("; ");
+    const lead = subject ? [element("strong", {}, `${isChoice ? "Take " : ""}${subject}`), ": "] : [];
+    return element(i ? "article.second" : "article.answer", {}, element("p.kicker", {}, title),
+      ...facts.map((text, at) => element(i || at ? "p" : "p.take", {}, ...(at ? [] : lead), text)),
+      command ? confirmation(command) : null, small ? element("p.note", {}, small) : null);
+  }
+
+  function confirmation(command) {
+    if (study.confirmed) return element("p.confirmed", {}, `Confirmed: ${study.confirmed.verdict}`);
+    const button = element("button.small", { type: "button", "aria-label": "Copy the command that confirms" }, "Copy");
+    button.addEventListener("click", () => copy(command, button));
+    return element("p.confirmed", {}, "Not confirmed: ", element("code", {}, command), " ", button);
   }
 
   // What a slider moves is drawn in its frame, the rest once it rests.
@@ -97,13 +117,12 @@ export function searchPage(document_) {
     byId("x").value = state.x;
     byId("y").value = state.y;
     byId("log").checked = state.log;
-    byId("published").checked = state.published;
-    byId("imagenet").hidden = !state.published;
     if (byId("find").value !== state.find) byId("find").value = state.find;
     byId("only").value = state.only;
   }
   function drawLater() {
     cards?.draw(derived);
+    decision?.draw();
     for (const view of lazily) if (view.follow) view.draw();
     const hash = toHash(state, study);
     if (hash !== location.hash.slice(1)) history.replaceState(null, "", `#${hash}`);
@@ -111,7 +130,7 @@ export function searchPage(document_) {
     document.documentElement.dataset.settled = "yes";
   }
   const drawFurther = () => further.forEach(({ plot: one, ...what }) =>
-    one.draw({ ...derived, ...what, log: false, published: false, limits: {}, pinned: [], brushedRows: null, within: study.trained, highlighted: new Set() }));
+    one.draw({ ...derived, ...what, log: false, limits: {}, pinned: [], answers: [], brushedRows: null, within: study.trained, highlighted: new Set() }));
 
   // Views further down are made when they are looked at. Those that ``follow`` are drawn again when the state changes.
   const near = (id, make, { follow = false } = {}) => {
@@ -136,8 +155,6 @@ export function searchPage(document_) {
       });
     }
     byId("log").addEventListener("change", () => change({ log: byId("log").checked }));
-    byId("published").addEventListener("change", () => change({ published: byId("published").checked }));
-    const name = study.study.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|-+$/g, "") || "study";
     byId("csv").addEventListener("click", () => download(`${name}.csv`, csvOf(study.columns, study.rows), "text/csv"));
     byId("json").addEventListener("click", () => download(`${name}.json`, jsonOf(study.columns, study.rows), "application/json"));
     byId("find").addEventListener("input", () => change({ find: byId("find").value }));
@@ -146,13 +163,21 @@ export function searchPage(document_) {
     byId("unbrush")?.addEventListener("click", () => change({ brush: {} }));
     byId("front-controls").hidden = !plot;
     byId("limits-panel").hidden = !sliders.any;
+    if (plot) byId("save-front").append(...saveButtons(`${name}-front`, plot.figure));
+    for (const { name: device, limits, words } of study.devices ?? []) {
+      // What was not measured of any cannot be limited.
+      const known = Object.fromEntries(Object.entries(limits).filter(([each]) => study.metrics.has(each)));
+      const missing = Object.keys(limits).filter(each => !study.metrics.has(each)).map(each => study.metric(each).noun);
+      const button = element("button.small", { type: "button", title: words }, missing.length ? `${device} (${missing.join(", ")} not measured)` : device);
+      button.addEventListener("click", () => change({ limits: known }));
+      byId("devices").append(button);
+    }
     addEventListener("hashchange", () => {
       state = fromHash(location.hash, study);
       change({});
     });
   }
 
-  for (const part of document.querySelectorAll(".scripted")) part.hidden = false;
   controls();
   near("parallel", () => {
     const view = parallelPlot("parallel", study, axes, { pick, brush });
@@ -166,6 +191,8 @@ export function searchPage(document_) {
   }, { follow: true });
   near("matters", () => whatMatters(study));
   near("learning", () => learningCurves(study), { follow: true });
+  if (study.confirmed?.networks.some(({ accuracy }) => accuracy !== null)) confirmedPlot(study);
+  near("published", () => publishedPlot(study));
   if (study.history) near("history", () => hypervolumePlot(study));
   if (!study.view) near("trials", () => spendingPlot(study));
   start(() => {

@@ -4,7 +4,7 @@ export const PINNED = 2; // that fit side by side
 
 export function initialState(study) {
   return {
-    x: study.x, y: study.y, log: false, published: false, limits: {}, pinned: [], brush: {},
+    x: study.x, y: study.y, log: study.spreads ?? false, limits: {}, pinned: [], brush: {},
     find: "", only: "all", sort: null, columns: null,
   };
 }
@@ -14,7 +14,7 @@ export function toHash(state, study) {
   const initial = initialState(study);
   const parameters = new URLSearchParams();
   for (const key of ["x", "y", "find", "only"]) if (state[key] !== initial[key]) parameters.set(key, state[key]);
-  for (const key of ["log", "published"]) if (state[key]) parameters.set(key, "1");
+  if (state.log !== initial.log) parameters.set("log", state.log ? "1" : "0");
   for (const [name, limit] of Object.entries(state.limits)) parameters.set(`limit.${name}`, limit);
   for (const [name, range] of Object.entries(state.brush)) parameters.set(`brush.${name}`, range.join(","));
   if (state.pinned.length) parameters.set("pin", state.pinned.join(","));
@@ -30,7 +30,7 @@ export function fromHash(hash, study) {
   const measured = name => study.metrics.has(name);
   const [x, y] = [parameters.get("x") ?? state.x, parameters.get("y") ?? state.y];
   if (measured(x) && measured(y) && x !== y) [state.x, state.y] = [x, y];
-  for (const key of ["log", "published"]) state[key] = parameters.get(key) === "1";
+  if (parameters.has("log")) state.log = parameters.get("log") === "1";
   state.find = parameters.get("find") ?? "";
   if (["front", "trained", "limits"].includes(parameters.get("only"))) state.only = parameters.get("only");
   for (const [key, text] of parameters) {

@@ -2,6 +2,8 @@
 import { frontAmong, prepare } from "./pareto.js";
 import { isKnown } from "./words.js";
 
+const WIDE = 20; // times as dear
+
 // The document lies in the page as base64 of gzip: ten thousand architectures take 1 MB that way.
 export async function inflate(text) {
   const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
@@ -28,19 +30,40 @@ export function openStudy(document) {
     if (!prepared.has(key)) prepared.set(key, prepare(names.map(column), names.map(each => metrics.get(each).maximise), trained));
     return frontAmong(prepared.get(key), keep);
   };
+  const letter = new Map(letters(document.front.length).map((each, i) => [document.front[i], each]));
   return {
     ...document, size, rows, column, metrics, metric, trained, front, initialFront: document.front,
     costs: Object.values(document.known).filter(each => each.cost && !each.aside).map(each => each.name),
     kind: name => columns.get(name).kind,
     overBudget: rows.filter(row => state[row] === "over_budget"),
-    label: row => name[row] || archId[row] || "unnamed",
+    // What a network is called on this page (letters.py), what it is like, and what names it for good.
+    label: row => letter.has(row) ? letter.get(row) + (name[row] ? ` (${name[row]})` : "")
+      : name[row] || (isKnown(trial[row]) ? `trial ${trial[row]}` : archId[row] || "unnamed"),
+    letter: row => letter.get(row) ?? "",
+    descriptor: row => document.descriptors?.[row] ?? "",
+    detail: row => [isKnown(trial[row]) ? `trial ${trial[row]}` : "", archId[row]].filter(Boolean).join(", "),
     isPreset: row => Boolean(name[row]),
     trial: row => trial[row],
+    spreads: spreads(trained.map(row => column(document.cost)[row])),
     factors: document.columns.map(each => each.name).filter(each => each.startsWith("param.") && column(each).some(isKnown)),
   };
 }
 
-export const factorName = column => column.replace(/^param\./, "").replaceAll("_", " ");
+// Whether costs differ so much that the cheap ones would lie in a corner of a linear axis.
+function spreads(values) {
+  const known = values.filter(value => value > 0);
+  return known.length > 1 && known.reduce((a, b) => Math.max(a, b)) > WIDE * known.reduce((a, b) => Math.min(a, b));
+}
+
+// "A" to "Z", then "AA", "AB".
+export function letters(count) {
+  const word = number => (number >= 26 ? word(Math.floor(number / 26) - 1) : "") + String.fromCharCode(65 + number % 26);
+  return Array.from({ length: count }, (_, number) => word(number));
+}
+
+// A factor, or the path of a choice, as people say it: stages are counted from 1, as in the paper.
+export const factorName = column => column.replace(/^param\./, "").replace(/\bstages\.(\d+)\b/g, (_, place) => `stage ${Number(place) + 1}`)
+  .replaceAll("_", " ").replaceAll(".stage", " of stage");
 
 // The rows that were trained and keep the limits. What was not measured cannot be said to keep one.
 export function withinLimits(study, limits) {

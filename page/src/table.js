@@ -4,7 +4,7 @@ import { byId, copy, element } from "./dom.js";
 import { commands } from "./files.js";
 import { isPrinting } from "./plot.js";
 import { factorName } from "./study.js";
-import { formatCell, fixed, intervalWords, isKnown } from "./words.js";
+import { formatCell, fixed, intervalWords, isKnown, plural, whole } from "./words.js";
 
 const SHOWN_FACTORS = 8;
 const LISTED = 60; // columns to choose from at once; more are found by their name
@@ -89,7 +89,7 @@ export function candidateTable(study, { order, pick, change }) {
       filter ? table.setFilter(data => set.has(data.row)) : table.clearFilter();
     }
     for (const row of table.getRows("visible")) row.reformat();
-    byId("shown").textContent = kept.length === study.size ? `${study.size} candidates` : `${kept.length} of ${study.size} candidates`;
+    byId("shown").textContent = kept.length === study.size ? plural(study.size, "candidate") : `${whole(kept.length)} of ${plural(study.size, "candidate")}`;
   }
 
   function tabulatorColumn({ name, title, hint, numeric, cell, compare }) {
@@ -176,8 +176,8 @@ function columnDefinitions(study) {
   });
   const state = row => study.states[value("state", row)] + (value("cached", row) ? " (earlier)" : "");
   return [
-    { name: "candidate", title: "Candidate", numeric: false, compare: study.label, text: row => `${study.label(row)} ${value("arch_id", row) ?? ""}`,
-      cell: row => withDetail(study.label(row), study.isPreset(row) ? value("arch_id", row) : "") },
+    { name: "candidate", title: "Candidate", numeric: false, compare: study.label, text: row => `${study.label(row)} ${value("arch_id", row) ?? ""} ${study.descriptor(row)}`,
+      cell: row => withDetail(study.label(row), study.label(row) === value("arch_id", row) ? "" : value("arch_id", row)) },
     { name: "front", title: "Front", numeric: false, compare: (row, derived) => derived.highlighted.has(row) ? 0 : null, text: () => "",
       cell: (row, derived) => document.createTextNode(derived.highlighted.has(row) ? "front" : "") },
     ...[...study.metrics.values()].map(metric),

@@ -63,4 +63,7 @@ export function changeWords({ noun, more, fewer }, ratio) {
 
 export const signed = (value, digits) => (value < 0 ? "" : "+") + fixed(value, digits);
 
-export const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+// 10,000
+export const whole = count => String(count).replace(/\B(?=(\d{3})+$)/g, ",");
+
+export const plural = (count, noun) => `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;

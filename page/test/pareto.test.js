@@ -1,18 +1,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { front, knee } from "../src/pareto.js";
+import { front } from "../src/pareto.js";
 
 const python = JSON.parse(readFileSync(new URL("python.json", import.meta.url)));
 
 test("fronts are Python's, of two to four objectives, with ties, copies and gaps", () => {
   assert.ok(python.fronts.length > 10);
   for (const { columns, maximise, front: expected } of python.fronts) assert.deepEqual(front(columns, maximise), expected);
-});
-
-test("knees are Python's, and some fronts have none", () => {
-  assert.ok(python.knees.some(({ knee: expected }) => expected === null));
-  for (const { cost, gain, knee: expected } of python.knees) assert.equal(knee(cost, gain), expected);
 });
 
 test("a front is of the rows that are asked for", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { changeWords, fixed, formatCount, formatMetric, formatSeconds, intervalWords, significant } from "../src/words.js";
+import { changeWords, fixed, formatCount, formatMetric, formatSeconds, intervalWords, plural, significant } from "../src/words.js";
 import { floatText, shellWord } from "../src/files.js";
 
 const python = JSON.parse(readFileSync(new URL("python.json", import.meta.url)));
@@ -23,3 +23,7 @@ for (const [name, say] of Object.entries({
     for (const [arguments_, expected] of python.words[name]) assert.equal(say(arguments_), expected, JSON.stringify(arguments_));
   });
 }
+
+test("thousands are grouped, and one thing is no plural", () => {
+  assert.deepEqual([plural(1, "network"), plural(10000, "trial"), plural(1234567, "trial"), plural(999, "trial")], ["1 network", "10,000 trials", "1,234,567 trials", "999 trials"]);
+});

@@ -56,7 +56,7 @@ def test_values_end_at_the_next_flag_wherever_they_stand(settings):
     assert (found.factors, found.resume, found.base, found.seeds) == (("depth", "heads"), True, "x", (0, 1))
 
 
-@pytest.mark.parametrize("name", ["search", "ablate", "latency", "devices", "report", "compare"])
+@pytest.mark.parametrize("name", ["search", "ablate", "confirm", "latency", "devices", "report", "compare"])
 def test_the_help_fits_eighty_columns_and_shows_every_flag(name, tmp_path, cache):
     text = answer(name, "--help", cwd=tmp_path, cache=cache).out
     assert max(map(len, text.splitlines())) <= 80

@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -12,6 +13,7 @@ from mvit_nas.cli.progress import Watch, interrupts, step_line, trial_line
 from mvit_nas.errors import InterruptedCleanlyError
 from mvit_nas.jobs.ablate import Progress as RunProgress
 from mvit_nas.jobs.search import Progress
+from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY
 from mvit_nas.reporter import TrainingStep
 from mvit_nas.study.record import Candidate, Measured, Record, Spent, State
 
@@ -22,6 +24,7 @@ DONE = Record(
     candidate=Candidate(arch=None, arch_id="0123456789"),
     values={
         "accuracy": Measured(value=0.716, low=0.68, high=0.74),
+        "balanced_accuracy": Measured(value=0.523),
         "params": Measured(value=45_600),
         "macs": Measured(value=2_660_000),
         "latency_ms": Measured(value=1.25),
@@ -35,10 +38,11 @@ STOPPED = Record(
 
 
 def progress(last, **changes):
-    known = {
+    known: dict[str, Any] = {
         "done": 4.0,
         "stopped": 0,
         "trials": 12,
+        "score": ACCURACY,
         "best": 0.716,
         "front": 2,
         "hypervolume": 0.41234,
@@ -136,3 +140,11 @@ def test_a_second_interrupt_does_not_wait(capsys):
         with pytest.raises(InterruptedCleanlyError, match="stopped at once"):
             signal.raise_signal(signal.SIGINT)
     assert "once more to stop at once" in capsys.readouterr().err
+
+
+def test_what_a_search_is_for_is_what_is_shown_of_its_trials(watching):
+    watch, printed, line = watching
+    watch.show(progress(DONE, score=BALANCED_ACCURACY, best=0.523))
+    assert "best 52.3 %" in str(line.text)
+    assert " 52.3 %  45.6K params" in printed.getvalue()
+    assert "71.6" not in printed.getvalue()

@@ -149,7 +149,7 @@ def test_a_broken_image_says_why(kind: str) -> None:
 
 
 def test_an_image_with_too_many_pixels_to_hold_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mvit_nas.data.decode._MAX_PIXELS", 1000)
+    monkeypatch.setattr("mvit_nas.data.decode.MAX_PIXELS", 1000)
     found = message(lambda: decode(png(width=50, height=30), side=8), UnreadableImageError)
     assert found == "50 x 30 is over 1,000 pixels"
     decode(encoded(Image.new("RGB", (200, 200)), "JPEG"), side=8)  # 25 x 25 once reduced by the JPEG decoder

@@ -14,9 +14,10 @@ from image_files import BROKEN, PARTS, REAL, image_folder, message, names_of, ne
 from PIL import Image
 
 from mvit_nas.data import store
+from mvit_nas.data.contract import InputContract
 from mvit_nas.data.find import find_data
 from mvit_nas.data.parts import ImageData
-from mvit_nas.data.store import Images, load_part
+from mvit_nas.data.store import Images, load_part, load_scored, some_scored
 from mvit_nas.errors import InputError, MvitNasError
 
 
@@ -62,6 +63,46 @@ def test_a_second_load_decodes_nothing(pets: ImageData, tmp_path: Path, monkeypa
     first = load_part(pets, "train", side=8, cache=tmp_path / "cache")
     monkeypatch.setattr(store, "decode", refuse_to_decode)
     assert equal(load_part(pets, "train", side=8, cache=tmp_path / "cache"), first)
+
+
+def test_a_part_as_it_is_scored_lies_beside_the_squashed_one_of_its_side(tmp_path: Path) -> None:
+    root = tmp_path / "wide"
+    for name, shift in (("a", 0), ("b", 90)):
+        (root / name).mkdir(parents=True)
+        for number in range(20):
+            pixels_HWC = np.zeros((8, 24, 3), np.uint8)
+            pixels_HWC[:, :, 0] = np.arange(24) + shift
+            Image.fromarray(pixels_HWC).save(root / name / f"{number:02}.png")
+    data, cache = find_data(root), tmp_path / "cache"
+    squashed = load_part(data, "validation", side=8, cache=cache)
+    scored = load_scored(data, "validation", InputContract(side=8), cache=cache)
+    assert scored.pixels_NHWC[0, 3, :, 0].tolist() == list(range(8, 16))
+    assert scored.pixels_NHWC[-1, 3, :, 0].tolist() == list(range(98, 106))
+    assert (set(scored.aspects_N.tolist()), set(squashed.aspects_N.tolist())) == ({1.0}, {3.0})
+    assert np.array_equal(scored.labels_N, squashed.labels_N)
+    nearer = load_scored(data, "validation", InputContract(side=8, crop=0.5), cache=cache)
+    assert nearer.pixels_NHWC[0, 3, :, 0].tolist() == [10, 10, 11, 11, 12, 12, 13, 13]
+    assert len([path for path in cache.iterdir() if path.is_dir()]) == 3
+    assert equal(load_part(data, "validation", side=8, cache=cache), squashed)
+
+
+def test_a_part_as_it_is_scored_is_decoded_once(
+    pets: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = load_scored(pets, "test", InputContract(side=8), cache=tmp_path / "cache")
+    monkeypatch.setattr(store, "pixels", refuse_to_decode)
+    assert equal(load_scored(pets, "test", InputContract(side=8), cache=tmp_path / "cache"), first)
+
+
+def test_some_images_are_evenly_over_the_part_without_what_cannot_be_read(tmp_path: Path) -> None:
+    root = image_folder(tmp_path / "pets", {"a": 30, "b": 20}, prefix="train")
+    image_folder(root, {"a": 1, "b": 1}, prefix="val")
+    image_folder(root, {"a": 1, "b": 1}, prefix="test")
+    (root / "train/b/0019.png").write_bytes(b"")
+    found = some_scored(find_data(root), "train", InputContract(side=8), number=8)
+    assert found.shape == (7, 8, 8, 3)
+    assert found[:, 4, 4, :2].tolist() == [list(shade(number)[:2]) for number in (0, 7, 14, 21, 28, 1005, 1012)]
+    assert len(some_scored(find_data(root), "validation", InputContract(side=8), number=8)) == 2
 
 
 def test_loading_train_never_opens_a_test_image(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 import torch
+from image_files import image_folder, names_of
 from searches import Heard
 
 from mvit_nas.arch.config import arch_id
 from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
+from mvit_nas.data.contract import InputContract, pixels
 from mvit_nas.data.find import find_data
 from mvit_nas.errors import CostError, TrainingError
 from mvit_nas.evaluate import short as evaluate
@@ -36,8 +39,9 @@ def trained(monkeypatch):
     runs = []
 
     def fit(model, train, validation, schedule, **options):
-        runs.append({"weights": model.stem.conv.weight.detach().clone(), "train": train, **options})
-        return Score(correct=100 + len(runs), images=225, losses=(1.5, 0.5), seconds=2.0)
+        weights = model.stem.conv.weight.detach().clone()
+        runs.append({"weights": weights, "train": train, "validation": validation, **options})
+        return Score(correct_K=(len(runs), 129), images_K=(25, 200), losses=(1.5, 0.5), seconds=2.0)
 
     monkeypatch.setattr(evaluate, "fit", fit)
     return runs
@@ -114,12 +118,40 @@ def test_another_schedule_is_another_question_on_the_same_images(digits, trained
     assert trained[0]["train"] is trained[1]["train"]
 
 
-def test_images_are_kept_an_eighth_larger_than_they_are_trained_and_never_the_test_part(digits, trained, cache):
+def test_training_images_are_kept_an_eighth_larger_and_the_test_part_is_not_opened(digits, trained, cache):
     make(digits).score(ARCH, seed=0)
     assert trained[0]["side"] == 32
     assert trained[0]["train"].pixels_NHWC.shape[1:] == (36, 36, 3)
-    folders = sorted(path.name for path in (cache / "images").iterdir() if path.is_dir())
-    assert folders == [f"{digits.fingerprint}-train-36", f"{digits.fingerprint}-validation-36"]
+    train, validation = sorted(path.name for path in (cache / "images").iterdir() if path.is_dir())
+    assert train == f"{digits.fingerprint}-train-36"
+    assert validation.startswith(f"{digits.fingerprint}-validation-32-scored-")
+
+
+def test_networks_are_scored_on_the_pixels_of_the_contract(digits, trained):
+    training = make(digits)
+    training.score(ARCH, seed=0)
+    for name, part in (("validation", trained[0]["validation"]), ("test", training.scored_part("test", 32))):
+        contents = [content for _, content in digits.read(digits.members[name])]
+        assert len(part.labels_N) == len(contents) == digits.count(name)
+        for place in (0, 7, len(contents) - 1):
+            expected = pixels(contents[place], InputContract(side=32))
+            assert np.array_equal(part.pixels_NHWC[place], expected)
+            assert part.labels_N[place] == digits.labels_N[digits.members[name]][place]
+    assert training.contract(32) == InputContract(side=32)
+    assert training.scored_part("validation", 32) is trained[0]["validation"]
+    assert training.scored_part("validation", 24).pixels_NHWC.shape[1:] == (24, 24, 3)
+
+
+def test_what_cannot_be_scored_is_told_with_what_cannot_be_trained_on(tmp_path):
+    root = image_folder(tmp_path / "pets", {"a": 40, "b": 40})
+    data = find_data(root)
+    lost = [min(names_of(data, part)) for part in ("train", "validation")]
+    for name in lost:
+        (root / name).write_bytes(b"")
+    training = make(data)
+    training.part("train", 8)
+    training.scored_part("validation", 8)
+    assert training.skipped() == tuple(f"{name}: it is empty" for name in lost)
 
 
 def test_a_cost_that_is_wrong_is_found_out_before_training(digits, trained, monkeypatch):
@@ -137,9 +169,12 @@ def test_an_estimate_says_what_training_gave_and_whether_it_was_known(digits, tr
     training = make(digits)
     first, again = training.estimate(question(ARCH)), make(digits).estimate(question(ARCH))
     score, _ = training.score(ARCH, seed=0)
-    low, high = score.interval
+    (low, high), (balanced_low, balanced_high) = score.interval, score.balanced_interval
     assert first == Estimate(
-        accuracy=Measured(value=101 / 225, low=low, high=high), epochs=training.epochs, seconds=2.0
+        accuracy=Measured(value=130 / 225, low=low, high=high),
+        balanced=Measured(value=(1 / 25 + 129 / 200) / 2, low=balanced_low, high=balanced_high),
+        epochs=training.epochs,
+        seconds=2.0,
     )
     assert again == replace(first, was_known=True)
     assert len(trained) == 1
@@ -153,7 +188,7 @@ def test_a_training_that_is_stopped_is_no_accuracy_and_is_not_kept(digits, monke
         return (
             Progress(rungs=(rung,), seconds=1.0)
             if at_rung((rung,))
-            else Score(correct=5, images=10, losses=(), seconds=1.0)
+            else Score(correct_K=(5,), images_K=(10,), losses=(), seconds=1.0)
         )
 
     monkeypatch.setattr(evaluate, "fit", fit)
@@ -177,9 +212,9 @@ def test_what_an_earlier_version_kept_is_known(digits, trained):
     key = training._score_key(ARCH, 7)
     assert set(key) == {"kind", "arch_id", "schedule", "data", "seed", "device", "version"}
     assert "name" not in key["schedule"]
-    document = {"correct": 5, "images": 10, "losses": [1.0], "seconds": 3.0}  # before rungs were kept
+    document = {"correct_K": [5], "images_K": [10], "losses": [1.0], "seconds": 3.0}  # before rungs were kept
     Cache(training._checkpoints.parent / "evaluations").put(key, document)
-    assert training.score(ARCH, seed=7) == (Score(correct=5, images=10, losses=(1.0,), seconds=3.0), True)
+    assert training.score(ARCH, seed=7) == (Score(correct_K=(5,), images_K=(10,), losses=(1.0,), seconds=3.0), True)
     assert not trained
 
 
@@ -225,4 +260,4 @@ def test_weights_are_kept_and_inherited_where_that_is_asked_for(digits, trained)
     assert not torch.equal(trained[2]["weights"], trained[0]["weights"])
     # It is another training than the one that started from its own weights.
     found = training.estimate(question(ARCH))
-    assert (found.accuracy.value, found.was_known) == (101 / 225, True)
+    assert (found.accuracy.value, found.was_known) == (130 / 225, True)

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 from commands import TINY
 
 from mvit_nas.cost.runtimes.registry import RUNTIMES
 from mvit_nas.cost.targets.python import this_host
+from mvit_nas.data.contract import InputContract, pixels
 from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.jobs import int8
 from mvit_nas.jobs.int8 import Trainer
@@ -31,11 +31,11 @@ def trainer(monkeypatch):
 
 
 def seen(trainer, part):
-    """Every image of a part as a network of 32 px sees it, by its bytes, with its label."""
-    images, task = trainer._training.part(part, 32), trainer._training.task
-    batch = task.take(images, np.arange(len(images.labels_N)), device=torch.device("cpu"))
-    pixels = task.seen(batch, side=32).numpy()
-    return {one.tobytes(): label for one, label in zip(pixels, batch.targets_B.tolist(), strict=True)}
+    """Every image of a part as a network of 32 px is scored on it, by its bytes, with its label."""
+    data, contract = trainer._data, InputContract(side=32)
+    members = data.members[part]
+    images = [pixels(content, contract).transpose(2, 0, 1) / np.float32(255) for _, content in data.read(members)]
+    return {one.tobytes(): label for one, label in zip(images, data.labels_N[members].tolist(), strict=True)}
 
 
 def test_int8_is_calibrated_on_images_that_it_is_not_scored_on(trainer):

@@ -51,7 +51,7 @@ def stand_ins(monkeypatch):
     def fit(model, *parts, **options):
         state["trained"] += 1
         params = sum(p.numel() for p in model.parameters())
-        return Score(correct=state["correct"](params), images=225, losses=(1.0,), seconds=1.0)
+        return Score(correct_K=(state["correct"](params),), images_K=(225,), losses=(1.0,), seconds=1.0)
 
     def latency(self, arch, *, classes):
         name = arch_id(arch)
@@ -111,6 +111,12 @@ def records(tmp_path, name="s"):
 
 def environment(tmp_path, name="s"):
     return json.loads((tmp_path / "reports" / name / "environment.json").read_text())
+
+
+def test_the_environment_says_what_networks_were_scored_on(tmp_path, search, stand_ins):
+    search(trials=1)
+    *_, last = environment(tmp_path)["data"]["notes"]
+    assert last.startswith("Scored on: shortest edge to 32 px by Pillow's bilinear filter, centre crop 32, ")
 
 
 # The box
@@ -198,6 +204,16 @@ def test_a_time_limit_bounds_what_is_left(search, stand_ins):
     told: list[job.Progress] = []
     search(trials=4, on_progress=told.append, timeout_seconds=0.001)
     assert [progress.seconds_left for progress in told] == [0]
+
+
+def test_a_search_that_ended_early_says_why(tmp_path, search, stand_ins):
+    outcome = search(trials=6, should_stop=lambda: stand_ins["trained"] >= 2)
+    assert environment(tmp_path)["ended"] == "stopped by Ctrl-C"
+    assert "2 of 6 candidates trained, stopped by Ctrl-C" in outcome.report.read_text()
+    search(trials=4, resume=True, timeout_seconds=0.001)
+    assert environment(tmp_path)["ended"] == "out of time"
+    search(trials=4, resume=True)
+    assert environment(tmp_path)["ended"] == ""
 
 
 def test_a_stop_between_two_trials_keeps_what_there_is(tmp_path, search, stand_ins):

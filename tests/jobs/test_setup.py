@@ -4,14 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from commands import SPACE, photos
 from searches import Heard
 
-from mvit_nas.arch.space import load_space
+from mvit_nas.arch.space import fix_image_size, load_space
 from mvit_nas.data.find import find_data
 from mvit_nas.errors import InputError
-from mvit_nas.jobs.setup import find_images, find_space, runtime_for, schedule_for
+from mvit_nas.evaluate.short import ShortTraining
+from mvit_nas.jobs.setup import Setup, find_images, find_space, runtime_for, schedule_for
 from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import SearchSettings
 from mvit_nas.training.schedule import find_schedule
@@ -21,6 +23,11 @@ def found(asked=None, *, side=8, image_size=None, known=None):
     images = replace(find_data(None), median_side=side)
     heard = Heard()
     return find_space(asked, images, image_size=image_size, known=known, reporter=heard), heard.said[-1]
+
+
+def trains_at(resolution):
+    schedule = replace(find_schedule("smoke"), resolution=resolution)
+    return ShortTraining(find_data(None), schedule, device=torch.device("cpu"))
 
 
 @pytest.mark.parametrize(("side", "name", "size"), [(8, "mobilevit_small", 32), (47, "mobilevit_small", 32), (48, "mobilevit_small", 64), (96, "mobilevit_small", 64), (97, "mobilevit", 256)])  # fmt: skip
@@ -64,6 +71,23 @@ def test_images_are_said_with_what_was_not_asked_for(tmp_path):
     assert any("3 classes, " in line and line.endswith("images; the test part is not read") for line in heard.said)
 
 
+def test_how_images_are_seen_for_scoring_is_one_sentence():
+    photographs = found("mobilevit", side=300)[0]
+    digits, several = (
+        found(side=8)[0],
+        "shortest edge to 128 px by Pillow's bilinear filter, centre crop 128, RGB, 0 to 1",
+    )
+    sentences = [
+        Setup(space=space, training=trains_at(resolution), meter=None).scored_on  # type: ignore[arg-type]
+        for space, resolution in ((digits, 1.0), (photographs, 0.5), (fix_image_size(photographs, 256), 0.5))
+    ]
+    assert sentences == [
+        "Scored on: shortest edge to 32 px by Pillow's bilinear filter, centre crop 32, RGB, 0 to 1.",
+        f"Scored on: {several}; other image sizes likewise at theirs.",
+        f"Scored on: {several}.",
+    ]
+
+
 def test_each_override_changes_one_field_and_the_name_says_so(tmp_path):
     mirrored = find_data(str(photos(tmp_path / "photos")))
     short = find_schedule("short")
@@ -72,6 +96,16 @@ def test_each_override_changes_one_field_and_the_name_says_so(tmp_path):
     for name, value in changes:
         words = f"short ({name.replace('_', ' ')} {value})"
         assert schedule_for(SearchSettings(**{name: value}), mirrored) == replace(short, name=words, **{name: value})
+
+
+def test_class_weights_are_one_more_override_and_a_file_that_has_them_keeps_them(tmp_path):
+    mirrored, short = find_data(str(photos(tmp_path / "photos"))), find_schedule("short")
+    weighed = replace(short, name="short (epochs 9, class weights)", epochs=9, class_weights=True)
+    assert schedule_for(SearchSettings(epochs=9, class_weights=True), mirrored) == weighed
+    own = {name: value for name, value in replace(short, class_weights=True).to_dict().items() if name != "name"}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(own))
+    found = schedule_for(SearchSettings(schedule=str(tmp_path / "mine.yaml")), mirrored)
+    assert (found.name, found.class_weights) == ("mine", True)
 
 
 def test_a_schedule_may_stand_in_the_settings_and_has_its_name_where_it_is_shipped(tmp_path):

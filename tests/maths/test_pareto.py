@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvit_nas.maths.hypervolume import Box, hypervolume, hypervolume_history
-from mvit_nas.maths.pareto import front, knee, near_front
+from mvit_nas.maths.pareto import front, near_front
 
 
 def a_box(reference, maximise, ideal):
@@ -194,50 +194,6 @@ def test_the_hypervolume_of_200_points_in_4_objectives_takes_well_under_a_second
 def test_an_ideal_that_is_worse_than_the_reference_is_an_error():
     with pytest.raises(ValueError, match=r"the ideal must be better than the reference, got self.ideal=\(5.0,\)"):
         hypervolume(np.array([[1.0]]), a_box([3.0], [False], [5.0]))
-
-
-def test_the_knee_is_the_point_farthest_from_the_chord():
-    cost = np.array([10.0, 1.0, 2.0, 4.0, 3.0, 9.0])
-    gain = np.array([1.0, 0.0, 0.6, 0.8, 0.5, 0.2])  # the last two are dominated
-    # Scaled: (0, 0), (1/9, .6), (3/9, .8), (1, 1): above the chord by .489 and .467.
-    assert knee(cost, gain) == 2
-
-
-def test_the_knee_follows_the_scaled_axes_not_the_raw_ones():
-    """In raw units the chord is nearly vertical and the second point would be farthest."""
-    assert knee(np.array([1e6, 2e6, 5e6]), np.array([0.50, 0.62, 0.70])) == 1
-    assert knee(np.array([1e6, 4e6, 5e6]), np.array([0.50, 0.52, 0.70])) is None
-
-
-@pytest.mark.parametrize(
-    ("cost", "gain"),
-    [
-        ([], []),
-        ([1.0, 2.0], [0.1, 0.2]),
-        ([1.0, 1.0, 2.0, 2.0], [0.1, 0.1, 0.2, 0.2]),
-        ([1.0, 2.0, 3.0], [0.3, 0.2, 0.1]),
-        ([1.0, 2.0, 3.0], [0.1, 0.2, 0.3]),
-    ],
-)
-def test_a_front_without_a_bulge_has_no_knee(cost, gain):
-    assert knee(np.array(cost), np.array(gain)) is None
-
-
-@relaxed
-@given(st.lists(st.tuples(st.floats(0, 10), st.one_of(st.floats(0, 1), st.just(np.nan))), max_size=12))
-def test_the_knee_is_on_the_front_and_no_front_point_is_farther(points):
-    values = np.array(points, dtype=float).reshape(-1, 2)
-    index = knee(values[:, 0], values[:, 1])
-    if index is not None:
-        mask = front(values, [False, True])
-        on_front = values[mask]
-        (x0, y1), (x1, y0) = (
-            (on_front[:, 0].min(), on_front[:, 1].max()),
-            (on_front[:, 0].max(), on_front[:, 1].min()),
-        )
-        above = (values[:, 1] - y0) / (y1 - y0) - (values[:, 0] - x0) / (x1 - x0)
-        assert mask[index]
-        assert above[index] >= above[mask].max() - 1e-9
 
 
 def test_near_the_front_is_what_5_percent_less_cost_would_bring_onto_it():

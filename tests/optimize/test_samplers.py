@@ -13,13 +13,13 @@ from searches import candidates_of
 from sure import sure
 
 from mvit_nas.arch.count import StaticCost
-from mvit_nas.metrics import ACCURACY, MACS, PARAMS
+from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, MACS, PARAMS
 from mvit_nas.optimize import propose as propose_module
 from mvit_nas.optimize import samplers as samplers_module
 from mvit_nas.optimize.acquisition import expected_gains
 from mvit_nas.optimize.designs import Design
 from mvit_nas.optimize.propose import Trained, propose
-from mvit_nas.optimize.samplers import SAMPLERS, RepairingSampler, derive_seed, open_store
+from mvit_nas.optimize.samplers import SAMPLERS, CostAwareSampler, RepairingSampler, derive_seed, open_store
 from mvit_nas.optimize.surrogate import Surrogate
 from mvit_nas.settings.parse import SAMPLERS as NAMES
 from mvit_nas.settings.parse import parse_sampler
@@ -298,3 +298,12 @@ def test_names_of_samplers_are_those_that_the_command_line_knows():
     assert parse_sampler("tpe") == "tpe"
     with pytest.raises(Exception, match=r"--sampler: unknown 'tep'.*tpe"):
         parse_sampler("tep")
+
+
+def test_what_is_learned_is_the_score_that_the_search_is_for():
+    """Costs come before it here, and accuracy is recorded beside it."""
+    for objectives, place in (((PARAMS, BALANCED_ACCURACY), 1), ((ACCURACY, MACS), 0)):
+        store = open_store(None, candidates_of("6M", objectives=objectives, samples=100), seed=0)
+        sampler = store._samplers("cost-aware", 0)
+        assert isinstance(sampler, CostAwareSampler)
+        assert sampler._accuracy == place

@@ -14,8 +14,8 @@ from mvit_nas.cli.app import main
 from mvit_nas.errors import InputError
 from mvit_nas.maths.statistics import paired_difference, welch_interval
 from mvit_nas.metrics import LATENCY, PARAMS
-from mvit_nas.results.comparison.comparison import Curve, compare_studies, document, spent_to_reach
-from mvit_nas.results.comparison.page import cards, gain_words, page_data, title
+from mvit_nas.results.comparison.comparison import Curve, Verdict, compare_studies, document, spent_to_reach
+from mvit_nas.results.comparison.page import cards, gain_words, headline, page_data, title
 from mvit_nas.results.page import Card
 from mvit_nas.results.report import read_study, write_comparison
 
@@ -67,13 +67,13 @@ def test_with_one_seed_the_attainment_is_the_front_and_no_spread_is_known():
     gain = sure(comparison.methods[1].gain)
     assert gain.difference == pytest.approx(0.3 - 0.4)
     assert gain.interval is None
-    assert gain_words(gain) == "-0.100 (one seed: no spread is known)"
+    assert gain_words(gain) == "-10.0 (one seed: no spread is known)"
 
 
 def test_two_shared_seeds_are_too_few_for_an_interval():
     gain = sure(compare_studies(by_hand()).methods[1].gain)
     assert gain.paired
-    assert gain_words(gain) == "-0.220 (2 seeds: too few for an interval)"
+    assert gain_words(gain) == "-22.0 (2 seeds: too few for an interval)"
 
 
 def test_shared_seeds_are_paired_and_others_compared_by_welch():
@@ -116,7 +116,7 @@ def test_welchs_interval_is_the_textbooks():
 def test_seeds_that_all_differ_by_the_same_have_no_interval():
     first = [flat(f"a{seed}", seed, "tpe", 0.25 + seed / 8) for seed in range(3)]
     second = [flat(f"b{seed}", seed, "gp", 0.375 + seed / 8) for seed in range(3)]
-    assert gain_words(sure(compare_studies(first + second).methods[1].gain)) == "+0.125 (all seeds differ by the same)"
+    assert gain_words(sure(compare_studies(first + second).methods[1].gain)) == "+12.5 (all seeds differ by the same)"
 
 
 def test_old_tables_count_each_training_as_whole():
@@ -279,33 +279,86 @@ def test_a_box_without_room_is_an_error():
 
 def test_the_cards_say_it_in_sentences():
     comparison = compare_studies(by_hand())
-    best, other = cards(comparison)
-    assert best == Card(
-        title="Most hypervolume after 3 trainings",
-        subject="cost-aware",
-        sentences=("It dominates 0.500 (0.400 to 0.600 over 2 seeds) of the box.",),
+    answer, other = cards(comparison)
+    assert answer == Card(
+        title="The verdict",
+        subject="Too little is known to tell cost-aware from tpe, after 3 trainings (2 seeds each)",
+        sentences=(
+            "cost-aware: 50.0 % (40.0 to 60.0 % over 2 seeds) of the box.",
+            "tpe: 28.0 % (26.0 to 30.0 % over 2 seeds) of the box.",
+        ),
     )
     assert other.title == "tpe against cost-aware"
-    assert other.subject == "-0.220; 2 seeds: too few for an interval"
+    assert other.subject == "-22.0 points; 2 seeds: too few for an interval"
     assert other.sentences == (
         (
-            "After 3 trainings each, tpe dominates 0.280 of the box and cost-aware 0.500: a difference of -0.220; "
+            "After 3 trainings each, tpe dominates 28.0 % of the box and cost-aware 50.0 %: a difference of -22.0 points; "
             "2 seeds: too few for an interval."
         ),
-        "cost-aware had reached 0.280 after 2.5 trainings, in the mean of its seeds.",
+        "cost-aware had reached 28.0 % after 2.5 trainings, in the mean of its seeds.",
     )
     first = [flat(f"a{seed}", seed, "tpe", volume) for seed, volume in enumerate([0.4, 0.5, 0.6])]
     second = [flat(f"b{seed}", seed, "gp", volume) for seed, volume in enumerate([0.5, 0.61, 0.72])]
     third = [flat(f"c{seed}", seed, "random", volume) for seed, volume in enumerate([0.3, 0.38, 0.49])]
-    _, better, worse = cards(compare_studies(first + second + third))
+    answer, better, worse = cards(compare_studies(first + second + third))
+    assert answer.subject == "gp finds more than tpe; tpe finds more than random, after 1 training (3 seeds each)"
     assert better.subject == "Finds more"
     assert better.sentences == (
         (
-            "After 1 training each, gp dominates 0.610 of the box and tpe 0.500: a difference of +0.110 (95 % interval "
-            "+0.085 to +0.135, over 3 paired seeds)."
+            "After 1 training each, gp dominates 61.0 % of the box and tpe 50.0 %: a difference of +11.0 points (95 % "
+            "interval +8.5 to +13.5, over 3 paired seeds)."
         ),
     )
     assert worse.subject == "Finds less"
+
+
+def test_where_no_difference_shows_no_way_is_named_first():
+    first = [flat(f"a{seed}", seed, "tpe", volume) for seed, volume in enumerate([0.4, 0.5, 0.6])]
+    second = [flat(f"b{seed}", seed, "gp", volume) for seed, volume in enumerate([0.5, 0.49, 0.68])]
+    third = [flat(f"c{seed}", seed, "random", volume) for seed, volume in enumerate([0.5, 0.4, 0.7, 0.9])]
+    subject = headline(compare_studies(first + second + third))
+    assert subject == "No difference shown between tpe and gp or random, after 1 training (3 to 4 seeds)"
+
+
+def test_the_same_with_every_seed_is_a_tie():
+    first = [flat(f"a{seed}", seed, "tpe", volume) for seed, volume in enumerate([0.4, 0.5, 0.6])]
+    second = [flat(f"b{seed}", seed, "gp", volume) for seed, volume in enumerate([0.4, 0.5, 0.6])]
+    comparison = compare_studies(first + second)
+    assert headline(comparison) == "A tie between tpe and gp, after 1 training (3 seeds each)"
+    _, other = cards(comparison)
+    assert other.subject == "Tie"
+    assert other.sentences == (
+        "After 1 training each, gp dominates 50.0 % of the box and tpe 50.0 %: the same with all 3 seeds.",
+    )
+    # The same in the mean alone is none.
+    mixed = [flat(f"b{seed}", seed, "gp", volume) for seed, volume in enumerate([0.6, 0.5, 0.4])]
+    assert sure(compare_studies(first + mixed).methods[1].gain).verdict is Verdict.NOT_SHOWN
+
+
+def test_time_of_what_came_from_the_cache_is_marked():
+    rows = [row(0.5, 5, cached=True), row(0.6, 5), row(0.7, 8, cached=True), row(None, 9, state="over_budget")]
+    page = page_data(compare_studies([study("a", 0, "tpe", rows), flat("b", 0, "gp", 0.5)]), CONDITIONS)
+    assert page.notes == (
+        (
+            "2 of 4 trainings came from the cache: their time is what they took when they first ran, and says nothing "
+            "of a search's speed."
+        ),
+    )
+    assert [one.cells[-1].detail for one in page.rows] == ["2 of 3 trainings from the cache: no speed", ""]
+
+
+def test_accuracy_is_shown_for_each_cost_that_all_have():
+    comparison = compare_studies(by_hand())
+    assert [metric.name for metric in comparison.costs] == ["params", "macs"]
+    assert comparison.methods[1].attained_by == (((4.0, 0.5), (7.0, 0.6)), ((400.0, 0.5), (700.0, 0.6)))
+    # A latency counts where it can be compared, also where it is no objective.
+    only = ("accuracy", "params")
+    both = compare_studies([with_latency("a", 0, only), with_latency("b", 1, only)])
+    assert [metric.name for metric in both.costs][:1] == ["params"]
+    assert "latency_ms" in [metric.name for metric in both.costs]
+    apart = compare_studies([with_latency("a", 0, only), with_latency("b", 1, only, reference_ms=4.4)])
+    assert "latency_ms" not in [metric.name for metric in apart.costs]
+    assert apart.notes == ()
 
 
 def test_the_title_is_the_question():
@@ -316,12 +369,12 @@ def test_the_title_is_the_question():
 def test_the_page_has_a_line_a_method_and_a_row_a_study():
     page = page_data(compare_studies(by_hand()), CONDITIONS)
     drawn: Any = page.document
-    history, attained = drawn["history"], drawn["attained"]
+    history, attained = drawn["history"], drawn["attained"][0]
     assert [line["label"] for line in history["lines"]] == ["cost-aware", "tpe"]
     assert attained["lines"][0]["x"] == [0.0, 5.0, 7.0]  # drawn on to where the longest ends
     assert attained["lines"][0]["y"] == [60.0, 80.0, 80.0]
     assert [cell.text for cell in page.rows[0].cells] == [
-        "cost-aware", "a0", "0", "0.400", "3.5", "5", "2 min 5 s",
+        "cost-aware", "a0", "0", "40.0", "3.5", "5", "2 min 5 s",
     ]  # fmt: skip
     sections = {section.title: section.entries for section in page.provenance}
     assert ("command", "mvit-nas compare a b") in sections["Run"]
@@ -377,19 +430,24 @@ def test_the_lines_on_the_page_are_those_of_the_comparison(opened_comparison):
     page = opened_comparison(comparison)
     line = "document.getElementById('history').data.filter(trace => trace.showlegend).map(trace => [trace.x, trace.y])"
     methods = comparison.methods
-    assert page.evaluate(line) == [[list(m.by_trainings.x[1:]), list(m.by_trainings.mean[1:])] for m in methods]
+    drawn = [method.by_trainings for method in methods]
+    assert page.evaluate(line) == [[list(one.x[1:]), [100 * mean for mean in one.mean[1:]]] for one in drawn]
+    assert page.evaluate("document.getElementById('history').layout.yaxis.rangemode") == "tozero"
     page.select_option("#compute", "seconds")
     assert page.evaluate(line) == [
-        [list(curve.x[1:]), list(curve.mean[1:])] for curve in (sure(m.by_seconds) for m in methods)
+        [list(curve.x[1:]), [100 * mean for mean in curve.mean[1:]]] for curve in (sure(m.by_seconds) for m in methods)
     ]
     attained = "document.getElementById('attained').data.map(trace => trace.x)"
     assert page.evaluate(attained) == [[0, 5, 7], [4, 7, 7]]
+    page.select_option("#cost", label="MACs")
+    assert page.evaluate(attained) == [[0, 500, 700], [400, 700, 700]]
 
 
 def test_without_seconds_there_is_nothing_to_choose(opened_comparison):
     rows = [row(0.5, 5) | {"training_seconds": None}]
     page = opened_comparison(compare_studies([study("a", 0, "tpe", rows), study("b", 0, "gp", rows)]))
-    assert not page.locator(".controls").is_visible()
+    assert not page.locator(".controls", has_text="Compute").is_visible()
+    assert page.locator(".controls", has_text="Cost").is_visible()
     assert page.get_by_text("There is no plot over seconds").is_visible()
 
 
@@ -444,9 +502,10 @@ def test_the_table_fits_a_terminal_and_the_page_comes_last(run):
     code, out, err = run(*EXAMPLE, "--name", "c")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[1] == "Hypervolume after 24 trainings each:"
-    assert lines[2].split() == ["method", "seeds", "hypervolume", "difference", "(95", "%)"]
-    assert [line.split("  ")[0] for line in lines[3:6]] == ["cost-aware + stopping", "tpe", "random"]
+    assert "".join(lines[1:3]).endswith("after 24 trainings (3 seeds each)")
+    assert lines[4] == "Hypervolume after 24 trainings each:"
+    assert lines[5].split() == ["method", "seeds", "hypervolume", "points", "(95", "%)"]
+    assert [line.split("  ")[0] for line in lines[6:9]] == ["cost-aware + stopping", "tpe", "random"]
     assert all(len(line.rstrip()) <= 80 for line in lines)
     assert lines[-1] == "page: reports/c/compare.html"
     assert Path("reports/c/compare.html").is_file()

@@ -202,12 +202,13 @@ def test_the_table_seen_through_a_runtime_has_its_latencies():
 
 def test_the_headline_is_about_the_latency_that_is_shown():
     assert headline(through(view(by_hand(), conditions()), "executorch"))[0] == (
-        "Best (no budget was set): c, 70.0 % validation accuracy, short schedule (95 % interval 67.4 to 72.4 %), "
-        "1M parameters, 100 MACs, 20 ms latency."
+        "Best (no budget was set): A, 70.0 % validation accuracy after the short schedule "
+        "(67.4 to 72.4 %; over images alone, one seed), 1M parameters, 100 MACs, 20 ms latency, "
+        "C is tied with it (the intervals overlap) and has 55 % lower latency."
     )
     # c and d take longer than that by ExecuTorch, and the best of the others is b.
     assert headline(through(view(by_hand(), conditions([AT_MOST_12_MS])), "executorch"))[0].startswith(
-        "Best within the budget (at most 12 ms): b, 65.0 %"
+        "Best within the budget (at most 12 ms): C, 65.0 %"
     )
     assert headline(through(view(by_hand(), conditions([AT_MOST_12_MS | {"high": 3.0}])), "executorch")) == [
         "No candidate meets the budget (at most 3 ms): none of the 4 trained ones does."
@@ -249,10 +250,11 @@ def test_both_latencies_stand_side_by_side_with_their_ranks():
         "Latency (ms; ExecuTorch 1.5.2, adb:R5CX10ABCDE, 1 thread, ±2 %)",
         "Rank",
     ]
-    rows = [[cell.text for cell in row.cells] for row in section.rows]
+    rows = [[row.cells[0].detail, *(cell.text for cell in row.cells[1:])] for row in section.rows]
+    assert [row.cells[0].text for row in section.rows][:2] == ["C", "D (mobilevit_xxs)"]
     assert rows == [
         ["b", "both", "65.0", "6.00", "2", "9.00", "1"],
-        ["mobilevit_xxs", "ONNX Runtime", "60.0", "5.00", "1", "10.0", "2"],
+        ["a", "ONNX Runtime", "60.0", "5.00", "1", "10.0", "2"],
         ["d", "ExecuTorch", "69.0", "9.00", "4", "15.0", "3"],
         ["c", "both", "70.0", "8.00", "3", "20.0", "4"],
         ["e", "ONNX Runtime", "72.0", "12.0", "-", "-", "-"],

@@ -1,6 +1,8 @@
 import pytest
+from reports import trained as measured
 from reports import view
 
+from mvit_nas.errors import InputError
 from mvit_nas.results.search.findings import findings
 from mvit_nas.results.search.health import lights
 
@@ -22,7 +24,7 @@ factors:
     paths: [stem.stride]
     values: [1, 2]
 """
-GUESSING, RANDOM, EDGES, RANKS, LATENCY, TRIALS, SETTLED = range(7)
+GUESSING, EVEN, BEST, RANDOM, EDGES, RANKS, LATENCY, TRIALS, SETTLED = range(9)
 
 
 def environment(**experiment):
@@ -52,7 +54,7 @@ def front_of(number, **labels):
 def test_every_light_has_one_sentence_whatever_is_missing():
     for rows in ([], [{"state": "failed"}], front_of(1)):
         found = lights(view(rows, environment() | {"space": {}, "hypervolume_reference": {}}))
-        assert len(found) == 7
+        assert len(found) == 9
         for one in found:
             assert one.sentence.endswith(".")
             assert ". " not in one.sentence
@@ -100,6 +102,112 @@ def test_where_nothing_was_learned_nothing_is_best():
     assert [one.title for one in found] == ["Nothing was learned yet"]
     assert found[0].facts[0] == "3 candidates trained; the best has 11.2 % (9.2 to 13.2 %)"
     assert findings(view(at(0.1, 0.3), ten_classes()))[0].title == "Best (no budget was set)"
+
+
+def uneven(train=(795, 112, 300), validation=(50, 10, 40), names=("t-shirt", "hat", "dress")):
+    """A search whose classes have so many images."""
+    counts = {"train": list(train), "validation": list(validation)}
+    images = {
+        "name": "clothing",
+        "classes": list(names),
+        "class_counts": counts,
+        "images": {"validation": sum(validation)},
+    }
+    return environment() | {"data": images}
+
+
+def balanced(accuracy, value, trial=0, **more):
+    """A row with both scores."""
+    scores = {"balanced_accuracy": value, "balanced_accuracy_low": value - 0.1, "balanced_accuracy_high": value + 0.1}
+    return trained(
+        trial, accuracy, 10 + trial, accuracy_low=accuracy - 0.09, accuracy_high=accuracy + 0.09, **scores, **more
+    )
+
+
+def test_guessing_is_saying_the_largest_class_of_the_validation_part():
+    found = light(GUESSING, at(0.52), uneven())
+    assert (found.state, found.sentence) == (
+        "bad",
+        "No candidate is known to be: the best has 52.0 % (50.0 to 54.0 %), always saying t-shirt has 50.0 %.",
+    )
+    (said,) = findings(view(at(0.52), uneven()))
+    assert said.facts[1] == "always saying t-shirt has 50.0 %"
+    assert light(GUESSING, at(0.52), uneven(validation=(10, 30, 60))).sentence.endswith(
+        "always saying dress has 60.0 %."
+    )
+    # One in three would be enough to beat guessing among the three.
+    assert light(GUESSING, at(0.70), uneven()).state == "good"
+
+
+def test_what_tells_rare_classes_apart_has_learned_something_whatever_its_accuracy():
+    found = light(GUESSING, [balanced(0.45, 0.6)], uneven())
+    assert found.state == "good"
+    assert found.sentence == (
+        "The best has 60.0 % (50.0 to 70.0 %) balanced accuracy, any one answer 33.3 %; "
+        "by accuracy always saying t-shirt has 50.0 %, and none more."
+    )
+    assert light(GUESSING, [balanced(0.45, 0.37)], uneven()).state == "bad"
+    # As the best of many it is not known to.
+    many = [balanced(0.45, 0.46, trial=0), *(balanced(0.45, 0.3, trial=trial) for trial in range(1, 20))]
+    assert light(GUESSING, many[:1], uneven()).state == "good"
+    assert light(GUESSING, many, uneven()).state == "bad"
+
+
+def test_classes_are_uneven_where_the_largest_has_more_than_twice_the_images_of_the_smallest():
+    found = light(EVEN, at(0.5), uneven())
+    assert found.state == "warning"
+    assert found.sentence.startswith(
+        "Of the training images t-shirt has 795 and hat 112, so accuracy is mostly that of "
+    )
+    found = light(EVEN, at(0.5), uneven(train=(100, 200, 150)))
+    assert (found.state, found.sentence) == (
+        "good",
+        "Of the training images hat has 200 and t-shirt 100; no class has more or fewer.",
+    )
+    assert light(EVEN, at(0.5), uneven(train=(100, 201, 150))).state == "warning"
+    assert light(EVEN, at(0.5), uneven(train=(70, 70, 70))).sentence == "Each has 70 training images."
+    assert light(EVEN, at(0.5), ten_classes()).state == "unknown"
+
+
+def test_where_the_two_scores_disagree_both_best_ones_are_said():
+    rows = [
+        balanced(0.8, 0.55, trial=0, arch_id="aa"),
+        balanced(0.75, 0.7, trial=1, arch_id="bb"),
+        balanced(0.7, 0.65, trial=2, arch_id="cc"),
+    ]
+    said = {one.title: one for one in findings(view(rows, uneven()))}
+    assert said["Accuracy and balanced accuracy disagree"].facts == (
+        "by accuracy aa is best: 80.0 % (71.0 to 89.0 %), and 55.0 % (45.0 to 65.0 %) balanced accuracy",
+        "by balanced accuracy bb is best: 70.0 % (60.0 to 80.0 %), and 75.0 % (66.0 to 84.0 %) accuracy",
+    )
+    assert "disagree" not in str(findings(view([rows[0], balanced(0.6, 0.5, trial=1)], uneven())))
+    # One that ties in the one score and wins in the other is best by both.
+    assert "disagree" not in str(findings(view([rows[0], balanced(0.8, 0.6, trial=1)], uneven())))
+    assert "disagree" not in str(findings(view(at(0.5, 0.6), uneven())))
+
+
+def test_the_headline_says_the_score_that_the_search_is_for():
+    rows = [balanced(0.8, 0.55, trial=0, arch_id="aa"), balanced(0.75, 0.7, trial=1, arch_id="bb")]
+    by_accuracy = findings(view(rows, uneven()))[0]
+    assert by_accuracy.subject == "A"
+    assert "balanced" not in " ".join(by_accuracy.facts)
+    document = uneven()
+    document["experiment"] = document["experiment"] | {"objectives": ["balanced_accuracy", "params"]}
+    best = findings(view(rows, document))[0]
+    assert best.subject == "A"
+    interval = "(60.0 to 80.0 %; over images alone, one seed)"
+    assert best.facts[0] == f"70.0 % validation balanced accuracy after the short schedule {interval}, 11 parameters"
+    assert not any("% validation accuracy" in fact for fact in best.facts)
+    assert view(rows, document).front == (1, 0)
+    assert view(rows, document).score.name == "balanced_accuracy"
+
+
+@pytest.mark.parametrize("counts", [[5, 3], [5, 3, "2"], [5, 3, -1], [0, 0, 0], 5])
+def test_images_by_class_that_are_wrong_are_named(counts):
+    document = uneven()
+    document["data"] = document["data"] | {"class_counts": {"train": counts}}
+    with pytest.raises(InputError, match=r"environment.json: 'data.class_counts.train' must hold the number of images"):
+        view(at(0.5), document)
 
 
 # Better than random
@@ -291,9 +399,7 @@ def outcomes(**counts):
 def test_outcomes_are_counted():
     found = light(TRIALS, outcomes(complete=60, stopped=30, failed=2, over_budget=5, duplicate=1, invalid=2))
     assert found.state == "good"
-    assert found.sentence == (
-        "Of 100 trials 5 were over budget, 1 repeated an earlier one and 2 were invalid; of the 92 left 2 failed."
-    )
+    assert found.sentence == ("100 trials: 5 over budget, 1 repeated, 2 invalid, 2 of the 92 left failed.")
 
 
 @pytest.mark.parametrize(
@@ -361,3 +467,15 @@ def test_too_few_trainings_or_none_in_the_box_are_unknown():
     outside = [trained(i, 0.5, 200) for i in range(15)]
     assert light(SETTLED, outside).sentence.startswith("No trained candidate lies within the box")
     assert light(SETTLED, growing([0.5] * 15), environment() | {"hypervolume_reference": {}}).state == "unknown"
+
+
+def test_the_best_is_the_best_where_the_others_are_far_behind():
+    far = [measured(0, 0.9, 3_000_000, 2, 2.0, arch_id="aa"), measured(1, 0.5, 2_000_000, 2, 2.0, arch_id="bb")]
+    near = [measured(0, 0.9, 3_000_000, 2, 2.0, arch_id="aa"), measured(1, 0.899, 2_000_000, 2, 2.0, arch_id="bb")]
+    seeds = environment(seed_spread={"deviation": 0.02, "freedom": 20, "source": "2 networks trained 22 times"})
+    assert light(BEST, far, seeds).state == "good"
+    assert light(BEST, far).state == "warning", "how far accuracies differ from seed to seed is not known"
+    found = light(BEST, near, seeds)
+    assert found.state == "warning"
+    assert "with a probability of 51 %; 1 other cannot be told apart from it" in found.sentence
+    assert light(BEST, near[:1], seeds).state == "unknown"

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -115,10 +116,49 @@ def test_costs_can_be_shown_on_a_logarithmic_axis(opened):
 def test_the_headline_of_the_page_is_the_headline_of_python(opened):
     table = example_table()
     page = opened(table, environment())
-    text = page.locator("#headline").text_content().replace("\N{NO-BREAK SPACE}", " ")
-    for finding in findings(view(table)):
-        for words in (finding.title, finding.subject, *finding.facts, *finding.comparisons):
+    text = page.locator("main").text_content().replace("\N{NO-BREAK SPACE}", " ")
+    found = findings(view(table))
+    for finding in found:
+        for words in (finding.title, finding.subject, finding.detail, *finding.facts, *finding.comparisons):
             assert words in text
+    first = page.locator("#headline .answer").text_content().replace("\N{NO-BREAK SPACE}", " ")
+    assert f"Take A: {found[0].facts[0]}" in first
+    assert f"Not confirmed: {found[0].command}" in first
+
+
+def test_the_first_screen_has_the_answer_the_front_the_limits_and_the_trust(opened):
+    page = opened(drawn_table(), environment(), viewport={"width": 1440, "height": 900})
+    settled(page)
+    bottom = "box => box.getBoundingClientRect().bottom"
+    for part in (".answer", ".trust", "#front", "#limits-panel", ".toc"):
+        assert page.locator(part).evaluate(bottom) <= 900, part
+    places = [page.locator(part).bounding_box() for part in ("#headline", "#front")]
+    assert places[0]["x"] + places[0]["width"] <= places[1]["x"]
+    names = "document.getElementById('front').data.find(trace => trace.name === 'names').text.join(' ')"
+    assert "<b>A</b>" in page.evaluate(names)
+    counts = page.locator(".trust .count").all_text_contents()
+    assert sum(int(words.split()[0]) for words in counts) == page.locator(".lights li").count()
+
+
+def test_on_a_phone_the_answer_comes_first(opened):
+    page = opened(drawn_table(), environment(), viewport={"width": 400, "height": 800})
+    tops = [page.locator(part).bounding_box()["y"] for part in ("h1", ".answer", "#front", "#limits-panel", "#trust")]
+    assert tops == sorted(tops)
+
+
+@pytest.mark.parametrize("width", [400, 1440])
+def test_little_moves_while_the_page_opens(opened, browser, width):
+    path = urlsplit(opened(drawn_table(), environment()).url).path
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.add_init_script(
+        "window.moved = 0; new PerformanceObserver(list => { for (const one of list.getEntries()) window.moved += one.value; })"
+        ".observe({ type: 'layout-shift', buffered: true })"
+    )
+    page.goto(f"file://{path}")
+    settled(page)
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.moved") <= 0.1
+    page.close()
 
 
 def test_a_slider_makes_the_front_and_the_best_of_the_table_cut_by_it(opened):
@@ -128,8 +168,9 @@ def test_a_slider_makes_the_front_and_the_best_of_the_table_cut_by_it(opened):
     assert page.locator("label[for=limit-params] output").text_content() == "at most 2.5M parameters"
     cut = make_table(one for one in table.records if one.is_complete and one.value(PARAMS) <= 2_500_000)
     assert same(shown_front(page), front_of(cut, "params", "accuracy"))
-    best, knee = findings(view(cut, environment(presets=[])))[:2]
-    assert page.locator("#headline .subject").all_text_contents()[:2] == [best.subject, knee.subject]
+    found = [one for one in findings(view(cut, environment(presets=[]))) if one.subject]
+    details = page.locator("#headline .note").all_text_contents()
+    assert [text.rpartition("; ")[2] for text in details] == [one.detail for one in found]
     assert f"{len(cut)} of " in page.locator("#left").text_content()
     page.click("#reset")
     settled(page)
@@ -147,8 +188,17 @@ def test_limits_that_nothing_keeps_are_said_to(opened):
 
 def test_what_one_gives_up_is_said(opened):
     page = opened(example_table(), environment())
-    trade = page.locator("#headline .trade").first.text_content()
-    assert re.search(r"With 500K parameters less: -\d+\.\d points", trade)
+    trade = page.locator("#cards .trade").first.text_content()
+    assert "More accuracy: nothing on the front" in trade
+    assert re.search(r"Fewer parameters: [B-Z][^:]*, -\d+\.\d accuracy points", trade)
+
+
+def test_why_it_is_on_the_front_is_said(opened):
+    page = opened(example_table(), environment())
+    settled(page)
+    why = page.locator("#cards details.trade").first
+    assert "Nothing beats it in all goals" in why.text_content()
+    assert "Accuracy: better than, or as good as, all" in why.text_content()
 
 
 def test_the_hash_restores_what_was_seen(opened, browser, tmp_path):
@@ -199,7 +249,7 @@ def test_a_click_on_a_point_pins_its_network(opened):
     settled(page)
     records = example_table().records
     best = front(records, (ACCURACY, PARAMS))[0]
-    assert page.locator("#cards .subject").all_text_contents() == [records[best].label]
+    assert page.locator("#cards .subject").all_text_contents() == ["A"]
     assert page.evaluate("location.hash") == f"#pin={best}"
 
 
@@ -218,13 +268,14 @@ def test_two_networks_side_by_side_say_what_differs(opened):
     page = opened(table, environment())
     page.evaluate("() => { location.hash = 'pin=0,1'; }")
     settled(page)
-    assert page.locator("#cards .subject").all_text_contents() == ["mobilevit_xxs", "mobilevit_xs"]
+    assert page.locator("#cards .subject").all_text_contents() == ["K (mobilevit_xxs)", "G (mobilevit_xs)"]
     assert page.locator("#cards svg.network").count() == 2
-    assert "mobilevit_xs against mobilevit_xxs: +3.7 accuracy points" in page.locator("#differs").text_content()
-    assert "stages.2.mobilevit.dim" in page.locator("#differs").text_content()
-    assert page.locator("#cards code").first.text_content() == (
-        "mvit-nas latency 'Shirts and shoes within six million:0'"
-    )
+    assert "(mobilevit_xs) against K (mobilevit_xxs): +3.7 accuracy points" in page.locator("#differs").text_content()
+    assert "stage 3, mobilevit.dim" in page.locator("#differs").text_content()
+    assert page.locator("#cards .codes code").all_text_contents()[:2] == [
+        "mvit-nas confirm 'Shirts and shoes within six million' 0",
+        "mvit-nas latency 'Shirts and shoes within six million:0'",
+    ]
     shown = page.locator("#cards .configuration code").all_text_contents()
     assert [json.loads(text) for text in shown] == [
         json.loads(json.dumps(to_dict(record.candidate.arch))) for record in table.records[:2]
@@ -277,6 +328,25 @@ def test_columns_can_be_chosen(opened):
     assert page.locator(".tabulator-col[tabulator-field=params]").count() == 1
 
 
+def test_axes_can_be_hidden_inverted_and_coloured_by(opened):
+    page = opened(example_table(), environment())
+    page.locator("#parallel").scroll_into_view_if_needed()
+    page.get_by_role("slider", name="Accuracy: range").focus()
+    page.keyboard.press("ArrowDown")
+    settled(page)
+    section = page.locator("#choices-and-outcomes")
+    section.locator("summary").click()
+    band = "document.querySelector('[aria-label=\"Accuracy: range\"] .band').getBoundingClientRect().top"
+    before = page.evaluate(band)
+    section.get_by_label("Invert Accuracy").check()
+    assert page.evaluate(band) > before + 50  # the highest third is at the bottom now
+    section.get_by_label("Colour by").select_option("params")
+    section.get_by_text("Accuracy", exact=True).locator("input").uncheck()
+    settled(page)
+    assert page.get_by_role("slider", name="Accuracy: range").count() == 0
+    assert not page.evaluate("location.hash")  # what is not seen keeps nothing out
+
+
 def test_a_brush_is_followed_by_the_table(opened):
     page = opened(example_table(), environment())
     page.locator("#parallel").scroll_into_view_if_needed()
@@ -292,14 +362,19 @@ def test_a_brush_is_followed_by_the_table(opened):
     assert page.locator("#shown").text_content() == "36 candidates"
 
 
-def test_published_models_are_shown_on_request_and_said_to_be_others(opened):
+def test_published_models_have_a_chart_of_their_own(opened):
     page = opened(example_table(), environment())
-    count = "document.getElementById('front').data.find(t => t.name === 'published on ImageNet').x.length"
-    assert page.evaluate(count) == 0
-    page.check("#published")
-    settled(page)
-    assert page.evaluate(count) > 0
-    assert page.locator("#imagenet").is_visible()
+    page.locator("#published").evaluate("box => box.closest('section').scrollIntoView()")
+    page.wait_for_selector("#published .plot-container")
+    drawn = page.evaluate(
+        "[document.getElementById('published').data, document.getElementById('published').layout.yaxis.title.text]"
+    )
+    (models, named), title = drawn
+    assert len(models["x"]) > 50
+    assert 10 <= len(named["text"]) <= 20
+    assert title == "Top-1 accuracy on ImageNet (%)"
+    assert all("ImageNet" in words for words in models["hovertext"])
+    assert "published" not in page.evaluate("document.getElementById('front').data.map(one => one.name).join()")
 
 
 def test_paper_is_white_also_for_those_who_read_in_the_dark(opened):
@@ -436,3 +511,131 @@ def test_nothing_serious_keeps_anybody_from_reading_the_page(opened, scheme, wid
 def test_an_only_trial_is_drawn_on_all_axes(opened):
     page = opened(make_table(three_rows().records[:1]), environment())
     assert shown_front(page) == [[1_000_000, 60.0]]
+
+
+def saved_by(page, button):
+    with page.expect_download() as waiting:
+        page.click(button)
+    return Path(waiting.value.path()).read_bytes(), waiting.value.suggested_filename
+
+
+def test_a_saved_copy_shows_the_same_view_and_the_decision_to_whoever_opens_it(opened, browser, tmp_path):
+    page = opened(drawn_table(), environment())
+    drag(page, "params", 2_500_000)
+    page.select_option("#decided", label=page.locator("#decided option").nth(2).text_content())
+    page.fill("#reason", "fits </script><b>the</b> phone")
+    page.fill("#reviewer", "Ada")
+    seen = (shown_front(page), page.locator("#headline").text_content(), page.locator("#decision-note").text_content())
+    text, name = saved_by(page, "#save-copy")
+    assert name == "Shirts-and-shoes-within-six-million-decided.html"
+    copy = tmp_path / "mailed.html"
+    copy.write_bytes(text)
+    other = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    complaints = []
+    other.on("console", lambda message: complaints.append(message.text))
+    other.goto(copy.as_uri())
+    other.wait_for_selector("html[data-ready]")
+    settled(other)
+    assert seen == (
+        shown_front(other),
+        other.locator("#headline").text_content(),
+        other.locator("#decision-note").text_content(),
+    )
+    assert other.input_value("#reason") == "fits </script><b>the</b> phone"
+    assert complaints == []
+    assert saved_by(other, "#save-copy")[0] == text
+    other.close()
+
+
+def test_a_decision_is_saved_as_markdown_and_json(opened):
+    page = opened(drawn_table(), environment())
+    settled(page)
+    assert page.locator("#save-json").is_disabled()
+    page.select_option("#decided", index=1)
+    page.fill("#decided-on", "2026-11-28")
+    record = json.loads(saved_by(page, "#save-json")[0])
+    assert (record["name"], record["date"], record["study"]) == ("A", "2026-11-28", environment()["study"])
+    best = example_table().records[front(example_table().records, (ACCURACY, PARAMS))[0]]
+    assert record["trial"] == best.trial
+    assert saved_by(page, "#save-markdown")[0].decode().startswith("# Decision: A of Shirts")
+
+
+def test_the_front_is_saved_with_the_points_of_the_canvas_in_it(opened):
+    page = opened(example_table(), environment())
+    settled(page)
+    svg = saved_by(page, "#save-front button:has-text('SVG')")[0].decode()
+    complete = sum(record.is_complete for record in example_table().records)
+    over = sum(record.state == "over_budget" for record in example_table().records)
+    # The points, and with them those of the legend and the invisible ones that carry names.
+    assert svg.count('class="point"') >= complete + over
+    assert saved_by(page, "#save-front button:has-text('PNG')")[0].startswith(b"\x89PNG")
+
+
+def test_nothing_runs_in_the_page_but_its_own_scripts(opened):
+    page = opened(example_table(), environment(), bypass_csp=False)
+    policy = page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content")
+    assert "script-src 'sha256-" in policy
+    assert "unsafe-inline" not in policy.partition("script-src")[2].partition(";")[0]
+    assert "form-action 'none'; base-uri 'none'" in policy
+
+
+def test_a_chart_is_as_wide_as_its_place_again_after_printing(opened):
+    page = opened(example_table(), environment(), viewport={"width": 1440, "height": 900})
+    look_at_all(page)
+    page.pdf()
+    page.wait_for_timeout(400)
+    widths = page.evaluate(
+        "[...document.querySelectorAll('.js-plotly-plot')].filter(one => one.offsetWidth)"
+        ".map(one => [one._fullLayout.width, one.getBoundingClientRect().width])"
+    )
+    assert len(widths) >= 3
+    assert all(abs(one - other) <= 2 for one, other in widths)
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_no_words_of_a_drawing_are_too_small_to_read(opened, width):
+    page = opened(drawn_table(), environment(), viewport={"width": width, "height": 900})
+    settled(page)
+    heights = page.evaluate(
+        "[...document.querySelectorAll('svg.network text')].map(one => one.getAttribute('font-size') * "
+        "one.ownerSVGElement.getBoundingClientRect().width / one.ownerSVGElement.viewBox.baseVal.width)"
+    )
+    assert min(heights) >= 8.5
+
+
+def test_balanced_accuracy_is_a_column_an_axis_and_a_limit(opened):
+    rows = rows_of(example_table())
+    for row in rows:
+        if "accuracy" in row:
+            row["balanced_accuracy"] = 0.9 * row["accuracy"] + 0.001 * (row["trial"] % 7)
+    document = environment()
+    document["experiment"] = document["experiment"] | {"objectives": ["balanced_accuracy", "params"]}
+    page, seen = opened(rows, document), view(rows, document)
+    title = "Validation balanced accuracy, short schedule (%)"
+    assert page.evaluate("document.getElementById('front').layout.yaxis.title.text") == title
+    assert page.locator("#x option[value=balanced_accuracy]").count() == 1
+    headline = page.locator("#headline").text_content().replace("\N{NO-BREAK SPACE}", " ")
+    best = findings(seen)[0]
+    assert all(words in headline for words in (best.subject, *best.facts))
+    assert "validation accuracy" not in headline
+    drag(page, "balanced_accuracy", 0.6)
+    assert page.locator("label[for=limit-balanced_accuracy] output").text_content() == "at least 60.0 %"
+    kept = sum(row.get("balanced_accuracy", 0) >= 0.6 for row in rows)
+    assert f"{kept} of " in page.locator("#left").text_content()
+    page.locator("#candidates").scroll_into_view_if_needed()
+    page.wait_for_selector("#candidates .tabulator-row")
+    assert "Balanced accuracy" in page.locator("#candidates").text_content()
+
+
+def test_what_matters_is_on_one_axis_and_says_none_where_none_is_shown(opened):
+    page = opened(example_table(), environment())
+    page.locator("#matters").scroll_into_view_if_needed()
+    page.wait_for_selector(".effect")
+    ends = page.locator("#effects .effect").evaluate_all(
+        "all => all.map(one => [...one.querySelectorAll('text.end')].map(text => text.textContent).join())"
+    )
+    assert len(ends) > 1
+    assert len(set(ends)) == 1
+    shares = page.locator("#shares tbody tr").all_text_contents()
+    assert not [text for text in shares if "-" in text.split("%")[0]]
+    assert [text for text in shares if "none shown" in text]

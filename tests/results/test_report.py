@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from reports import (
@@ -14,19 +15,23 @@ from reports import (
     without_libraries,
     write_report,
 )
+from sure import sure
 
 from mvit_nas.arch.config import to_dict
+from mvit_nas.arch.count import count
 from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
+from mvit_nas.arch.space import Label, adapt_preset, load_space
 from mvit_nas.errors import InputError
-from mvit_nas.metrics import ACCURACY, LATENCY, PARAMS
+from mvit_nas.metrics import ACCURACY, LATENCY, MACS, PARAMS
 from mvit_nas.results.page import axis_label, provenance
 from mvit_nas.results.report import remake_report, render_search
 from mvit_nas.results.search.findings import STATE_WORDS, Finding, findings
+from mvit_nas.results.search.letters import choice_words, descriptor, letters, names
 from mvit_nas.results.search.page import MOST_ROWS, Outcome, candidates, glossary, outcomes, page_data
 from mvit_nas.results.table import read_table, table_of
 from mvit_nas.results.view import front
-from mvit_nas.study.record import State
+from mvit_nas.study.record import Candidate, State
 from mvit_nas.study.table import Row
 
 # The findings
@@ -46,20 +51,105 @@ def test_only_trained_candidates_are_on_the_front():
     assert front((), (ACCURACY, PARAMS)) == ()
 
 
-def test_the_headline_says_best_and_knee_against_the_presets():
+def test_the_headline_says_what_to_take_and_what_is_as_good_and_cheaper():
     assert headline(view(three_rows(), environment(presets=["mobilevit_xxs", "mobilevit_s"]))) == [
         (
-            "Best within the budget (at most 6M parameters): cc, 73.0 % validation accuracy, short schedule "
-            "(95 % interval 70.4 to 75.4 %), 4M parameters, 900M MACs, 15 ms latency."
+            "Best within the budget (at most 6M parameters): A, 73.0 % validation accuracy after the short schedule "
+            "(70.4 to 75.4 %; over images alone, one seed), 4M parameters, 900M MACs, 15 ms latency, "
+            "the best of these with a probability of 98 % (over images alone, one seed)."
         ),
         ("Against mobilevit_xxs: +13.0 accuracy points, 300 % more parameters, 350 % more MACs, 200 % higher latency."),
-        (
-            "Knee of the front (accuracy against parameters): bb, 70.0 % validation accuracy, short schedule "
-            "(95 % interval 67.4 to 72.4 %), 2M parameters, 300M MACs, 6 ms latency."
-        ),
-        ("Against mobilevit_xxs: +10.0 accuracy points, 100 % more parameters, 50 % more MACs, 20 % higher latency."),
         "Presets not compared: mobilevit_s (not tried).",
     ]
+
+
+def test_the_cheapest_within_a_point_of_the_best_is_named():
+    rows = [
+        trained(4, 0.716, 3_000_000, 2, 1.0, arch_id="aa"),
+        trained(5, 0.7065, 2_000_000, 3, 2.0, arch_id="bb"),
+        trained(6, 0.705, 1_000_000, 3, 2.0, arch_id="cc"),
+    ]
+    best, cheap = findings(view(rows, environment(presets=[])))
+    assert (best.subject, best.detail) == ("A", "trial 4, aa")
+    assert best.command == "mvit-nas confirm 'Shirts and shoes within six million'"
+    assert (cheap.title, cheap.subject) == ("Within one point of the best, fewest parameters", "B")
+    assert cheap.facts[0].startswith("70.7 %")  # which rounds, as everywhere, to the even digit
+    assert cheap.command == ""
+
+
+def test_what_is_tied_is_on_the_front_cheaper_and_within_the_budget():
+    rows = [
+        trained(1, 0.716, 3_000_000, 2, 2.0, arch_id="aa"),
+        trained(2, 0.700, 2_000_000, 3, 2.0, arch_id="bb"),
+        trained(3, 0.680, 1_500_000, 3, 1.5, arch_id="cc"),
+        trained(4, 0.550, 1_000_000, 3, 1.0, arch_id="dd"),
+        trained(5, 0.675, 1_600_000, 3, 1.7, arch_id="ee"),  # beaten by cc
+    ]
+    best = findings(view(rows, environment(presets=[])))[0]
+    assert best.facts[1] == "the best of these with a probability of 87 % (over images alone, one seed)"
+    assert best.facts[2] == "B is tied with it (no difference shown) and has 33 % fewer parameters"
+    seeds = {"seed_spread": {"deviation": 0.02, "freedom": 20, "source": "2 networks trained 22 times"}}
+    blurred = findings(view(rows, environment(presets=[], **seeds)))[0]
+    assert "(66.8 to 76.4 %; over seeds and images)" in blurred.facts[0]
+    assert blurred.facts[1] == "the best of these with a probability of 62 % (over seeds and images)"
+    assert blurred.facts[2] == "C is tied with it (no difference shown) and has 50 % fewer parameters"
+
+
+def small_space(**changes):
+    space = load_space("mobilevit_small")
+    experiment = {**environment()["experiment"], "budgets": [{"metric": "macs", "low": 0.0, "high": 15e6}], **changes}
+    classes = [str(number) for number in range(10)]
+    told = {"name": space.name, "settings": 1, "networks": 1, "text": space.text}
+    return environment(space=told, experiment=experiment, data={**environment()["data"], "classes": classes})
+
+
+def test_a_preset_that_the_budget_left_out_is_said_with_what_it_costs():
+    found = findings(view(three_rows(name=""), small_space()))[-1]
+    assert found.title == "Presets not compared"
+    cost = count(sure(adapt_preset(PRESETS["mobilevit_xs"], load_space("mobilevit_small"))), classes=10)
+    assert f"mobilevit_xs ({MACS.format(cost.macs)}, the budget is at most 15M MACs)" in found.facts
+    assert found.facts[-1].startswith("in this space the presets have other strides than the paper's")
+
+
+def test_a_preset_that_fits_but_was_not_tried_is_said_so_and_the_papers_own_strides_are_no_news():
+    document = small_space(budgets=[{"metric": "macs", "low": 0.0, "high": 15e9}])
+    space = load_space("mobilevit")
+    document["space"] |= {"text": space.text, "name": space.name}
+    found = findings(view(three_rows(name=""), document))[-1]
+    assert found.facts == tuple(f"{name} (not tried)" for name in ("mobilevit_xxs", "mobilevit_xs", "mobilevit_s"))
+
+
+def test_letters_go_on_after_z():
+    assert letters(3) == ("A", "B", "C")
+    assert letters(54)[24:29] + letters(54)[-2:] == ("Y", "Z", "AA", "AB", "AC", "BA", "BB")
+
+
+def test_a_network_is_named_by_its_letter_its_preset_or_its_trial():
+    rows = [
+        trained(7, 0.5, 3_000_000, 2, 5.0, arch_id="aa"),
+        trained(8, 0.7, 2_000_000, 3, 2.0, name="mobilevit_xs"),
+        trained(9, 0.4, 2_500_000, 3, 2.0, name="mobilevit_s"),
+        {"state": "failed", "arch_id": "ee"},
+        trained(3, 0.6, 1_000_000, 3, 2.0, arch_id="ff"),
+    ]
+    assert names(view(rows)) == {0: "trial 7", 1: "A (mobilevit_xs)", 2: "mobilevit_s", 3: "ee", 4: "B"}
+
+
+def test_a_network_is_described_by_the_first_telling_factors_that_it_has():
+    labels: dict[str, Label] = {
+        "patch_size": "2,1,1",
+        "depth.stages.3": 1,
+        "depth.stages.2": 4,
+        "width": "xs",
+        "gates": 6,
+    }
+    record = replace(view(three_rows()).records[0], candidate=Candidate(arch=None, arch_id="aa", labels=labels))
+    assert descriptor(record, ["width", "heads", "depth.stages.3", "patch_size", "gates"]) == (
+        "xs, 1 layer in stage 4, patch 2,1,1"
+    )
+    assert descriptor(record, ["depth.stages.2", "gates"]) == "4 layers in stage 3, gates 6"
+    assert choice_words("placement", "3,4") == "attention in stages 3,4"
+    assert choice_words("placement", "4") == "attention in stage 4"
 
 
 def test_blocks_that_see_a_single_token_are_said_to():
@@ -101,7 +191,7 @@ def test_of_two_as_accurate_the_cheaper_is_the_best():
         trained(0, 0.7, 3_000_000, 2, 1.0, arch_id="aa"),
         trained(1, 0.7, 2_000_000, 3, 2.0, arch_id="bb"),
     ]
-    assert findings(view(table_of(rows), environment(presets=[])))[0].subject == "bb"
+    assert findings(view(table_of(rows), environment(presets=[])))[0].detail == "trial 1, bb"
 
 
 def test_nothing_complete_is_said():
@@ -116,8 +206,8 @@ def test_nothing_complete_is_said():
 
 def test_a_search_over_costs_alone_names_the_smallest():
     assert headline(view(*only_costs())) == [
-        "Fewest parameters: mobilevit_xxs, 1M parameters, 200M MACs, 5 ms latency.",
-        "Lowest latency: mobilevit_xxs, 1M parameters, 200M MACs, 5 ms latency.",
+        "Fewest parameters: A (mobilevit_xxs), 1M parameters, 200M MACs, 5 ms latency.",
+        "Lowest latency: A (mobilevit_xxs), 1M parameters, 200M MACs, 5 ms latency.",
     ]
 
 
@@ -147,7 +237,7 @@ def test_a_candidate_shows_intervals_choices_and_what_was_not_measured():
     ]
     assert rows == [
         [
-            ("mobilevit_xs", "aa", "mobilevit_xs"),
+            ("A (mobilevit_xs)", "aa", "A (mobilevit_xs)"),
             ("front", "", 0),
             ("70.0", "67.4 to 72.4 %", 0.7),
             ("2M", "", 2_000_000),
@@ -160,7 +250,7 @@ def test_a_candidate_shows_intervals_choices_and_what_was_not_measured():
             ("7", "", 7),
         ],
         [
-            ("bb", "", "bb"),
+            ("trial 8", "bb", "trial 8"),
             ("", "", 1),
             *[("-", "", "")] * 4,
             ("-", "", ""),
@@ -193,7 +283,7 @@ def test_provenance_tells_all_of_the_environment():
     assert ("images: validation", "341") in sections["data"]
     assert ("budgets", "at most 6M parameters") in sections["experiment"]
     assert ("schedule: epochs", "8") in sections["experiment"]
-    assert ("params", "6\u202f000\u202f000") in sections["hypervolume reference"]
+    assert ("params", "6,000,000") in sections["hypervolume reference"]
     assert sections["extra"] == (("new", "1, a yes"),)
 
 
@@ -253,11 +343,11 @@ def _broken(tmp_path, change):
         (lambda document: document.update(presets="all"), "'presets' has the wrong type, str"),
         (
             lambda document: document["experiment"].update(objectives=["size"]),
-            "'experiment.objectives' must be some of accuracy, params, macs, latency_ms",
+            "'experiment.objectives' must be some of accuracy, balanced_accuracy, params, macs, latency_ms",
         ),
         (
             lambda document: document["experiment"].update(objectives=[]),
-            "'experiment.objectives' must be some of accuracy, params, macs, latency_ms",
+            "'experiment.objectives' must be some of accuracy, balanced_accuracy, params, macs, latency_ms",
         ),
         (
             lambda document: document["experiment"].update(budgets=[{"metric": "params"}]),
@@ -348,7 +438,7 @@ def test_what_the_trials_cost_is_summed_by_outcome():
 
 def test_the_glossary_explains_the_words_of_the_page():
     words = dict(glossary())
-    assert {"Budget", "Front", "Knee", "MACs", "Hypervolume", "Training"} <= set(words)
+    assert {"Budget", "Front", "Letters", "MACs", "Hypervolume", "Training"} <= set(words)
     assert words["Front"] == "the trained candidates that no other dominates."
     assert not any("*" in text or "\n" in text for text in words.values())
 

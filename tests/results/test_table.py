@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mvit_nas.errors import InputError
+from mvit_nas.metrics import BALANCED_ACCURACY
 from mvit_nas.results.table import read_table, table_of, write_table
 from mvit_nas.study.record import State
 from mvit_nas.study.table import COLUMNS, Row
@@ -213,8 +214,8 @@ def _csv(**changes: str) -> str:
         (_csv(cached="maybe"), "the column 'cached' cannot hold 'maybe'"),
         (_csv(accuracy="71.5"), "the column 'accuracy' holds fractions from 0 to 1, not 71.5"),
         (_csv(params="9" * 20), "the column 'params' cannot hold 99999999999999999999"),
-        (_csv() + "1,2\n", "row 3 has 2 cells where the header has 28"),
-        (_csv() + "1,", "row 3 has 2 cells where the header has 28"),
+        (_csv() + "1,2\n", "row 3 has 2 cells where the header has 31"),
+        (_csv() + "1,", "row 3 has 2 cells where the header has 31"),
         (_csv() + '"never closed', "row 3 has a quote that is out of place or never closed"),
         (_csv().replace("trial,", "trial,trial,"), "the column 'trial' comes twice"),
     ],
@@ -257,6 +258,15 @@ def test_a_folder_is_no_table(tmp_path):
     (tmp_path / "results.csv").mkdir()
     with pytest.raises(InputError, match=r"results.csv: cannot be read \(Is a directory\)$"):
         read_table(tmp_path / "results.csv")
+
+
+def test_a_table_is_read_by_its_path_as_text_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = table_of([{"trial": 7, "state": "failed", "reason": "too wide"}])
+    write_table(table, tmp_path / "results.csv")
+    assert read_table("results.csv").records == table.records
+    with pytest.raises(InputError, match=r"^runs.csv: there is no such file$"):
+        read_table("runs.csv")
 
 
 def test_another_kind_of_file_is_an_error(tmp_path):
@@ -304,3 +314,10 @@ def test_a_table_needs_no_column_that_came_later(tmp_path):
     cells = dict(zip(columns.split(","), row.split(","), strict=True))
     path.write_text(",".join(first) + "\n" + ",".join(cells[name] for name in first) + "\n")
     assert read_table(path).records[0].state is State.COMPLETE
+    assert read_table(path).records[0].value(BALANCED_ACCURACY) is None
+
+
+def test_a_table_is_read_by_the_name_of_its_file_too(tmp_path):
+    path = tmp_path / "results.csv"
+    write_table(table_of([{"state": "failed", "trial": 7}]), path)
+    assert read_table(str(path)).records == read_table(path).records

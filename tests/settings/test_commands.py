@@ -6,7 +6,7 @@ from mvit_nas.errors import InputError
 from mvit_nas.settings import commands
 from mvit_nas.settings.flag import Decides, flags_of
 
-TRAINING = "--schedule --epochs --batch-size --learning-rate --device"
+TRAINING = "--schedule --epochs --batch-size --learning-rate --class-weights --device"
 TIMING = "--runtime --target --threads --adb-benchmark"
 STUDY = "--data --space --image-size --name --out --config --resume --dry-run --json"
 FLAGS = {
@@ -14,18 +14,20 @@ FLAGS = {
     "--early-stopping --inherit --stop-when-settled --finish --timeout --seed --measure-front",
     commands.AblateSettings: f"{STUDY} {TRAINING} {TIMING} factors --base --values --seeds --precision --max-seeds --match "
     "--no-resize",
+    commands.ConfirmSettings: f"{TRAINING} name trials --top --no-presets --seeds --data --timeout --out --dry-run --json "
+    "--no-images",
     commands.LatencySettings: f"{TRAINING} {TIMING} choices --precision --cap --image-size --int8 --data --by-stage --out "
     "--json",
     commands.DevicesSettings: "targets --json",
-    commands.ReportSettings: "name --out --runtime --target",
+    commands.ReportSettings: "name --devices --out --runtime --target",
     commands.CompareSettings: "studies --name --out --json",
 }
 # What a study means; all else may change from one run of it to the next.
 DECIDING = {
     commands.SearchSettings: "--budget --data --space --image-size --objectives --sampler --baseline --early-stopping --inherit "
-    "--schedule --epochs --batch-size --learning-rate --seed --runtime --target --threads --name",
+    "--schedule --epochs --batch-size --learning-rate --class-weights --seed --runtime --target --threads --name",
     commands.AblateSettings: "factors --base --values --match --no-resize --data --space --image-size "
-    "--schedule --epochs --batch-size --learning-rate --runtime --target --threads --name",
+    "--schedule --epochs --batch-size --learning-rate --class-weights --runtime --target --threads --name",
 }
 
 

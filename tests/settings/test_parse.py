@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from mvit_nas.budget import Budget, parse_budget
 from mvit_nas.errors import InputError
-from mvit_nas.metrics import COSTS, OBJECTIVES
+from mvit_nas.metrics import COSTS
 from mvit_nas.settings import parse
+from mvit_nas.settings.commands import SearchSettings
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_shares_that_are_written_are_nearly_the_same_when_they_are_read(share):
 def test_a_cost_and_an_objective_go_by_the_name_of_the_command_line():
     assert parse.parse_cost("latency") == "latency_ms"
     assert parse.write_cost("latency_ms") == "latency"
-    every = tuple(metric.name for metric in OBJECTIVES)
+    every = SearchSettings().objectives
     assert parse.write_objectives(every) == "accuracy,params,macs,latency"
     assert parse.parse_objectives("latency,accuracy") == ("accuracy", "latency_ms")
     assert parse.parse_objectives(parse.write_objectives(every)) == every
@@ -65,6 +66,25 @@ def test_objectives_keep_one_order_and_need_accuracy_and_a_cost():
     for text in ("accuracy", "macs,params", ""):
         with pytest.raises(InputError, match="needs accuracy and at least one cost"):
             parse.parse_objectives(text)
+
+
+def test_a_search_is_for_one_score():
+    assert parse.parse_objectives("macs,balanced-accuracy") == ("balanced_accuracy", "macs")
+    assert parse.write_objectives(("balanced_accuracy", "macs")) == "balanced-accuracy,macs"
+    with pytest.raises(
+        InputError, match="--objectives needs one of accuracy and balanced-accuracy: the other is shown"
+    ):
+        parse.parse_objectives("accuracy,balanced-accuracy,macs")
+    with pytest.raises(InputError, match="needs accuracy and at least one cost"):
+        parse.parse_objectives("balanced-accuracy")
+
+
+def test_trainings_are_stopped_early_by_accuracy_alone():
+    assert SearchSettings(objectives=("accuracy", "macs"), early_stopping=True).early_stopping
+    with pytest.raises(
+        InputError, match="--early-stopping foresees accuracy alone, not balanced accuracy: leave it out"
+    ):
+        SearchSettings(objectives=("balanced_accuracy", "macs"), early_stopping=True)
 
 
 def test_the_default_name_tells_data_and_budgets():

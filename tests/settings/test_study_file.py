@@ -135,6 +135,15 @@ def test_a_flag_that_an_old_file_does_not_know_was_not_given(tmp_path):
         check_same(replace(SEARCH, inherit=True), FOUND, path)
 
 
+def test_what_an_old_file_does_not_say_of_its_schedule_is_as_the_schedule_has_it(tmp_path):
+    now = replace(FOUND, schedule={**FOUND.schedule, "class_weights": False})
+    for path in (kept(tmp_path, SEARCH), old(tmp_path, SEARCH)):
+        check_same(SEARCH, now, path, begun_with=now.schedule)
+        other = replace(now, schedule={**now.schedule, "class_weights": True})
+        with pytest.raises(InputError, match="has other settings: schedule "):
+            check_same(SEARCH, other, path, begun_with=now.schedule)
+
+
 def test_an_old_file_is_settings_to_begin_with(tmp_path):
     path = old(tmp_path, SEARCH)
     read = made(SearchSettings, read_config(path, SearchSettings))

@@ -150,9 +150,9 @@ def photos(
     return folder
 
 
-def furnished(folder: Path) -> Path:
+def furnished(folder: Path, *, images: int = 12) -> Path:
     """``folder`` with photos/, space.yaml, the schedule quick.yaml and the architecture tiny.yaml."""
-    photos(folder / "photos")
+    photos(folder / "photos", images=images)
     (folder / "space.yaml").write_text(SPACE)
     (folder / "quick.yaml").write_text(QUICK)
     (folder / "tiny.yaml").write_text(yaml.safe_dump(to_dict(TINY), sort_keys=False))

@@ -14,15 +14,17 @@ from typing import Any
 
 import numpy as np
 from reports import environment, example_table, rows_of, trained, view
+from scipy.special import log_ndtr
 
 from mvit_nas.arch.config import to_dict
 from mvit_nas.arch.paths import flat, with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.maths import pareto
-from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, PARAMS
+from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, PARAMS, Form
 from mvit_nas.results.page import finite
 from mvit_nas.results.search.document import document, history
 from mvit_nas.results.search.findings import findings
+from mvit_nas.results.search.letters import letters, names
 from mvit_nas.results.table import make_table, table_of, write_table
 from mvit_nas.units import format_count, format_seconds
 
@@ -51,18 +53,33 @@ def numbers(folder):
     return {
         "words": words(),
         "fronts": list(fronts()),
-        "knees": list(knees()),
+        "names": list(names(seen).values()),
         "document": document(seen, {}, history(seen)),
         "findings": finite([asdict(finding) for finding in findings(seen)]),
         "limited": [limited(table, limits) for limits in LIMITS],
+        "sure": sure(seen),
         "csv": (folder / "results.csv").read_text(),
+        "letters": letters(60),
         "commands": [
+            f"mvit-nas confirm {shlex.quote(environment()['study'])} 1",
             f"mvit-nas latency {shlex.quote(environment()['study'] + ':1')}",
             f"mvit-nas ablate width --base {shlex.quote(environment()['study'] + ':1')}",
         ],
         "differences": [
             {"one": to_dict(one), "other": to_dict(other), "found": differences(one, other)} for one, other in pairs
         ],
+    }
+
+
+def sure(seen):
+    """Who may be the best or on the front, by row, and who is tied with the likeliest."""
+    found = seen.sure
+    return {
+        "best": [[row, chance] for row, chance in found.best.items()],
+        "front": [[row, chance] for row, chance in found.front.items()],
+        "likeliest": found.most_likely,
+        "tied": found.tied(found.most_likely),
+        "tails": [[x, float(log_ndtr(x))] for x in (-8.0, -2.5, -0.1, 0.0, 0.7, 4.0)],
     }
 
 
@@ -94,7 +111,7 @@ def drawn_table():
 
 
 def limited(table, limits):
-    """Best and knee, and the front, of the trained records within ``limits``."""
+    """The best and the cheapest within a point of it, and the front, of the trained records within ``limits``."""
     kept = [index for index, record in enumerate(table.records) if record.is_complete]
     for name, limit in limits.items():
         metric, values = METRICS[name], [record.value(METRICS[name]) for record in table.records]
@@ -102,9 +119,10 @@ def limited(table, limits):
             i for i in kept if values[i] is not None and (values[i] >= limit if metric.maximise else values[i] <= limit)
         ]
     seen = view(make_table(table.records[index] for index in kept), environment(presets=[]))
-    found = [{"subject": one.subject, "facts": one.facts} for one in findings(seen) if one.subject]
+    # The letters are of the whole study's front, and so is what is tied: the page's stay while a slider moves.
+    found = [{"detail": one.detail, "numbers": one.facts[0]} for one in findings(seen) if one.subject]
     scored = sum(record.is_complete for record in table.records)
-    found = found or [{"subject": "", "facts": [f"none of the {scored} trained ones does"]}]
+    found = found or [{"detail": "", "numbers": f"none of the {scored} trained ones does"}]
     return {"limits": limits, "found": found, "front": [kept[position] for position in seen.front]}
 
 
@@ -124,7 +142,7 @@ def words():
         "metric": [
             [[metric.name, value], metric.format(value)]
             for metric in METRICS.values()
-            for value in (shares if metric is ACCURACY else values)
+            for value in (shares if metric.form is Form.SHARE else values)
         ],
         "seconds": [[[value], format_seconds(value)] for value in (0.4, 0.5, 1.5, 59.5, 61, 3599.5, 3600, 86399.0)],
         "interval": [
@@ -159,16 +177,6 @@ def fronts():
                 "maximise": maximise,
                 "front": np.flatnonzero(pareto.front(values, maximise)).tolist(),
             }
-
-
-def knees():
-    luck = random.Random(2)
-    for rows in (1, 2, 3, 8, 30, 90):
-        for steep in (0.5, 1.0, 3.0):
-            cost = [luck.random() for _ in range(rows)]
-            gain = [value**steep + 0.1 * luck.random() for value in cost]
-            yield {"cost": cost, "gain": gain, "knee": pareto.knee(np.array(cost), np.array(gain))}
-    yield {"cost": [0, 1, 2], "gain": [0, 1, 2], "knee": pareto.knee(np.arange(3.0), np.arange(3.0))}
 
 
 def text(folder):

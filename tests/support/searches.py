@@ -73,7 +73,7 @@ class Formula:
         failure = self.fail(arch)
         if failure:
             return Estimate(failure=failure)
-        low, high = Score(correct=round(1000 * final), images=1000, losses=(), seconds=0.0).interval
+        low, high = Score(correct_K=(round(1000 * final),), images_K=(1000,), losses=(), seconds=0.0).interval
         accuracy = Measured(value=round(1000 * final) / 1000, low=low, high=high)
         found = Estimate(accuracy=accuracy, rungs=rungs, epochs=4, seconds=4.0 if self.rungs else 0.1)
         if not self.rungs:

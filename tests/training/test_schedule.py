@@ -51,8 +51,8 @@ def test_short_training_shrinks_large_images_only(image_size, side):
 
 
 def test_an_unknown_schedule_lists_the_known_ones():
-    with pytest.raises(InputError, match="known are smoke, digits, short, paper"):
-        find_schedule("long")
+    with pytest.raises(InputError, match="known are smoke, digits, digits_medium, short, medium, long, paper"):
+        find_schedule("longer")
 
 
 FILE = yaml.safe_dump({key: value for key, value in asdict(SMOKE).items() if key != "name"})
@@ -71,7 +71,7 @@ def test_every_shipped_file_is_a_schedule_by_its_name():
 def test_the_shipped_schedules_are_what_caches_know_them_as():
     # A change of a field is another training: everything that users have computed is computed again.
     common: dict[str, object] = {"warmup_learning_rate": 0.0002, "final_learning_rate": 0.0002, "weight_decay": 0.01}
-    common |= {"label_smoothing": 0.1, "augmentation": "crop+flip"}
+    common |= {"label_smoothing": 0.1, "augmentation": "crop+flip", "class_weights": False}
     assert asdict(find_schedule("smoke")) == common | {
         "name": "smoke", "epochs": 1, "images_per_epoch": 512, "batch_size": 32, "resolution": 0.25,
         "learning_rate": 0.002, "warmup": 0.1, "min_crop": 0.35, "ema": 0.0, "clip_norm": 0.0,
@@ -80,10 +80,24 @@ def test_the_shipped_schedules_are_what_caches_know_them_as():
         "name": "short", "epochs": 4, "images_per_epoch": 2000, "batch_size": 16, "resolution": 0.5,
         "learning_rate": 0.001, "warmup": 0.1, "min_crop": 0.35, "ema": 0.0, "clip_norm": 1.0,
     }  # fmt: skip
+    assert asdict(find_schedule("medium")) == common | {
+        "name": "medium", "epochs": 12, "images_per_epoch": 4000, "batch_size": 32, "resolution": 0.5,
+        "learning_rate": 0.001, "warmup": 0.1, "min_crop": 0.35, "ema": 0.0, "clip_norm": 1.0,
+    }  # fmt: skip
+    assert asdict(find_schedule("long")) == common | {
+        "name": "long", "epochs": 30, "images_per_epoch": 10_000_000, "batch_size": 64, "resolution": 0.5,
+        "learning_rate": 0.002, "warmup": 0.1, "min_crop": 0.35, "ema": 0.0, "clip_norm": 1.0,
+    }  # fmt: skip
     assert asdict(find_schedule("paper")) == common | {
         "name": "paper", "epochs": 300, "images_per_epoch": 10_000_000, "batch_size": 1024, "resolution": 1.0,
         "learning_rate": 0.002, "warmup": 0.008, "min_crop": 0.08, "ema": 0.0005, "clip_norm": 0.0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("searched", "confirmed"), [("short", "medium"), ("digits", "digits_medium")])
+def test_networks_are_confirmed_on_six_times_the_images(searched, confirmed):
+    one, other = find_schedule(searched), find_schedule(confirmed)
+    assert other.epochs * other.images_per_epoch == 6 * one.epochs * one.images_per_epoch
 
 
 def test_whole_numbers_in_a_file_are_the_numbers_that_the_field_takes():
@@ -119,6 +133,7 @@ def test_a_schedule_is_read_from_a_file_and_named_for_it(tmp_path):
         (changed(resolution=1.5), "mine.yaml: resolution must lie above 0 and be at most 1, got 1.5"),
         (changed(min_crop=0), "mine.yaml: min_crop must lie above 0 and be at most 1, got 0.0"),
         (changed(warmup=1), "mine.yaml: warmup must lie in [0, 1), got 1.0"),
+        (changed(class_weights=1), "mine.yaml: class_weights must be true or false, got 1"),
         (changed(augmentation="mixup"), "mine.yaml: augmentation must be one of none, crop, crop+flip, got 'mixup'"),
     ],
 )

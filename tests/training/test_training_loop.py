@@ -45,7 +45,7 @@ def coloured(images, *, side=36, seed=0):
 def run(*, schedule=SMOKE, seed=0, **options):
     torch.manual_seed(seed)
     return fit(
-        build(TINY, classes=3), coloured(96), coloured(30, seed=1), schedule,
+        build(TINY, classes=3), coloured(96), coloured(30, side=32, seed=1), schedule,
         task=TASK, side=32, seed=seed, device=CPU, **options,
     )  # fmt: skip
 
@@ -92,7 +92,7 @@ def run_by_rungs(*, at_rung, checkpoint=None, schedule, **options):
     torch.manual_seed(3)
     dropout = with_values(TINY, {"dropout": 0.2})
     return fit(
-        build(dropout, classes=3), coloured(100), coloured(30, seed=1), schedule, task=TASK, side=32, seed=3, device=CPU,
+        build(dropout, classes=3), coloured(100), coloured(30, side=32, seed=1), schedule, task=TASK, side=32, seed=3, device=CPU,
         at_rung=at_rung, checkpoint=checkpoint, should_stop=options.get("should_stop", lambda: False),
     )  # fmt: skip
 
@@ -213,24 +213,39 @@ def test_the_schedule_decides_the_learning_rate_of_each_step(monkeypatch):
     monkeypatch.setattr(type(SMOKE), "learning_rate_at", lambda self, step, steps: 0.0)
     model = build(TINY, classes=3)
     before = [parameter.detach().clone() for parameter in model.parameters()]
-    fit(model, coloured(96), coloured(30), SMOKE, task=TASK, side=32, seed=0, device=CPU)
+    fit(model, coloured(96), coloured(30, side=32), SMOKE, task=TASK, side=32, seed=0, device=CPU)
     assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
 
 
 def test_scoring_leaves_the_batch_norm_statistics_alone():
     model = build(TINY, classes=3)
     before = sure(model.stem.norm.running_mean).clone()
-    score(model, coloured(30), np.arange(30), task=TASK, side=32, device=CPU, should_stop=lambda: False)
+    score(model, coloured(30, side=32), np.arange(30), task=TASK, device=CPU, should_stop=lambda: False)
     assert torch.equal(sure(model.stem.norm.running_mean), before)
     with pytest.raises(InterruptedCleanlyError):
-        score(model, coloured(30), np.arange(30), task=TASK, side=32, device=CPU, should_stop=lambda: True)
+        score(model, coloured(30, side=32), np.arange(30), task=TASK, device=CPU, should_stop=lambda: True)
+
+
+class OnePixel(torch.nn.Module):
+    """Says class 1 where the green of one pixel is exactly 77, else class 0."""
+
+    def forward(self, images_BCHW):
+        one_B = (images_BCHW[:, 1, 5, 30] == torch.tensor(77.0) / 255).float()
+        return torch.stack([1 - one_B, one_B, torch.zeros_like(one_B)], 1)
+
+
+def test_a_network_that_reads_one_pixel_is_scored_on_that_pixel():
+    part = Part(np.full((5, 32, 32, 3), 76, np.uint8), np.array([0.4, 1, 1, 2.5, 3]), np.array([1, 0, 1, 1, 2]))
+    part.pixels_NHWC[[0, 2, 3], 5, 30, 1] = 77
+    found = score(OnePixel(), part, np.arange(5), task=TASK, device=CPU, should_stop=lambda: False)
+    assert (found.correct, found.images) == (4, 5)
 
 
 def test_outputs_that_are_not_finite_are_no_score():
     model = build(TINY, classes=3)
     torch.nn.init.constant_(model.classifier.bias, float("nan"))
     with pytest.raises(TrainingError, match="outputs that are not finite"):
-        score(model, coloured(30), np.arange(30), task=TASK, side=32, device=CPU, should_stop=lambda: False)
+        score(model, coloured(30, side=32), np.arange(30), task=TASK, device=CPU, should_stop=lambda: False)
 
 
 def test_a_rung_looks_at_images_evenly_over_a_part_that_is_sorted_by_class(monkeypatch):
@@ -242,7 +257,7 @@ def test_a_rung_looks_at_images_evenly_over_a_part_that_is_sorted_by_class(monke
         return taken(self, part, index_B, device=device)
 
     monkeypatch.setattr(Classification, "take", take)
-    part = coloured(1200, seed=1)
+    part = coloured(1200, side=32, seed=1)
     order = np.argsort(part.labels_N, kind="stable")
     by_class = Part(part.pixels_NHWC[order], part.aspects_N, part.labels_N[order])
     stopped = fit(
@@ -253,6 +268,29 @@ def test_a_rung_looks_at_images_evenly_over_a_part_that_is_sorted_by_class(monke
     assert (looked_at[0], looked_at[-1]) == (0, 1199)
     assert max(np.diff(looked_at)) <= 3
     assert np.bincount(by_class.labels_N[looked_at]).tolist() == pytest.approx([500 / 3] * 3, abs=2)
+
+
+def test_classes_are_weighed_by_how_many_images_the_training_part_has_of_each(monkeypatch):
+    weights = []
+    loss = Classification.loss
+
+    def heard(self, *parts, **options):
+        weights.append(self.weights_K)
+        return loss(self, *parts, **options)
+
+    monkeypatch.setattr(Classification, "loss", heard)
+    uneven = coloured(96)
+    uneven.labels_N[:] = np.where(np.arange(96) % 8 == 0, np.arange(96) % 3, 0)
+    found = [
+        fit(
+            build(TINY, classes=3), uneven, coloured(30, seed=1), replace(SMOKE, class_weights=weighs), task=TASK, side=32,
+            seed=0, device=CPU,
+        )
+        for weighs in (False, True)
+    ]  # fmt: skip
+    assert set(weights) == {(), TASK.weighing_classes(uneven.labels_N).weights_K}
+    assert found[0].losses != found[1].losses
+    assert all(isinstance(one, Score) and one.images_K == (10, 10, 10) for one in found)
 
 
 def test_gradients_are_clipped_to_their_norm_together(monkeypatch):

@@ -2,25 +2,89 @@
 
 import html
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from mvit_nas.maths.statistics import Difference, mean_interval
 from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, MACS, METRICS, PARAMS, Form
 from mvit_nas.results.ablation.summary import Summary, Variant, value_words
-from mvit_nas.results.page import Json, axis_label
+from mvit_nas.results.page import axis_label
 from mvit_nas.study.origin import AblationOrigin
 from mvit_nas.study.record import Measured
 
+Numbers = Sequence[float | None]
 
-def forest_plot(summary: Summary, origin: AblationOrigin) -> Json:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForestRow:
+    """A variant's mean difference in points with the ends of its interval, and a dot for each seed."""
+
+    label: str
+    kind: str
+    mean: float | None
+    low: float | None
+    high: float | None
+    hover: str
+    dots: list[float]
+    dots_hover: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forest:
+    """The differences from ``base``: a row for each other variant, the words of the ``kinds`` of them, the range."""
+
+    rows: list[ForestRow]
+    kinds: Mapping[str, str]
+    range: list[float]
+    factors: str
+    base: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """The numbers along an axis, with the ends of their intervals, and its title; ``counts`` where they are whole."""
+
+    title: str
+    counts: bool
+    values: Numbers
+    low: Numbers
+    high: Numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracies:
+    """Mean accuracies in percent, by variant, and the cost ``axes`` to show them against, ``x`` first."""
+
+    axes: Mapping[str, Axis]
+    x: str
+    y: str
+    label: list[str]
+    kind: list[str]
+    hover: list[str]
+    accuracy: Axis
+    kinds: Mapping[str, str]
+
+
+def forest_plot(summary: Summary, origin: AblationOrigin) -> dict[str, object] | None:
+    """``forest`` for the page."""
+    found = forest(summary, origin)
+    return None if found is None else asdict(found)
+
+
+def accuracy_plot(summary: Summary, origin: AblationOrigin) -> dict[str, object] | None:
+    """``accuracies`` for the page."""
+    found = accuracies(summary, origin)
+    return None if found is None else asdict(found)
+
+
+def forest(summary: Summary, origin: AblationOrigin) -> Forest | None:
     """The plot of differences from the base, in accuracy points; None before there is one.
 
-    One row for each variant but the base, as planned: its mean with the ends of the interval, and a dot for each seed.
-    The range holds all of them and zero.
+    One row for each variant but the base, as planned. The range holds all of them and zero.
     """
-    rows: list[Json] = []
+    rows: list[ForestRow] = []
     shown: list[float] = []
     for variant in summary.others:
         difference = variant.difference
@@ -34,32 +98,32 @@ def forest_plot(summary: Summary, origin: AblationOrigin) -> Json:
         }
         shown += [value for value in (low, high, *dots.values()) if value is not None]
         rows.append(
-            {
-                "label": _lines(_short(variant)),
-                "kind": _kind(variant),
-                "mean": mean,
-                "low": low,
-                "high": high,
-                "hover": _difference_hover(variant),
-                "dots": list(dots.values()),
-                "dots_hover": [f"seed {seed}: {signed(dot / 100)} points" for seed, dot in dots.items()],
-            }
+            ForestRow(
+                label=_lines(_short(variant)),
+                kind=_kind(variant),
+                mean=mean,
+                low=low,
+                high=high,
+                hover=_difference_hover(variant),
+                dots=list(dots.values()),
+                dots_hover=[f"seed {seed}: {signed(dot / 100)} points" for seed, dot in dots.items()],
+            )
         )
     if not shown:
         return None
     left, right = min(0.0, *shown), max(0.0, *shown)
     pad = 0.06 * (right - left) or 1.0
     base_words = summary.base.words if len(summary.factors) == 1 else _short(summary.base)
-    return {
-        "rows": rows,
-        "kinds": _kinds(summary, origin),
-        "range": [left - pad, right + pad],
-        "factors": _shortened(" / ".join(summary.factors)),
-        "base": f"{_lines(origin.plan.base)}<br>{_lines(base_words)}",
-    }
+    return Forest(
+        rows=rows,
+        kinds=_kinds(summary, origin),
+        range=[left - pad, right + pad],
+        factors=_shortened(" / ".join(summary.factors)),
+        base=f"{_lines(origin.plan.base)}<br>{_lines(base_words)}",
+    )
 
 
-def accuracy_plot(summary: Summary, origin: AblationOrigin) -> Json:
+def accuracies(summary: Summary, origin: AblationOrigin) -> Accuracies | None:
     """Mean accuracies, in percent, with the 95 % interval over seeds, against each cost; None before one is known.
 
     ``x``, the cost to show first, is one that differs.
@@ -73,23 +137,23 @@ def accuracy_plot(summary: Summary, origin: AblationOrigin) -> Json:
     means = [_mean(variant) for variant in known]
     words = html.escape(f"Mean {origin.score_words(ACCURACY)} ({ACCURACY.unit})")
     axes = {
-        metric.name: {
-            "title": html.escape(axis_label(metric, origin)),
-            "counts": metric.form is Form.COUNT,
-            **_values([variant.costs.get(metric.name) for variant in known]),
-        }
+        metric.name: _axis(
+            [variant.costs.get(metric.name) for variant in known],
+            title=html.escape(axis_label(metric, origin)),
+            counts=metric.form is Form.COUNT,
+        )
         for metric in costs
     }
-    return {
-        "axes": axes,
-        "x": (differing or preferred)[0].name,
-        "y": words,
-        "label": [_shortened(_short(variant)) for variant in known],
-        "kind": [_kind(variant) for variant in known],
-        "hover": [_accuracy_hover(variant, mean) for variant, mean in zip(known, means, strict=True)],
-        "accuracy": {"title": words, "counts": False, **_values(means)},
-        "kinds": _kinds(summary, origin),
-    }
+    return Accuracies(
+        axes=axes,
+        x=(differing or preferred)[0].name,
+        y=words,
+        label=[_shortened(_short(variant)) for variant in known],
+        kind=[_kind(variant) for variant in known],
+        hover=[_accuracy_hover(variant, mean) for variant, mean in zip(known, means, strict=True)],
+        accuracy=_axis(means, title=words, counts=False),
+        kinds=_kinds(summary, origin),
+    )
 
 
 def _mean(variant: Variant) -> Measured:
@@ -103,12 +167,14 @@ def _mean(variant: Variant) -> Measured:
     )
 
 
-def _values(values: Sequence[Measured | None]) -> dict[str, Json]:
-    return {
-        "values": [None if one is None else one.value for one in values],
-        "low": [None if one is None else one.low for one in values],
-        "high": [None if one is None else one.high for one in values],
-    }
+def _axis(values: Sequence[Measured | None], *, title: str, counts: bool) -> Axis:
+    return Axis(
+        title=title,
+        counts=counts,
+        values=[None if one is None else one.value for one in values],
+        low=[None if one is None else one.low for one in values],
+        high=[None if one is None else one.high for one in values],
+    )
 
 
 def signed(share: float) -> str:

@@ -1,8 +1,9 @@
 """Which way of searching finds more for its compute: studies grouped by all that they share but the seed, as data."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from enum import StrEnum
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from mvit_nas.errors import InputError
 from mvit_nas.maths.hypervolume import Box, hypervolume_history
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import MIN_PAIRS, paired_difference, welch_interval
-from mvit_nas.metrics import METRICS, Metric, Source
+from mvit_nas.metrics import COSTS, METRICS, Metric, Source
 from mvit_nas.results.comparison.methods import Study, check_comparable, labels_of, latency_apart, method_key
 from mvit_nas.results.page import Json
 from mvit_nas.results.view import StudyView, box_of, numbers, values_where_complete
@@ -30,14 +31,25 @@ class Curve:
     high: tuple[float, ...]
 
 
+class Verdict(StrEnum):
+    """What a difference from the first method shows, in words."""
+
+    MORE = "finds more"
+    LESS = "finds less"
+    NOT_SHOWN = "no difference shown"
+    TIE = "tie"
+    UNKNOWN = "not known"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gain:
     """How much more hypervolume a method found than the first one, at equal compute, with its 95 % interval.
 
     ``pairs`` of seeds are what it is the mean over, where they are ``paired``. Where there is no interval, the ``note``
-    says why.
+    says why. A tie is the same hypervolume with every shared seed.
     """
 
+    verdict: Verdict
     difference: float
     interval: tuple[float, float] | None
     paired: bool
@@ -49,8 +61,9 @@ class Gain:
 class Method:
     """Studies that differ in their seed alone.
 
-    ``hypervolumes`` are those at equal compute, ``trainings`` what each study had in all. ``attained`` are costs and
-    the accuracies that at least half of the seeds reached with them at equal compute. ``gain`` is None for the first.
+    ``hypervolumes`` are those at equal compute, ``trainings`` what each study had in all. ``attained_by`` has, for
+    each cost of the comparison, costs and the accuracies that at least half of the seeds reached with them at equal
+    compute. ``gain`` is None for the first.
     """
 
     label: str
@@ -59,8 +72,13 @@ class Method:
     trainings: tuple[float, ...]
     by_trainings: Curve
     by_seconds: Curve | None
-    attained: tuple[tuple[float, float], ...]
+    attained_by: tuple[tuple[tuple[float, float], ...], ...]
     gain: Gain | None = None
+
+    @property
+    def attained(self) -> tuple[tuple[float, float], ...]:
+        """What was attained for the main cost."""
+        return self.attained_by[0]
 
     @property
     def by_seed(self) -> dict[int, float]:
@@ -77,16 +95,22 @@ class Method:
 class Comparison:
     """Methods after ``trainings`` each, the most that all studies had; ``notes`` say what was left out and why.
 
-    Hypervolume is in the ``box`` of the ``objectives``; ``attained`` is the best ``score`` for a ``cost``.
+    Hypervolume is in the ``box`` of the ``objectives``; what was attained is the best ``score`` for each of the
+    ``costs`` that all studies can be compared by, the main one first.
     """
 
     objectives: tuple[Metric, ...]
     box: Box
     trainings: float
     score: Metric
-    cost: Metric
+    costs: tuple[Metric, ...]
     methods: tuple[Method, ...]
     notes: tuple[str, ...]
+
+    @property
+    def cost(self) -> Metric:
+        """The main cost."""
+        return self.costs[0]
 
     @property
     def studies(self) -> list[Study]:
@@ -109,8 +133,8 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
     notes = []
     shared = objectives = studies[0].view.objectives
     timed = [metric for metric in objectives if metric.source is Source.TIMED]
-    apart = latency_apart(studies) if timed else ""
-    if apart:
+    apart = latency_apart(studies)
+    if timed and apart:
         objectives = tuple(metric for metric in objectives if metric not in timed)
         if len(objectives) < 2:
             measured = " and ".join(metric.noun for metric in shared)
@@ -122,14 +146,15 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
     no_seconds = _no_seconds(runs)
     if no_seconds:
         notes.append(f"There is no plot over seconds: {no_seconds}.")
-    cost = _cost(studies[0].view, objectives)
+    notes.extend(_cached(runs))
+    costs = _costs(studies, objectives, with_timed=not apart)
     groups: dict[tuple[tuple[str, str], ...], list[_Run]] = {}
     for run in runs:
         groups.setdefault(method_key(run.study), []).append(run)
     labels = labels_of([own[0].study for own in groups.values()])
     methods: list[Method] = []
     for label, own in zip(labels, groups.values(), strict=True):
-        method = _method(label, own, cost=cost, equal=equal, by_seconds=not no_seconds)
+        method = _method(label, own, costs=costs, equal=equal, by_seconds=not no_seconds)
         gain = _gain(method.by_seed, methods[0].by_seed) if methods else None
         methods.append(replace(method, gain=gain))
     return Comparison(
@@ -137,7 +162,7 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
         box=box,
         trainings=equal,
         score=studies[0].view.score,
-        cost=cost,
+        costs=costs,
         methods=tuple(methods),
         notes=tuple(notes),
     )
@@ -164,6 +189,9 @@ def document(comparison: Comparison) -> dict[str, Json]:
                 "attained": [
                     {comparison.cost.name: cost, comparison.score.name: score} for cost, score in method.attained
                 ],
+                "attained_by": {
+                    metric.name: points for metric, points in zip(comparison.costs, method.attained_by, strict=True)
+                },
             }
             for method in comparison.methods
         ],
@@ -198,7 +226,7 @@ def _run(study: Study, objectives: Sequence[Metric], box: Box) -> _Run:
     )
 
 
-def _method(label: str, runs: Sequence[_Run], *, cost: Metric, equal: float, by_seconds: bool) -> Method:
+def _method(label: str, runs: Sequence[_Run], *, costs: Sequence[Metric], equal: float, by_seconds: bool) -> Method:
     studies = tuple(run.study for run in runs)
     _check_seeds(studies)
     return Method(
@@ -208,7 +236,7 @@ def _method(label: str, runs: Sequence[_Run], *, cost: Metric, equal: float, by_
         trainings=tuple(float(run.trainings[-1]) for run in runs),
         by_trainings=_curve([(run.trainings, run.volumes) for run in runs]),
         by_seconds=_curve([(run.seconds, run.volumes) for run in runs]) if by_seconds else None,
-        attained=_attained(studies, cost, equal),
+        attained_by=tuple(_attained(studies, cost, equal) for cost in costs),
     )
 
 
@@ -254,8 +282,29 @@ def _no_seconds(runs: Sequence[_Run]) -> str:
     return ""
 
 
+def _cached(runs: Sequence[_Run]) -> Iterator[str]:
+    """How many trainings came from the cache, where any did: their seconds are those of another time."""
+    trained = [record for run in runs for record in run.study.view.records if record.spent.trainings > 0]
+    count = sum(record.spent.cached for record in trained)
+    if count:
+        came = f"{count} of {len(trained)} trainings came from the cache"
+        yield f"{came}: their time is what they took when they first ran, and says nothing of a search's speed."
+
+
+def _costs(studies: Sequence[Study], objectives: tuple[Metric, ...], *, with_timed: bool) -> tuple[Metric, ...]:
+    """The costs that every study has and that can be compared, the main one first."""
+    main = _cost(studies[0].view, objectives)
+    shared = [
+        metric
+        for metric in COSTS
+        if all(any(record.has(metric) for record in study.view.scored) for study in studies)
+        and (with_timed or metric.source is not Source.TIMED)
+    ]
+    return (main, *(metric for metric in shared if metric != main))
+
+
 def _cost(view: StudyView, objectives: tuple[Metric, ...]) -> Metric:
-    """The cost of the plot: the first study's main one, but for a latency that cannot be compared."""
+    """The first study's main cost, but for a latency that cannot be compared."""
     experiment = view.origin.experiment
     limited = [(budget, METRICS[budget.metric]) for budget in experiment.budgets]
     budgets = tuple(one for one, metric in limited if metric in objectives or metric.source is not Source.TIMED)
@@ -314,8 +363,18 @@ def _gain(values: Mapping[int, float], base: Mapping[int, float]) -> Gain:
         difference, seeds = float(one.mean() - two.mean()), min(len(one), len(two))
         interval = welch_interval(one, two)
     note = None
+    tie = paired and all(values[seed] == base[seed] for seed in shared)
     if interval is None:
         few = "one seed: no spread is known" if seeds == 1 else f"{seeds} seeds: too few for an interval"
         note = few if seeds < MIN_PAIRS else "all seeds differ by the same"
+        note = f"the same with {'the one seed' if seeds == 1 else f'all {seeds} seeds'}" if tie else note
     pairs = seeds if paired else None
-    return Gain(difference=difference, interval=interval, paired=paired, pairs=pairs, note=note)
+    verdict = Verdict.TIE if tie else _verdict(interval)
+    return Gain(verdict=verdict, difference=difference, interval=interval, paired=paired, pairs=pairs, note=note)
+
+
+def _verdict(interval: tuple[float, float] | None) -> Verdict:
+    if interval is None:
+        return Verdict.UNKNOWN
+    low, high = interval
+    return Verdict.MORE if low > 0 else Verdict.LESS if high < 0 else Verdict.NOT_SHOWN

@@ -1,11 +1,11 @@
 """The page of a comparison of searches, as plain data: who finds more, its plots and where the numbers come from."""
 
 import html
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mvit_nas.metrics import Form
-from mvit_nas.results.comparison.comparison import Comparison, Curve, Gain, Method, spent_to_reach
+from mvit_nas.metrics import Form, Metric
+from mvit_nas.results.comparison.comparison import Comparison, Curve, Gain, Method, Verdict, spent_to_reach
 from mvit_nas.results.comparison.methods import Study
 from mvit_nas.results.page import (
     Card,
@@ -59,7 +59,7 @@ def page_data(comparison: Comparison, conditions: Mapping[str, str]) -> Page:
         several=any(len(method.studies) > 1 for method in comparison.methods),
         columns=(
             *columns_of("Method", "Study"),
-            *columns_of("Seed", "Hypervolume at equal compute", "Trainings in all", "Trials", "Time", numeric=True),
+            *columns_of("Seed", "Hypervolume at equal compute (%)", "Trainings in all", "Trials", "Time", numeric=True),
         ),
         rows=tuple(_row(method, index) for method in comparison.methods for index in range(len(method.studies))),
         provenance=(
@@ -91,15 +91,14 @@ def title(comparison: Comparison) -> str:
 
 
 def cards(comparison: Comparison) -> Iterator[Card]:
-    """The findings: the method with most hypervolume, then each against the first, in sentences."""
-    best = max(comparison.methods, key=lambda method: method.mean)
+    """The findings: the verdict, then each method against the first, in sentences."""
     spent = trainings_words(comparison.trainings)
-    yield Card(
-        title=f"Most hypervolume after {spent}",
-        subject=best.label,
-        sentences=(f"It dominates {_volume_words(best)} of the box.",),
-    )
     first = comparison.methods[0]
+    yield Card(
+        title="The verdict",
+        subject=headline(comparison),
+        sentences=tuple(f"{method.label}: {_volume_words(method)} of the box." for method in comparison.methods),
+    )
     for method in comparison.methods[1:]:
         assert method.gain is not None, "only the first has none"
         yield Card(
@@ -109,21 +108,66 @@ def cards(comparison: Comparison) -> Iterator[Card]:
         )
 
 
+def headline(comparison: Comparison) -> str:
+    """What is shown, in a sentence: "No difference shown between tpe and gp after 25 trainings (3 seeds each)"."""
+    first, *others = comparison.methods
+    counts = {len(method.studies) for method in comparison.methods}
+    low, high = min(counts), max(counts)
+    seeds = f"{counted(low, 'seed')} each" if low == high else f"{low} to {counted(high, 'seed')}"
+    groups: dict[Verdict, list[str]] = {}
+    for method in others:
+        assert method.gain is not None, "only the first has none"
+        groups.setdefault(method.gain.verdict, []).append(method.label)
+    found = [_group_words(one, first.label, groups[one]) for one in Verdict if one in groups]
+    if not found:
+        return f"{first.label} alone: there is no other way of searching to compare it with"
+    return f"{'; '.join(found)}, after {trainings_words(comparison.trainings)} ({seeds})"
+
+
+def _group_words(found: Verdict, first: str, others: Sequence[str]) -> str:
+    last = "or" if found in (Verdict.NOT_SHOWN, Verdict.UNKNOWN) else "and"
+    names = others[0] if len(others) == 1 else f"{', '.join(others[:-1])} {last} {others[-1]}"
+    verb = "finds" if len(others) == 1 else "find"
+    match found:
+        case Verdict.MORE:
+            return f"{names} {verb} more than {first}"
+        case Verdict.LESS:
+            return f"{first} finds more than {names}"
+        case Verdict.NOT_SHOWN:
+            return f"No difference shown between {first} and {names}"
+        case Verdict.TIE:
+            return f"A tie between {first} and {names}"
+        case Verdict.UNKNOWN:
+            return f"Too little is known to tell {first} from {names}"
+
+
 def verdict(gain: Gain) -> str:
     """What a difference shows, in a few words."""
-    if gain.interval is None:
-        return f"{gain.difference:+.3f}; {gain.note}"
-    low, high = gain.interval
-    return "Finds more" if low > 0 else "Finds less" if high < 0 else "No difference shows"
+    if gain.verdict is Verdict.UNKNOWN:
+        return f"{_points(gain.difference)}; {gain.note}"
+    return f"{gain.verdict[0].upper()}{gain.verdict[1:]}"
 
 
 def gain_words(gain: Gain) -> str:
-    """The difference with its interval, "+0.031 (+0.010 to +0.052)", or why it has none."""
-    return f"{gain.difference:+.3f} ({_interval_words(gain) or gain.note})"
+    """The difference in points of the box with its interval, "+3.1 (+1.0 to +5.2)", or why it has none."""
+    return f"{_signed(gain.difference)} ({_interval_words(gain) or gain.note})"
+
+
+def percent_words(share: float) -> str:
+    """A hypervolume, as on all pages: "43.2 %"."""
+    return f"{100 * share:.1f} %"
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+z.1f}"
+
+
+def _points(share: float) -> str:
+    return f"{_signed(share)} points"
 
 
 def _interval_words(gain: Gain) -> str:
-    return "" if gain.interval is None else "{:+.3f} to {:+.3f}".format(*gain.interval)
+    return "" if gain.interval is None else "{} to {}".format(*map(_signed, gain.interval))
 
 
 def trainings_words(trainings: float) -> str:
@@ -137,18 +181,21 @@ def _seeds(method: Method) -> str:
 
 def _volume_words(method: Method) -> str:
     if len(method.studies) == 1:
-        return f"{method.mean:.3f}"
-    low, high = min(method.hypervolumes), max(method.hypervolumes)
-    return f"{method.mean:.3f} ({low:.3f} to {high:.3f} over {_seeds(method)})"
+        return percent_words(method.mean)
+    low, high = 100 * min(method.hypervolumes), 100 * max(method.hypervolumes)
+    return f"{percent_words(method.mean)} ({low:.1f} to {high:.1f} % over {_seeds(method)})"
 
 
 def _difference_sentence(method: Method, first: Method, spent: str) -> str:
     gain = method.gain
     assert gain is not None, "only the first has none"
     head = (
-        f"After {spent} each, {method.label} dominates {method.mean:.3f} of the box and {first.label} "
-        f"{first.mean:.3f}: a difference of {gain.difference:+.3f}"
+        f"After {spent} each, {method.label} dominates {percent_words(method.mean)} of the box and {first.label} "
+        f"{percent_words(first.mean)}"
     )
+    if gain.verdict is Verdict.TIE:
+        return f"{head}: {gain.note}."
+    head += f": a difference of {_points(gain.difference)}"
     if gain.interval is None:
         return f"{head}; {gain.note}."
     over = f"over {gain.pairs} paired seeds" if gain.paired else "by Welch, as the seeds are not shared"
@@ -160,7 +207,8 @@ def _saving(method: Method, first: Method, equal: float) -> Iterator[str]:
     ahead, behind = (method, first) if method.mean > first.mean else (first, method)
     reached = spent_to_reach(ahead.by_trainings, behind.mean)
     if reached is not None and reached < equal:
-        yield f"{ahead.label} had reached {behind.mean:.3f} after {trainings_words(reached)}, in the mean of its seeds."
+        spent = trainings_words(reached)
+        yield f"{ahead.label} had reached {percent_words(behind.mean)} after {spent}, in the mean of its seeds."
 
 
 def _summary(comparison: Comparison) -> Iterator[str]:
@@ -175,14 +223,17 @@ def _summary(comparison: Comparison) -> Iterator[str]:
 def _row(method: Method, index: int) -> Row:
     study, volume, spent = method.studies[index], method.hypervolumes[index], method.trainings[index]
     records = study.view.records
+    trained = [record for record in records if record.spent.trainings > 0]
+    cached = sum(record.spent.cached for record in trained)
+    from_cache = f"{cached} of {counted(len(trained), 'training')} from the cache: no speed" if cached else ""
     cells = (
         cell(method.label),
         cell(study.name),
         number(study.seed, str),
-        number(volume, "{:.3f}".format),
+        number(volume, lambda share: f"{100 * share:.1f}"),
         number(spent, "{:.1f}".format),
         number(len(records), str),
-        number(sum(record.spent.seconds for record in records), format_seconds),
+        number(sum(record.spent.seconds for record in records), format_seconds, from_cache),
     )
     return Row(cells=cells)
 
@@ -210,25 +261,33 @@ def _steps(method: Method, curve: Curve, words: Callable[[float], str]) -> Json:
     begin = next((index for index, high in enumerate(curve.high) if high > 0), 0)
     x_all, means, lows, highs = (values[begin:] for values in (curve.x, curve.mean, curve.low, curve.high))
     hover = [
-        f"<b>{label}</b><br>after {words(x)}: {mean:.3f}"
-        + (f"<br>  {low:.3f} to {high:.3f} over {_seeds(method)}" if several else "")
+        f"<b>{label}</b><br>after {words(x)}: {percent_words(mean)}"
+        + (f"<br>  {100 * low:.1f} to {100 * high:.1f} % over {_seeds(method)}" if several else "")
         for x, mean, low, high in zip(x_all, means, lows, highs, strict=True)
     ]
-    return {"x": x_all, "mean": means, "low": lows, "high": highs, "hover": hover}
+    mean, low, high = ([100 * one for one in values] for values in (means, lows, highs))
+    return {"x": x_all, "mean": mean, "low": low, "high": high, "hover": hover}
 
 
 def _attained(comparison: Comparison) -> Json:
-    """The plot of accuracy against cost: a line for each method; ``counts`` where the cost's numbers are counts."""
-    origin, score, cost = comparison.studies[0].origin, comparison.score, comparison.cost
-    end = max(x for method in comparison.methods for x, _ in method.attained)
+    """The plots of accuracy, one for each cost."""
+    return [_attained_for(comparison, place, cost) for place, cost in enumerate(comparison.costs)]
+
+
+def _attained_for(comparison: Comparison, place: int, cost: Metric) -> Json:
+    """A line for each method, for the cost at ``place``; ``counts`` where the cost's numbers are counts."""
+    origin, score = comparison.studies[0].origin, comparison.score
+    end = max((x for method in comparison.methods for x, _ in method.attained_by[place]), default=0.0)
     lines: list[Json] = []
     for method in comparison.methods:
+        attained = method.attained_by[place]
         # To the right of its last step a line goes on: who may spend more has no less.
-        points = [*method.attained, (end, method.attained[-1][1])]
+        points = [*attained, (end, attained[-1][1])] if attained else []
         label = html.escape(method.label)
         hover = [f"<b>{label}</b><br>{score.format(y)} at {cost.format(x)}" for x, y in points]
         lines.append({"label": label, "x": [x for x, _ in points], "y": [100 * y for _, y in points], "hover": hover})
     return {
+        "cost": cost.title,
         "x": html.escape(axis_label(cost, origin)),
         "y": html.escape(axis_label(score, origin)),
         "counts": cost.form is Form.COUNT,

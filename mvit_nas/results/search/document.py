@@ -1,5 +1,6 @@
 """What the page of a search draws, as one JSON document: the table by columns, and what is computed of it once."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -11,8 +12,11 @@ from mvit_nas.metrics import ACCURACY, LATENCY, MACS, METRICS, OBJECTIVES, PARAM
 from mvit_nas.results.page import axis_label, finite
 from mvit_nas.results.published import published_models
 from mvit_nas.results.search.architecture import Part, drawing
+from mvit_nas.results.search.confirmed import document as confirmed
+from mvit_nas.results.search.devices import Device
 from mvit_nas.results.search.findings import STATE_WORDS, lasting_findings, nothing_learned, single_token_words
 from mvit_nas.results.search.importance import NOTE, Explained, importance
+from mvit_nas.results.search.letters import descriptor
 from mvit_nas.results.search.runtimes import Comparison
 from mvit_nas.results.table import Table
 from mvit_nas.results.view import RANDOM, StudyView, front, rank, values_where_complete
@@ -21,6 +25,8 @@ from mvit_nas.study.table import PARAM, Cell
 
 # Drawing takes about a millisecond each; of more networks than this the best are drawn.
 MOST_DRAWN = 1000
+# A choice that more than this share of the front made is told last.
+_COMMON = 2 / 3
 # Whole numbers beyond this are sent as text: the page's are floats of 64 bits.
 _LARGEST = 2**53
 
@@ -38,21 +44,27 @@ class Line:
     percent: tuple[float, ...]
 
 
-def document(view: StudyView, comparisons: Mapping[str, Comparison], lines: Sequence[Line] | None) -> Document:
+def document(
+    view: StudyView,
+    comparisons: Mapping[str, Comparison],
+    lines: Sequence[Line] | None,
+    devices: Sequence[Device] = (),
+) -> Document:
     """All that the page of a search draws. Rows are named by their position in the table; missing is None.
 
     ``comparisons`` are those with the front by further runtimes, ``lines`` the history.
     """
     metrics = list(measured_metrics(view))
-    names = [metric.name for metric in metrics]
-    x = view.cost.name
+    x, y = shown_axes(view)
     explained = importance(view)
+    order = [PARAM + name for name in factor_order(view, explained)]
     drawn = {
         "page": "search",
         "study": view.origin.study,
         "view": view.origin.through is not None,
         "states": {str(state): words for state, words in STATE_WORDS.items()},
         "score": view.score.name,
+        "schedule": view.origin.schedule,
         "metrics": [
             {**entry(metric, view), "label": axis_label(metric, view.origin), "title": _title(metric, view)}
             for metric in metrics
@@ -61,18 +73,23 @@ def document(view: StudyView, comparisons: Mapping[str, Comparison], lines: Sequ
         "objectives": [metric.name for metric in view.objectives],
         "budgets": [asdict(budget) | {"words": str(budget)} for budget in view.origin.experiment.budgets],
         "presets": view.origin.presets,
-        "cost": x,
-        "x": x,
-        "y": view.score.name if view.score.name in names else next((name for name in names if name != x), x),
+        "cost": view.cost.name,
+        "x": x.name,
+        "y": y.name,
         "front": view.front,
         "single": {str(i): words for i, record in enumerate(view.records) if (words := single_token_words(record))},
+        "sure": _sure(view),
         "unlearned": None if (unlearned := nothing_learned(view)) is None else asdict(unlearned),
         "findings": [asdict(finding) for finding in lasting_findings(view)],
         "further": list(_plots(view, comparisons)),
         "importance": {"objectives": [asdict(one) for one in explained], "note": NOTE},
-        "order": _order(view, explained),
+        "order": order,
+        "choices": _choices(view),
+        "descriptors": _descriptors(view, order),
         "history": None if lines is None else [asdict(line) for line in lines],
         "published": _published(),
+        "confirmed": confirmed(view),
+        "devices": [{"name": one.name, "limits": dict(one.limits), "words": one.words} for one in devices],
     }
     plain = finite(drawn)
     assert isinstance(plain, dict)
@@ -109,11 +126,36 @@ def measured_metrics(view: StudyView) -> Iterator[Metric]:
     yield from (LATENCY.by(runtime) for runtime in view.measured_runtimes)
 
 
+def shown_axes(view: StudyView) -> tuple[Metric, Metric]:
+    """The axes on which candidates are shown first: the main cost, and the score or what else was measured."""
+    metrics = list(measured_metrics(view))
+    others = (metric for metric in metrics if metric.name != view.cost.name)
+    return view.cost, view.score if view.score in metrics else next(others, view.cost)
+
+
 def columns(table: Table) -> list[Document]:
     """Every column of ``table``: name, type and values, from which results.csv can be written again to the letter."""
     return [
         {"name": one.name, "kind": one.kind, "values": [_exact(value) for value in one.cells]} for one in table.columns
     ]
+
+
+def _sure(view: StudyView) -> Document:
+    """What ``sure.js`` needs to say, for any limits, who may be the best: by row, None where no score is known."""
+    sure = view.sure
+    mean: list[float | None] = [None] * len(view.records)
+    deviation, low, high = mean.copy(), mean.copy(), mean.copy()
+    believed = zip(sure.rows, sure.believed.mean_N.tolist(), sure.believed.deviation_N.tolist(), strict=True)
+    for row, mean[row], deviation[row] in believed:
+        low[row], high[row] = sure.intervals[row]
+    return {
+        "covers": sure.covers,
+        "words": sure.words,
+        "mean": mean,
+        "deviation": deviation,
+        "low": low,
+        "high": high,
+    }
 
 
 def _exact(value: Cell) -> Cell:
@@ -159,6 +201,14 @@ def history(view: StudyView) -> list[Line] | None:
     return lines
 
 
+def factor_order(view: StudyView, explained: Sequence[Explained]) -> list[str]:
+    """The factors that vary, the most important for the first objective that is explained first."""
+    seen = {name: {record.candidate.labels.get(name) for record in view.records} - {None} for name in view.factors}
+    names = [name for name, labels in seen.items() if len(labels) > 1]
+    ranked = next(([factor.name for factor in one.factors] for one in explained if one.share is not None), [])
+    return sorted(names, key=lambda name: ranked.index(name) if name in ranked else len(ranked))
+
+
 def _plots(view: StudyView, comparisons: Mapping[str, Comparison]) -> Iterator[Document]:
     """The plots of the further runtimes: the rows with both numbers, and the search's own front among them."""
     own = view.origin.latency
@@ -188,13 +238,24 @@ def _title(metric: Metric, view: StudyView) -> str:
     return metric.title + (f" by {view.origin.further[metric.runtime].title}" if metric.runtime else "")
 
 
-def _order(view: StudyView, explained: Sequence[Explained]) -> list[str]:
-    """The columns of the factors that vary, the most important for the first objective that is explained first."""
-    seen = {name: {record.candidate.labels.get(name) for record in view.records} - {None} for name in view.factors}
-    names = [name for name, labels in seen.items() if len(labels) > 1]
-    ranked = next(([factor.name for factor in one.factors] for one in explained if one.share is not None), [])
-    ordered = sorted(names, key=lambda name: ranked.index(name) if name in ranked else len(ranked))
-    return [PARAM + name for name in ordered]
+def _choices(view: StudyView) -> Document:
+    """The values of each factor as text, in the order of the space; empty where that is not known."""
+    parameters = () if view.space is None else view.space.parameters
+    return {PARAM + one.name: [str(label) for label in one.choices] for one in parameters}
+
+
+def _descriptors(view: StudyView, order: Sequence[str]) -> list[str]:
+    """What each trained network is like, by the most telling factors that vary on the front; "" for the others."""
+    front = [view.records[index].candidate.labels for index in view.front]
+    factors = [name.removeprefix(PARAM) for name in order]
+
+    def is_common(name: str) -> bool:
+        """Whether most of the front have the same label: it tells few of them apart."""
+        known = Counter(labels[name] for labels in front if name in labels)
+        return bool(known) and known.most_common(1)[0][1] > _COMMON * known.total()
+
+    factors.sort(key=is_common)
+    return [descriptor(record, factors) if record.is_complete else "" for record in view.records]
 
 
 def _published() -> list[Document]:

@@ -1,11 +1,15 @@
-"""What a search says first, in words: the best candidate and the knee, what was not compared, and random sampling."""
+"""What a search says first, in words: which network to take, what is as good, what was not compared."""
 
+import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mvit_nas.maths.exchange import AgainstRandom
-from mvit_nas.metrics import ACCURACY, COSTS, METRICS, Metric, Source
+from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, COSTS, METRICS, SCORES, Metric
+from mvit_nas.results.search.confirmed import confirmed_words
+from mvit_nas.results.search.letters import names
+from mvit_nas.results.search.presets import has_other_strides, why_not_compared
 from mvit_nas.results.view import StudyView
 from mvit_nas.study.record import Measured, Record, State
 
@@ -19,18 +23,28 @@ STATE_WORDS = {
 }
 
 
+_EACH_FIRST = ((ACCURACY, BALANCED_ACCURACY), (BALANCED_ACCURACY, ACCURACY))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that a search says, in words: about which candidate, its facts, and how it compares."""
+    """One thing that a search says, in words: about which candidate, its facts, and how it compares.
+
+    ``is_choice``: it is the one to take. ``detail`` is small print that names the candidate for good, ``command`` what
+    would make the answer surer.
+    """
 
     title: str
     subject: str = ""
+    is_choice: bool = False
+    detail: str = ""
     facts: tuple[str, ...]
     comparisons: tuple[str, ...] = ()
+    command: str = ""
 
 
 def findings(view: StudyView) -> list[Finding]:
-    """What to know first: the best within the budget and the knee, each against the presets; never empty."""
+    """What to know first: which network to take within the budget and the cheapest as good; never empty."""
     if not view.trained:
         return [_nothing(view)]
     unlearned = nothing_learned(view)
@@ -41,22 +55,22 @@ def nothing_learned(view: StudyView) -> Finding | None:
     """What to say in place of the best where no candidate is known to do better than guessing."""
     if not view.is_at_chance or view.guessing is None:
         return None
-    best = min(view.scored, key=lambda record: _merit(view, record))
+    best = view.best(view.scored)
     return Finding(
         title="Nothing was learned yet",
         facts=(
             f"{_count(len(view.scored))} trained; the best has {accuracy_words(best)}",
-            f"guessing among {len(view.origin.images.classes)} classes has {ACCURACY.format(view.guessing)}",
+            view.guessing_words,
             "which of them is better is chance: train longer (--epochs), or look whether the labels are right",
         ),
     )
 
 
-def accuracy_words(record: Record) -> str:
-    """The accuracy of ``record`` with its interval: "10.2 % (9.4 to 11.1 %)"."""
-    value = record.value(ACCURACY)
-    interval = interval_words(ACCURACY, record.measured(ACCURACY))
-    return "" if value is None else ACCURACY.format(value) + (f" ({interval})" if interval else "")
+def accuracy_words(record: Record, metric: Metric = ACCURACY) -> str:
+    """The accuracy of ``record``, or another score, with its interval: "10.2 % (9.4 to 11.1 %)"."""
+    value = record.value(metric)
+    interval = interval_words(metric, record.measured(metric))
+    return "" if value is None else metric.format(value) + (f" ({interval})" if interval else "")
 
 
 def _count(candidates: int) -> str:
@@ -69,13 +83,34 @@ def lasting_findings(view: StudyView) -> list[Finding]:
         return []
     found: list[Finding] = []
     tried = {record.candidate.name: STATE_WORDS[record.state] for record in view.records}  # how the last of each ended
-    presets = [name for name in view.origin.presets if view.preset(name) is None]
-    if presets:
-        facts = tuple(f"{name} ({tried.get(name, 'not tried')})" for name in presets)
-        found.append(Finding(title="Presets not compared", facts=facts))
+    missing = [name for name in view.origin.presets if view.preset(name) is None]
+    facts = [f"{name} ({why_not_compared(view, name, tried.get(name, 'not tried'))})" for name in missing]
+    if has_other_strides(view):
+        facts.append("in this space the presets have other strides than the paper's: they are not its networks")
+    if facts:
+        found.append(Finding(title="Presets not compared" if missing else "Presets", facts=tuple(facts)))
+    if disagreement := _scores_disagree(view):
+        found.append(disagreement)
     if view.against_random is not None:
         found.append(_against_random(view, view.against_random))
     return found
+
+
+def _scores_disagree(view: StudyView) -> Finding | None:
+    """Which network is best by accuracy and which by balanced accuracy; None where one is best by both."""
+    known = [record for record in view.trained if all(record.has(score) for score in SCORES)]
+    if not known or view.is_at_chance:
+        return None
+    # Of equal ones by the one score, the best by the other.
+    ranked = [max(known, key=lambda record: (record.value(one), record.value(other))) for one, other in _EACH_FIRST]
+    if len({record.candidate.arch_id for record in ranked}) == 1:
+        return None
+    facts = tuple(
+        f"by {one.noun} {record.label} is best: {accuracy_words(record, one)}, and {accuracy_words(record, other)} "
+        f"{other.noun}"
+        for record, (one, other) in zip(ranked, _EACH_FIRST, strict=True)
+    )
+    return Finding(title=f"{ACCURACY.title} and {BALANCED_ACCURACY.noun} disagree", facts=facts)
 
 
 def interval_words(metric: Metric, found: Measured | None) -> str:
@@ -102,7 +137,8 @@ def _best(view: StudyView) -> Iterator[Finding]:
         for metric in view.objectives:
             measured = [record for record in view.trained if record.has(metric)]
             if measured:
-                yield _finding(metric.extreme, min(measured, key=lambda record: record.value(metric) or 0.0), view)
+                best = min(measured, key=lambda record: record.value(metric) or 0.0)
+                yield _finding(view, best, title=metric.extreme, facts=[_numbers(view, best)])
         return
     # All that was trained is within the budget as the search measured it, not by another runtime's latency.
     within = [record for record in view.scored if _is_within(view, record)]
@@ -111,16 +147,19 @@ def _best(view: StudyView) -> Iterator[Finding]:
         yield Finding(title=f"No candidate meets the budget ({words})", facts=(none,))
         return
     title = f"Best within the budget ({words})" if words else "Best (no budget was set)"
-    yield _finding(title, min(within, key=lambda record: _merit(view, record)), view)
-    knee = view.knee(within)
-    if knee is not None:
-        yield _finding(f"Knee of the front ({view.score.noun} against {view.cost.noun})", knee, view)
-
-
-def _merit(view: StudyView, record: Record) -> tuple[float, bool, float]:
-    """What sorts the most accurate first, of equal ones that of least cost, and what has no cost last."""
-    accuracy, cost = record.value(view.score), record.value(view.cost)
-    return -(accuracy or 0.0), cost is None, cost or 0.0
+    confirmed = view.confirmation and next((one for one in within if one.trial == view.confirmation.take), None)
+    best = confirmed or view.best(within)
+    if confirmed:
+        facts = [_numbers(view, best)]
+    else:
+        facts = [_numbers(view, best), *_chance(view, best, within), *_tied(view, best, within)]
+    facts += filter(None, [single_token_words(best)])
+    command = "" if confirmed else f"mvit-nas confirm {shlex.quote(view.origin.study)}"
+    yield _finding(view, best, title=title, facts=facts, is_choice=True, command=command)
+    cheap = view.within_a_point(within)
+    if cheap is not best:
+        facts = [_numbers(view, cheap), *filter(None, [single_token_words(cheap)])]
+        yield _finding(view, cheap, title=f"Within one point of the best, {view.cost.extreme.lower()}", facts=facts)
 
 
 def _is_within(view: StudyView, record: Record) -> bool:
@@ -128,26 +167,72 @@ def _is_within(view: StudyView, record: Record) -> bool:
     return all(value is None or budget.violation(value) <= 0 for budget, value in values)
 
 
-def _finding(title: str, record: Record, view: StudyView) -> Finding:
-    facts = []
-    for metric in METRICS.values():
-        value = record.value(metric)
-        if value is None or metric.aside:
-            continue
-        if metric.source is Source.TRAINED:
-            interval = interval_words(metric, record.measured(metric))
-            words = f"{metric.format(value)} {view.origin.score_words(metric)}"
-            facts.append(words + (f" (95 % interval {interval})" if interval else ""))
-        else:
-            facts.append(said(metric, value))
-    if single := single_token_words(record):
-        facts.append(single)
+def _finding(
+    view: StudyView, record: Record, *, title: str, facts: Sequence[str], is_choice: bool = False, command: str = ""
+) -> Finding:
     comparisons = [
         f"Against {name}: {_difference(record, preset, view.score)}"
         for name in view.origin.presets
-        if (preset := view.preset(name)) is not None and name != record.label
+        if (preset := view.preset(name)) is not None and name != record.candidate.name
     ]
-    return Finding(title=title, subject=record.label, facts=tuple(facts), comparisons=tuple(comparisons))
+    trial = "" if record.trial is None else f"trial {record.trial}"
+    return Finding(
+        title=title,
+        subject=_name(view, record),
+        is_choice=is_choice,
+        detail=", ".join(filter(None, [trial, record.candidate.arch_id])),
+        facts=tuple(facts),
+        comparisons=tuple(comparisons),
+        command=command,
+    )
+
+
+def _name(view: StudyView, record: Record) -> str:
+    return names(view)[view.row(record)]
+
+
+def _numbers(view: StudyView, record: Record) -> str:
+    """All that is known of ``record`` by number: "44.1 % after the short schedule (42 to 45 % ...), 6M parameters"."""
+    found = []
+    for metric in METRICS.values():
+        value = record.value(metric)
+        if value is None or metric.aside or (metric in SCORES and metric is not view.score):
+            continue
+        if metric is view.score and (confirmed := confirmed_words(view, record)):
+            found.append(confirmed)
+        elif metric is view.score:
+            after = f" after the {view.origin.schedule} schedule"
+            known = view.sure.intervals.get(view.row(record))
+            covers = "" if known is None else f" ({metric.interval(*known)}; {view.sure.covers})"
+            found.append(f"{metric.format(value)} validation {metric.noun}{after}{covers}")
+        else:
+            found.append(said(metric, value))
+    return ", ".join(found)
+
+
+def _chance(view: StudyView, best: Record, within: Sequence[Record]) -> Iterator[str]:
+    """How likely ``best`` is the best of those ``within`` the budget."""
+    chances = view.sure.chances({view.row(record) for record in within})
+    if len(chances) > 1 and view.row(best) in chances:
+        yield f"the best of these with a probability of {100 * chances[view.row(best)]:.0f} % ({view.sure.covers})"
+
+
+def _tied(view: StudyView, best: Record, within: Sequence[Record]) -> Iterator[str]:
+    """The cheapest of those on the front that are not shown to be worse than ``best``, where it is cheaper."""
+    sure, row, price = view.sure, view.row(best), best.value(view.cost)
+    if row not in sure.rows or not price:
+        return
+    fitting = {id(record) for record in within}
+    tied = [
+        (cost, record)
+        for record in (view.records[index] for index in view.front if index in sure.rows and index != row)
+        if id(record) in fitting and sure.is_tied(row, view.row(record))
+        if (cost := record.value(view.cost)) is not None and cost < price and view.cost.changes(cost / price)
+    ]
+    if tied:
+        cost, record = min(tied, key=lambda pair: pair[0])
+        change = view.cost.change(cost / price)
+        yield f"{_name(view, record)} is tied with it (no difference shown) and has {change}"
 
 
 def _difference(record: Record, preset: Record, score: Metric) -> str:

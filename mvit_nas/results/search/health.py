@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -14,23 +13,27 @@ from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.space import Parameter
 from mvit_nas.errors import ArchError
 from mvit_nas.maths.statistics import ALPHA
-from mvit_nas.metrics import ACCURACY, LATENCY
+from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY
 from mvit_nas.results.page import title
+from mvit_nas.results.search.confirmed import Colour, ranks_words
 from mvit_nas.results.search.findings import accuracy_words
 from mvit_nas.results.view import RANDOM, SETTLED_GROWTH, SETTLED_LEAST, StudyView, front, growth
 from mvit_nas.study.record import State
 
-Colour = Literal["good", "warning", "bad", "unknown"]
 Answer = tuple[Colour, str]  # to one question, and the sentence that says why
 
 # Shares of the neighbours on the front whose latencies are apart. Below a half, the order is a guess for most of them.
 _APART_GOOD, _APART_BAD = 0.8, 0.5
+# How likely the best is the best. Below a half, it is more likely another.
+_BEST_GOOD, _BEST_BAD = 0.9, 0.5
 # A failed training costs its time and leaves a hole: of 20 one may, and where more than 1 in 5 does, the front is what
 # did not break rather than what is best.
 _FAILED_WARNING, _FAILED_BAD = 0.05, 0.2
 # What is rejected costs seconds, not a training: where most is, the sampler mostly proposes what is known or does not
 # fit; where nearly all is, the space holds hardly anything else.
 _REJECTED_WARNING, _REJECTED_BAD = 0.5, 0.9
+# Classes are uneven where the largest has more than so many times the training images of the smallest.
+_UNEVEN = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +47,13 @@ class Light:
 
 def lights(view: StudyView) -> list[Light]:
     """The lights of a search, in the order in which to read them."""
-    unranked = "so whether the short schedule ranks candidates as a long one would (Kendall's tau) is not known."
     answers: dict[str, Answer] = {
         "Better than guessing": _against_guessing(view),
+        "Classes are even": _classes(view),
+        "The best is the best": _best(view),
         "Better than random": _against_random(view),
         "Inside the space": _edges(view),
-        "Ranks hold": ("unknown", f"No candidate was trained again for longer, {unranked}"),
+        "Ranks hold": _ranks(view),
         "Latency is stable": _latency(view),
         "Trials succeed": _outcomes(view),
         "Front is settled": _settled(view),
@@ -61,10 +65,44 @@ def _against_guessing(view: StudyView) -> Answer:
     if not view.scored or view.guessing is None:
         return "unknown", "No accuracy is known that could be compared with guessing."
     best = max(view.scored, key=lambda record: record.value(ACCURACY) or 0.0)
-    guessing = f"guessing among {len(view.origin.images.classes)} classes has {ACCURACY.format(view.guessing)}"
     if view.is_at_chance:
-        return "bad", f"No candidate is known to be: the best has {accuracy_words(best)}, {guessing}."
-    return "good", f"The best has {accuracy_words(best)}, {guessing}."
+        return "bad", f"No candidate is known to be: the best has {accuracy_words(best)}, {view.guessing_words}."
+    if view.one_answer is not None and (best.value(ACCURACY) or 0.0) <= view.guessing:
+        best = max(view.scored, key=lambda record: record.value(BALANCED_ACCURACY) or 0.0)
+        one_answer = BALANCED_ACCURACY.format(view.one_answer)
+        words = f"The best has {accuracy_words(best, BALANCED_ACCURACY)} balanced accuracy, any one answer {one_answer}"
+        return "good", f"{words}; by accuracy {view.guessing_words}, and none more."
+    return "good", f"The best has {accuracy_words(best)}, {view.guessing_words}."
+
+
+def _classes(view: StudyView) -> Answer:
+    counts, names = view.class_counts("train"), view.origin.images.classes
+    if not counts:
+        return "unknown", "How many images each class has is not known."
+    few, many = min(counts), max(counts)
+    if few == many:
+        return "good", f"Each has {few:,} training images."
+    words = f"Of the training images {names[counts.index(many)]} has {many:,} and {names[counts.index(few)]} {few:,}"
+    if many <= _UNEVEN * few:
+        return "good", f"{words}; no class has more or fewer."
+    return "warning", (
+        f"{words}, so accuracy is mostly that of the large classes; balanced accuracy counts all alike "
+        "(--objectives balanced-accuracy,...), and so does the loss with --class-weights."
+    )
+
+
+def _best(view: StudyView) -> Answer:
+    sure, row = view.sure, view.sure.most_likely
+    if row is None or len(sure.rows) < 2:
+        return "unknown", "Fewer than two candidates have a score with an interval."
+    chance = sure.best[row]
+    by = "" if view.origin.seed_spread else " by the choice of images alone, and the spread of seeds makes it less sure"
+    others = len(sure.tied(row))
+    tied = f"; {others} other{'s' * (others > 1)} cannot be told apart from it" if others else ""
+    colour: Colour = "good" if chance >= _BEST_GOOD else "warning" if chance >= _BEST_BAD else "bad"
+    if colour == "good" and by:
+        colour = "warning"
+    return colour, f"{view.records[row].label} is the best with a probability of {100 * chance:.0f} %{by}{tied}."
 
 
 def _against_random(view: StudyView) -> Answer:
@@ -158,6 +196,13 @@ def _plain(value: float) -> float:
     return int(value) if float(value).is_integer() else value
 
 
+def _ranks(view: StudyView) -> Answer:
+    if view.confirmation is None:
+        unranked = "so whether the short schedule ranks candidates as a long one would (Kendall's tau) is not known"
+        return "unknown", f"No candidate was trained again for longer, {unranked}; mvit-nas confirm tells."
+    return ranks_words(view.confirmation)
+
+
 def _latency(view: StudyView) -> Answer:
     """Whether latency tells neighbours apart, on the front of score and latency where both were measured."""
     if not view.is_measured(LATENCY):
@@ -192,8 +237,8 @@ def _outcomes(view: StudyView) -> Answer:
         _by_share(repeated + over + invalid, trials, _REJECTED_WARNING, _REJECTED_BAD),
     )
     return "bad" if "bad" in colours else "warning" if "warning" in colours else "good", (
-        f"Of {trials} trials {over} {'was' if over == 1 else 'were'} over budget, {repeated} repeated an earlier "
-        f"one and {invalid} {'was' if invalid == 1 else 'were'} invalid; of the {begun} left {failed} failed."
+        f"{trials:,} {'trial' if trials == 1 else 'trials'}: {over:,} over budget, {repeated:,} repeated, "
+        f"{invalid:,} invalid, {failed:,} of the {begun:,} left failed."
     )
 
 

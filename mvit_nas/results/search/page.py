@@ -8,17 +8,39 @@ from importlib import resources
 from threadpoolctl import threadpool_limits
 
 from mvit_nas.metrics import LATENCY, MACS, METRICS, PARAMS, Metric
-from mvit_nas.results.page import Cell, Column, Row, Section, axis_label, cell, columns_of, number, provenance, title
+from mvit_nas.results.page import (
+    Cell,
+    Column,
+    Row,
+    Section,
+    axis_label,
+    cell,
+    columns_of,
+    counted,
+    number,
+    provenance,
+    title,
+)
+from mvit_nas.results.search.confirmed import Colour, ConfirmedSection, section
+from mvit_nas.results.search.devices import Device
 from mvit_nas.results.search.document import Document, document, history, measured_metrics
-from mvit_nas.results.search.findings import STATE_WORDS, Finding, findings, interval_words, said
+from mvit_nas.results.search.findings import STATE_WORDS, Finding, findings, interval_words, lasting_findings, said
 from mvit_nas.results.search.health import Light, lights
+from mvit_nas.results.search.letters import names
 from mvit_nas.results.search.runtimes import Comparison, compare, sentences
 from mvit_nas.results.view import StudyView, numbers, rank
 from mvit_nas.study.record import Further, Record, State
+from mvit_nas.units import format_seconds
 
 # Without scripts a browser draws the whole table at once, and thousands of rows take it many seconds.
 MOST_ROWS = 200
 MOST_FACTORS = 30
+_COLOURS: tuple[tuple[Colour, str], ...] = (
+    ("good", "good"),
+    ("warning", "doubtful"),
+    ("bad", "bad"),
+    ("unknown", "not known"),
+)
 _TERM = re.compile(r"^- \*\*(?P<word>.+?)\*\*: (?P<text>.+?)(?=\n- |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -46,19 +68,27 @@ class FurtherSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """All that the page of a search shows, as plain data; ``document`` is what its script draws."""
+    """All that the page of a search shows, as plain data; ``document`` is what its script draws.
+
+    ``noted`` are the titles of those findings that stand below, ``light_counts`` how many lights have each colour.
+    """
 
     study: str
     view: StudyView
     summary: tuple[str, ...]
     findings: tuple[Finding, ...]
+    noted: tuple[str, ...]
     lights: tuple[Light, ...]
+    light_counts: tuple[tuple[Colour, int, str], ...]
     metrics: int
+    sliders: int
     further: tuple[FurtherSection, ...]
     columns: tuple[Column, ...]
     candidates: tuple[Row, ...]
     factors_left_out: int
     outcomes: tuple[Outcome, ...]
+    confirmed: ConfirmedSection | None
+    spent: str
     share: str
     reference: str
     glossary: tuple[tuple[str, str], ...]
@@ -66,26 +96,34 @@ class Page:
     document: Document
 
 
-def page_data(view: StudyView) -> Page:
-    """All that the page shows."""
+def page_data(view: StudyView, devices: Sequence[Device] = ()) -> Page:
+    """All that the page shows, the limits of ``devices`` to choose from among it."""
     origin = view.origin
     # The matrices are small, and threads that wait for each other took 20 times as long on a busy machine.
     with threadpool_limits(limits=1):
         comparisons = {name: compare(view, name) for name in view.table.further_runtimes}
         lines = history(view)
-        drawn = document(view, comparisons, lines)
+        drawn = document(view, comparisons, lines, devices)
+    shown_lights = tuple(lights(view))
     return Page(
         study=origin.study,
         view=view,
         summary=tuple(_summary(view)),
         findings=tuple(findings(view)),
-        lights=tuple(lights(view)),
+        noted=tuple(finding.title for finding in lasting_findings(view)),
+        lights=shown_lights,
+        light_counts=tuple(
+            (state, sum(one.state == state for one in shown_lights), words) for state, words in _COLOURS
+        ),
         metrics=len(list(measured_metrics(view))),
+        sliders=sum(not metric.aside for metric in measured_metrics(view)),
         further=tuple(further_section(view, one) for one in comparisons.values()),
         columns=tuple(columns(view)),
         candidates=tuple(candidates(view)),
         factors_left_out=max(0, len(view.factors) - MOST_FACTORS),
         outcomes=tuple(outcomes(view.records)),
+        confirmed=section(view),
+        spent=spent_words(view),
         share=f"{lines[0].percent[-1]:.1f} %" if lines else "",
         reference=", ".join(said(METRICS[name], value) for name, value in origin.reference.items()),
         glossary=tuple(glossary()),
@@ -112,6 +150,20 @@ def outcomes(records: Sequence[Record]) -> list[Outcome]:
     return found
 
 
+def spent_words(view: StudyView) -> str:
+    """What the trials took: "44 min of training, taken from the cache in 14 s"."""
+    elapsed = format_seconds(view.origin.elapsed_seconds)
+    taken = sum(record.spent.seconds for record in view.records)
+    trained = sum(record.spent.training_seconds or 0.0 for record in view.records)
+    cached = [record for record in view.records if record.spent.cached]
+    if not cached or trained <= taken:
+        return f"{format_seconds(taken)} in trials, {elapsed} from start to end."
+    if len(cached) == len(view.trained):
+        return f"{format_seconds(trained)} of training, taken from the cache in {elapsed}."
+    some = counted(len(cached), "network")
+    return f"{format_seconds(trained)} of training, of which {some} came from the cache; {elapsed} from start to end."
+
+
 def columns(view: StudyView) -> list[Column]:
     """The columns of the candidates' table."""
     return [
@@ -128,8 +180,11 @@ def candidates(view: StudyView) -> list[Row]:
     complete = view.where(lambda record: record.is_complete)
     trained = sorted(complete, key=lambda index: rank(view.records[index], view.score))
     ordered = list(dict.fromkeys([*view.front, *trained, *view.by_trial]))
-    metrics, factors = _shown(view), view.factors[:MOST_FACTORS]
-    return [_row(view.records[index], factors, metrics, front=index in on_front) for index in ordered[:MOST_ROWS]]
+    metrics, factors, called = _shown(view), view.factors[:MOST_FACTORS], names(view)
+    return [
+        _row(view.records[index], called[index], factors, metrics, front=index in on_front)
+        for index in ordered[:MOST_ROWS]
+    ]
 
 
 def further_section(view: StudyView, comparison: Comparison) -> FurtherSection:
@@ -166,7 +221,7 @@ def _further_row(view: StudyView, index: int, comparison: Comparison, ranks: Map
     fronts = [who for who, front in ((own_name, comparison.own_front), (name, comparison.front)) if index in front]
     note = record.further[comparison.runtime].note
     cells = [
-        cell(record.label),
+        cell(names(view)[index], detail=record.candidate.arch_id),
         cell("both" if len(fronts) == 2 else ", ".join(fronts), sort=-len(fronts)),
         _metric_cell(record, view.score),
     ]
@@ -193,10 +248,10 @@ def _metric_cell(record: Record, metric: Metric) -> Cell:
     return number(record.value(metric), metric.cell, interval_words(metric, record.measured(metric)))
 
 
-def _row(record: Record, factors: Sequence[str], metrics: Sequence[Metric], *, front: bool) -> Row:
+def _row(record: Record, name: str, factors: Sequence[str], metrics: Sequence[Metric], *, front: bool) -> Row:
     identity, labels, state = record.candidate.arch_id, record.candidate.labels, STATE_WORDS[record.state]
     cells = (
-        cell(record.label, detail="" if record.label == identity else identity),
+        cell(name, detail="" if name == identity else identity),
         cell("front" if front else "", sort=0 if front else 1),
         *(_metric_cell(record, metric) for metric in metrics),
         *(cell(str(labels[name]), sort=labels[name]) if name in labels else Cell() for name in factors),
@@ -210,9 +265,12 @@ def _row(record: Record, factors: Sequence[str], metrics: Sequence[Metric], *, f
 def _summary(view: StudyView) -> Iterator[str]:
     origin = view.origin
     if origin.through is None:
-        asked = origin.experiment.trials
-        planned = f", {asked} asked for" if asked is not None and len(view.trained) < asked else ""
-        yield f"{len(view.trained)} of {len(view.records)} candidates trained{planned}"
+        asked, trained = origin.experiment.trials, len(view.trained)
+        planned = f", {asked} asked for" if asked is not None and trained < asked else ""
+        if asked is not None and origin.ended:
+            yield f"{trained:,} of {asked:,} candidates trained, {origin.ended}"
+        else:
+            yield f"{trained:,} of {len(view.records):,} candidates trained{planned}"
     else:
         seen = origin.through
         yield f"as {seen.runtime} runs them: {seen.measured} of the {seen.trained} trained candidates"
