@@ -92,8 +92,10 @@ def print_verdicts(outcome: "ablate.Outcome") -> None:
             _verdict_words(variant),
             *("-" if (value := variant.cost(metric)) is None else metric.cell(value) for metric in costs),
         )
-    seeds = len(summary.seeds)
-    console.print(f"\nDifferences from {outcome.base}, in accuracy points, over {seeds} paired seeds:")
+    seeds = f"{len(summary.seeds)} paired seed{'s' * (len(summary.seeds) != 1)}"
+    console.print(
+        f"\nDifferences from {outcome.base}, in accuracy points, over {seeds} (accuracy with its standard deviation):"
+    )
     console.print(table)
     for line in _verdict_lines(outcome, same_params=same_params):
         console.print(Text(line))
@@ -108,10 +110,9 @@ def _verdict_lines(outcome: "ablate.Outcome", *, same_params: bool) -> Iterator[
     shown = [v.difference.detectable for v in summary.others if v.difference and v.difference.detectable is not None]
     if shown:
         ends = list(dict.fromkeys(f"{100 * value:.1f}" for value in (min(shown), max(shown))))
-        yield (
-            f"smallest difference that {len(summary.seeds)} seeds would show with 80 % power: "
-            f"{' to '.join(ends)} points{', by variant' * (len(ends) > 1)}"
-        )
+        seeds = f"{len(summary.seeds)} seed{'s' * (len(summary.seeds) != 1)}"
+        size = f"{' to '.join(ends)} points or more{', by variant' * (len(ends) > 1)}"
+        yield f"with {seeds} this could only have shown about {size} (80 % power)"
     for one in summary.interactions:
         difference = f"{_difference_words(one.difference)}, p {_p_words(one.p_holm)}"
         yield f"interaction {one.value}: {difference}: {one.verdict_words}"
@@ -131,7 +132,7 @@ def _verdict_words(variant: "Variant") -> str:
 def _accuracy_words(variant: "Variant") -> str:
     if variant.accuracy is None:
         return "-"
-    return f"{100 * variant.accuracy:.1f}" + ("" if variant.spread is None else f" ± {100 * variant.spread:.1f}")
+    return f"{100 * variant.accuracy:.1f}" + ("" if variant.spread is None else f" ({100 * variant.spread:.1f})")
 
 
 def _difference_words(difference: "Difference | None") -> str:

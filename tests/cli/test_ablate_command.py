@@ -50,7 +50,12 @@ def records(work, name="a"):
 
 
 def test_an_ablation_prints_verdicts_and_writes_a_report(work, ran):
-    assert "Differences from tiny.yaml, in accuracy points, over 3 paired seeds:" in ran.out
+    said = " ".join(ran.out.split())
+    assert (
+        "Differences from tiny.yaml, in accuracy points, over 3 paired seeds (accuracy with its standard deviation):"
+        in said
+    )
+    assert "±" not in said
     assert re.search(r"^2 .* base ", ran.out, re.MULTILINE)
     assert re.search(r"^4,2,1 ", ran.out, re.MULTILINE)
     assert re.search(r"parameters: [\d.]+K in every variant", ran.out)

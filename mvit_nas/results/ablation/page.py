@@ -101,7 +101,7 @@ def cards(records: Sequence[Record], summary: Summary, origin: AblationOrigin) -
 
 def columns(summary: Summary, origin: AblationOrigin) -> list[Column]:
     """The columns of the verdicts' table."""
-    numbers = ["Accuracy (%)", "Difference (points)", "p (Holm)", "Effect size (g)", "Detectable (points)"]
+    numbers = ["Accuracy (%)", "Difference (points)", "p (Holm)", "Effect size (g)", "Could have shown (points)"]
     return [
         *columns_of(", ".join(summary.factors)),
         *columns_of(*numbers, numeric=True),
