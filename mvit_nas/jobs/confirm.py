@@ -132,11 +132,12 @@ def prepare(settings: ConfirmSettings, *, reporter: Reporter) -> Prepared:
 def ranked_front(view: StudyView) -> list[Record]:
     """The scored networks, those first that are to be confirmed first: the likeliest to be the best, then on the front.
 
-    Not the measured front alone: who was unlucky by little may be on the true one.
+    Not the measured front alone: who was unlucky by little may be on the true one. What has no interval comes last.
     """
     sure = view.sure
     chances = {row: (sure.best[row] if sure.best[row] >= ALPHA else 0.0, sure.front[row]) for row in sure.rows}
-    return [view.records[row] for row in sorted(chances, key=lambda row: chances[row], reverse=True)]
+    ranked = sorted(chances, key=lambda row: chances[row], reverse=True)
+    return [view.records[row] for row in dict.fromkeys([*ranked, *view.front])]
 
 
 def _search(folders: Folders, settings: ConfirmSettings) -> StudyView:

@@ -11,6 +11,7 @@ from reports import environment, example_table, only_costs, three_rows, trained,
 from mvit_nas import figures
 from mvit_nas.errors import InputError
 from mvit_nas.results.ablation.page import page_data
+from mvit_nas.results.page import title
 from mvit_nas.results.reading import AblationView, open_study
 from mvit_nas.results.search.document import document, history
 from mvit_nas.results.search.runtimes import compare
@@ -181,7 +182,7 @@ def test_parallel_coordinates_have_the_numbers_and_the_order_of_the_page(kept):
     (lines,) = figures.parallel_coordinates(study).data
     titles = [one.label for one in lines.dimensions]
     assert titles == [
-        *(name.removeprefix("param.").replace("_", " ") for name in drawn["order"][:8]),
+        *(title(name.removeprefix("param.")) for name in drawn["order"][:8]),
         "Parameters",
         "MACs",
         "Accuracy (%)",
@@ -285,7 +286,7 @@ def test_importance_and_effects_are_those_of_the_page(kept, objective):
     (shares,) = figures.importance(study, objective=objective).data
     cut = [{end: 100 * min(1, max(0, value)) for end, value in one["share"].items()} for one in factors[:12]]
     low, high = ends(shares.error_x, shares.x)
-    assert list(shares.y) == [one["name"].replace("_", " ") for one in factors[:12]]
+    assert list(shares.y) == [title(one["name"]) for one in factors[:12]]
     assert list(shares.x) == pytest.approx([one["value"] for one in cut])
     assert low == pytest.approx([one["low"] for one in cut])
     assert high == pytest.approx([one["high"] for one in cut])
@@ -301,7 +302,7 @@ def test_importance_and_effects_are_those_of_the_page(kept, objective):
     ticks = dict(zip(figure.layout.yaxis.tickvals, figure.layout.yaxis.ticktext, strict=True))
     assert [ticks[y] for y in dots.y] == [effect["label"] for one in factors[:6] for effect in one["effects"]]
     assert [text for text in ticks.values() if text.startswith("<b>")] == [
-        f"<b>{one['name'].replace('_', ' ')}</b>" for one in factors[:6]
+        f"<b>{title(one['name'])}</b>" for one in factors[:6]
     ]
 
 

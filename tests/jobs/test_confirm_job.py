@@ -16,6 +16,7 @@ from searches import Heard
 
 from mvit_nas.arch.config import arch_id, from_dict
 from mvit_nas.arch.paths import with_values
+from mvit_nas.data.contract import InputContract
 from mvit_nas.data.find import find_data
 from mvit_nas.errors import InputError, InterruptedCleanlyError, TrainingError
 from mvit_nas.evaluate import short
@@ -263,7 +264,7 @@ def test_the_model_of_the_best_seed_by_validation_is_kept_and_predicts_what_was_
     assert from_dict(config["architecture"]) == ARCHS[2]
     assert config["classes"] == ["cat", "dog", "fish"]
     assert config["temperature"] == one.kept.temperature
-    assert config["input"] == {"side": 32}
+    assert config["input"] == InputContract(side=32).to_dict()
     assert int(weights["classifier.bias"].argmax()) == (32 // 8 + best.seed) % 3
     assert config["provenance"]["test_accuracy"] == best.test
     assert (folder / "model.safetensors").stat().st_mode & 0o777 == (folder / "config.json").stat().st_mode & 0o777

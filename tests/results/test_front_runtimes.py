@@ -204,7 +204,8 @@ def test_the_headline_is_about_the_latency_that_is_shown():
     assert headline(through(view(by_hand(), conditions()), "executorch"))[0] == (
         "Best (no budget was set): A, 70.0 % validation accuracy after the short schedule "
         "(67.4 to 72.4 %; over images alone, one seed), 1M parameters, 100 MACs, 20 ms latency, "
-        "C is tied with it (the intervals overlap) and has 55 % lower latency."
+        "the best of these with a probability of 76 % (over images alone, one seed), "
+        "B is tied with it (no difference shown) and has 25 % lower latency."
     )
     # c and d take longer than that by ExecuTorch, and the best of the others is b.
     assert headline(through(view(by_hand(), conditions([AT_MOST_12_MS])), "executorch"))[0].startswith(

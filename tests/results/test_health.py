@@ -472,7 +472,7 @@ def test_too_few_trainings_or_none_in_the_box_are_unknown():
 def test_the_best_is_the_best_where_the_others_are_far_behind():
     far = [measured(0, 0.9, 3_000_000, 2, 2.0, arch_id="aa"), measured(1, 0.5, 2_000_000, 2, 2.0, arch_id="bb")]
     near = [measured(0, 0.9, 3_000_000, 2, 2.0, arch_id="aa"), measured(1, 0.899, 2_000_000, 2, 2.0, arch_id="bb")]
-    seeds = environment(seed_spread={"deviation": 0.02, "freedom": 20, "source": "2 networks trained 22 times"})
+    seeds = environment() | {"seed_spread": {"deviation": 0.02, "freedom": 20, "source": "2 networks trained 22 times"}}
     assert light(BEST, far, seeds).state == "good"
     assert light(BEST, far).state == "warning", "how far accuracies differ from seed to seed is not known"
     found = light(BEST, near, seeds)
