@@ -29,7 +29,7 @@ export function findings(study, limits, within) {
   const title = Object.keys(limits).length ? `Best within the limits (${words})` : words ? `Best within the budget (${words})` : "Best (no budget was set)";
   const confirmed = recommended(study, fitting);
   const best = confirmed ?? highest(study, fitting);
-  const facts = row => [numbers(study, row), ...row === best && confirmed === null ? [...chance(study, best, fitting), ...tied(study, best, fitting)] : [], ...study.single[row] ? [study.single[row]] : []];
+  const facts = row => [numbers(study, row), ...row !== best ? [] : confirmed === null ? [...chance(study, best, fitting), ...tied(study, best, fitting)] : tiedWhenConfirmed(study), ...study.single[row] ? [study.single[row]] : []];
   const cheap = withinAPoint(study, fitting);
   return [
     finding(study, { title, row: best, facts: facts(best), isChoice: true, command: confirmed === null ? `mvit-nas confirm ${shellWord(study.study)}` : "" }),
@@ -75,6 +75,10 @@ export function isTied(study, one, other) {
   const { mean, deviation } = study.sure;
   return isKnown(mean[one]) && isKnown(mean[other]) && Math.abs(mean[one] - mean[other]) < 1.959964 * Math.hypot(deviation[one], deviation[other]);
 }
+
+// Which others no difference was shown to, when they were trained for longer.
+const tiedWhenConfirmed = study => study.confirmed.tied.length
+  ? [`tied with ${[...study.confirmed.tied].sort((a, b) => a - b).map(study.label).join(", ")} (no difference shown)`] : [];
 
 // How likely the best is the best of those that fit.
 function chance(study, best, fitting) {

@@ -78,9 +78,9 @@ test("what is tied is said by the difference, and how likely the best is by what
 });
 
 test("what was confirmed is what to take", () => {
-  const study = small({ confirmed: { take: 1, networks: [{ row: 1, words: "71.0 % on the test part" }] } });
+  const study = small({ confirmed: { take: 1, tied: [2, 0], networks: [{ row: 1, words: "71.0 % on the test part" }] } });
   const [{ subject, facts, command }] = findings(study, {}, study.trained);
-  assert.deepEqual([subject, facts, command], ["B", ["71.0 % on the test part, 4M parameters, 6M MACs"], ""]);
+  assert.deepEqual([subject, facts, command], ["B", ["71.0 % on the test part, 4M parameters, 6M MACs", "tied with C, A (no difference shown)"], ""]);
   assert.equal(findings(study, { params: 2e6 }, [0, 2])[0].subject, "A");
 });
 

@@ -11,6 +11,7 @@ from reports import data_of, environment, trained, view, without_libraries, writ
 from mvit_nas.errors import InputError
 from mvit_nas.results.report import remake_report, render_search
 from mvit_nas.results.search.confirmed import document, ranks_words, section, verdict_words
+from mvit_nas.results.search.findings import findings
 from mvit_nas.results.search.health import lights
 from mvit_nas.results.table import table_of
 from mvit_nas.results.view import StudyView
@@ -53,6 +54,16 @@ def test_the_verdict_names_who_is_taken_who_is_tied_and_what_is_cheaper():
         "It was confirmed alone, so nothing is said of the others."
     )
     assert said(networks=CONFIRMATION.networks[3:], take=None, tied=()).startswith("Nothing was confirmed")
+
+
+def test_the_page_begins_with_what_was_confirmed_and_what_is_tied_with_it():
+    first = findings(seen())[0]
+    assert (first.subject, first.is_choice, first.command) == ("A", True, "")
+    assert first.facts == (
+        "74.0 % on the test part, medium schedule (71.0 to 76.5 %; over seeds and images), 2.92M parameters, "
+        "300M MACs, 6 ms latency",
+        "tied with trial 9 (no difference shown)",
+    )
 
 
 def test_a_tie_that_is_dearer_is_said_to_be_no_cheaper():

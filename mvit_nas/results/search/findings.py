@@ -150,7 +150,7 @@ def _best(view: StudyView) -> Iterator[Finding]:
     confirmed = view.confirmation and next((one for one in within if one.trial == view.confirmation.take), None)
     best = confirmed or view.best(within)
     if confirmed:
-        facts = [_numbers(view, best)]
+        facts = [_numbers(view, best), *_tied_when_confirmed(view)]
     else:
         facts = [_numbers(view, best), *_chance(view, best, within), *_tied(view, best, within)]
     facts += filter(None, [single_token_words(best)])
@@ -208,6 +208,14 @@ def _numbers(view: StudyView, record: Record) -> str:
         else:
             found.append(said(metric, value))
     return ", ".join(found)
+
+
+def _tied_when_confirmed(view: StudyView) -> Iterator[str]:
+    """Which others no difference was shown to, when they were trained for longer."""
+    trials = () if view.confirmation is None else view.confirmation.tied
+    called = [name for record, name in zip(view.records, names(view).values(), strict=True) if record.trial in trials]
+    if called:
+        yield f"tied with {', '.join(called)} (no difference shown)"
 
 
 def _chance(view: StudyView, best: Record, within: Sequence[Record]) -> Iterator[str]:
