@@ -60,8 +60,10 @@ def test_the_page_begins_with_what_was_confirmed_and_what_is_tied_with_it():
     first = findings(seen())[0]
     assert (first.subject, first.is_choice, first.command) == ("A", True, "")
     assert first.facts == (
-        "74.0 % on the test part, medium schedule (71.0 to 76.5 %; over seeds and images), 2.92M parameters, "
-        "300M MACs, 6 ms latency",
+        (
+            "74.0 % on the test part, medium schedule (71.0 to 76.5 %; over seeds and images), 2.92M parameters, "
+            "300M MACs, 6 ms latency"
+        ),
         "tied with trial 9 (no difference shown)",
     )
 
