@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mvit_nas.study.record import Measured
 
 _MOST_VERDICTS = 12
+_MOST_CHANGES = 12
 
 
 def print_front(outcome: "search.Outcome") -> None:
@@ -199,6 +200,7 @@ def print_confirm_plan(plan: "confirm.ConfirmPlan") -> None:
 
 def print_comparison(comparison: "Comparison", page: Path) -> None:
     """The methods as a table, what was left out, and where the page lies, on stdout."""
+    from mvit_nas.results.comparison.fronts_page import count_words, front_lines
     from mvit_nas.results.comparison.page import gain_words, headline, percent_words, trainings_words
 
     table = _table("method", "seeds", "hypervolume")
@@ -210,6 +212,14 @@ def print_comparison(comparison: "Comparison", page: Path) -> None:
     console.print(Text(f"\n{headline(comparison)}"))
     console.print(f"\nHypervolume after {trainings_words(comparison.trainings)} each:")
     console.print(table)
+    if comparison.fronts is not None:
+        fronts = comparison.fronts
+        console.print(Text(f"\nThe front of {fronts.new} against that of {fronts.old}: {count_words(fronts)}"))
+        lines = list(front_lines(fronts))
+        for line in lines[:_MOST_CHANGES]:
+            console.print(Text(f"  {line}"))
+        if len(lines) > _MOST_CHANGES:
+            console.print(f"  and {len(lines) - _MOST_CHANGES} more, on the page")
     for note in comparison.notes:
         console.print(Text(note))
     console.print(f"\npage: {page}", soft_wrap=True)

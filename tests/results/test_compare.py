@@ -246,10 +246,6 @@ def test_latencies_under_other_conditions_are_left_out(changes, words):
         ),
         (lambda: flat("a", 1, "gp", 0.5), "a is named twice: name each study once"),
         (
-            lambda: flat("b", 0, "tpe", 0.5),
-            "a and b are the same search with the same seed, 0: leave one out",
-        ),
-        (
             lambda: flat("b", 0, "gp", 0.5, hypervolume_reference={"accuracy": 0.0}),
             "b: environment.json lacks 'hypervolume_reference.params'",
         ),

@@ -12,6 +12,7 @@ from mvit_nas.maths.hypervolume import Box, hypervolume_history
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import MIN_PAIRS, paired_difference, welch_interval
 from mvit_nas.metrics import COSTS, METRICS, Metric, Source
+from mvit_nas.results.comparison.fronts import Fronts, compare_fronts, fronts_document
 from mvit_nas.results.comparison.methods import Study, check_comparable, labels_of, latency_apart, method_key
 from mvit_nas.results.page import Json
 from mvit_nas.results.view import StudyView, box_of, numbers, values_where_complete
@@ -96,7 +97,9 @@ class Comparison:
     """Methods after ``trainings`` each, the most that all studies had; ``notes`` say what was left out and why.
 
     Hypervolume is in the ``box`` of the ``objectives``; what was attained is the best ``score`` for each of the
-    ``costs`` that all studies can be compared by, the main one first.
+    ``costs`` that all studies can be compared by, the main one first. ``fronts`` says how the fronts of two studies
+    differ; None for more. Two that are the same search with the same seed are that search ``before_and_after``: each
+    is then a method of its own, named as the study is.
     """
 
     objectives: tuple[Metric, ...]
@@ -105,6 +108,8 @@ class Comparison:
     score: Metric
     costs: tuple[Metric, ...]
     methods: tuple[Method, ...]
+    fronts: Fronts | None
+    before_and_after: bool
     notes: tuple[str, ...]
 
     @property
@@ -148,10 +153,11 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
         notes.append(f"There is no plot over seconds: {no_seconds}.")
     notes.extend(_cached(runs))
     costs = _costs(studies, objectives, with_timed=not apart)
-    groups: dict[tuple[tuple[str, str], ...], list[_Run]] = {}
+    again = _is_before_and_after(studies)
+    groups: dict[object, list[_Run]] = {}
     for run in runs:
-        groups.setdefault(method_key(run.study), []).append(run)
-    labels = labels_of([own[0].study for own in groups.values()])
+        groups.setdefault(run.study.name if again else method_key(run.study), []).append(run)
+    labels = [study.name for study in studies] if again else labels_of([own[0].study for own in groups.values()])
     methods: list[Method] = []
     for label, own in zip(labels, groups.values(), strict=True):
         method = _method(label, own, costs=costs, equal=equal, by_seconds=not no_seconds)
@@ -164,6 +170,8 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
         score=studies[0].view.score,
         costs=costs,
         methods=tuple(methods),
+        fronts=compare_fronts(studies[0], studies[1], objectives=objectives) if len(studies) == 2 else None,
+        before_and_after=again,
         notes=tuple(notes),
     )
 
@@ -195,6 +203,7 @@ def document(comparison: Comparison) -> dict[str, Json]:
             }
             for method in comparison.methods
         ],
+        "fronts": None if comparison.fronts is None else fronts_document(comparison.fronts),
         "notes": comparison.notes,
     }
 
@@ -238,6 +247,11 @@ def _method(label: str, runs: Sequence[_Run], *, costs: Sequence[Metric], equal:
         by_seconds=_curve([(run.seconds, run.volumes) for run in runs]) if by_seconds else None,
         attained_by=tuple(_attained(studies, cost, equal) for cost in costs),
     )
+
+
+def _is_before_and_after(studies: Sequence[Study]) -> bool:
+    """Whether these are two stages of one search: more of the same seed would be counted twice."""
+    return len(studies) == 2 and len({(method_key(study), study.seed) for study in studies}) == 1
 
 
 def _check_seeds(studies: Sequence[Study]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mvit_nas.errors import InputError
 from mvit_nas.metrics import Source
+from mvit_nas.results.page import counted
 from mvit_nas.results.view import StudyView
 from mvit_nas.study.origin import Document, SearchOrigin
 from mvit_nas.study.table import Cell
@@ -38,7 +39,7 @@ class Study:
     def machine(self) -> str:
         """What its trainings ran on, in words."""
         hardware = self.origin.hardware
-        cores = [] if hardware.cores is None else [f"{hardware.cores} cores"]
+        cores = [] if hardware.cores is None else [counted(hardware.cores, "core")]
         return hardware.gpu or ", ".join([hardware.processor, *cores])
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mvit_nas.metrics import Form, Metric
 from mvit_nas.results.comparison.comparison import Comparison, Curve, Gain, Method, Verdict, spent_to_reach
+from mvit_nas.results.comparison.fronts_page import FrontsSection, count_words, fronts_card, fronts_section
 from mvit_nas.results.comparison.methods import Study
 from mvit_nas.results.page import (
     Card,
@@ -33,6 +34,7 @@ class Page:
     study: str
     summary: tuple[str, ...]
     cards: tuple[Card, ...]
+    fronts: FrontsSection | None
     notes: tuple[str, ...]
     equal: str
     schedule: str
@@ -52,6 +54,7 @@ def page_data(comparison: Comparison, conditions: Mapping[str, str]) -> Page:
         study=title(comparison),
         summary=tuple(_summary(comparison)),
         cards=tuple(cards(comparison)),
+        fronts=None if comparison.fronts is None else fronts_section(comparison.fronts, first),
         notes=comparison.notes,
         equal=trainings_words(comparison.trainings),
         schedule=first.schedule,
@@ -85,13 +88,15 @@ def _study_section(study: Study) -> Section:
 def title(comparison: Comparison) -> str:
     """What is compared: "cost-aware or tpe?"."""
     labels = [method.label for method in comparison.methods]
+    if comparison.before_and_after:
+        return f"What changed from {labels[0]} to {labels[1]}?"
     if len(labels) == 1:
         return f"{labels[0]} over {_seeds(comparison.methods[0])}"
     return f"{', '.join(labels[:-1])} or {labels[-1]}?"
 
 
 def cards(comparison: Comparison) -> Iterator[Card]:
-    """The findings: the verdict, then each method against the first, in sentences."""
+    """The findings: the verdict, then each method against the first, in sentences, and how two fronts differ."""
     spent = trainings_words(comparison.trainings)
     first = comparison.methods[0]
     yield Card(
@@ -106,10 +111,14 @@ def cards(comparison: Comparison) -> Iterator[Card]:
             subject=verdict(method.gain),
             sentences=(_difference_sentence(method, first, spent), *_saving(method, first, comparison.trainings)),
         )
+    if comparison.fronts is not None and not comparison.before_and_after:
+        yield fronts_card(comparison.fronts)
 
 
 def headline(comparison: Comparison) -> str:
     """What is shown, in a sentence: "No difference shown between tpe and gp after 25 trainings (3 seeds each)"."""
+    if comparison.before_and_after and comparison.fronts is not None:
+        return f"One search before and after, its front: {count_words(comparison.fronts)}"
     first, *others = comparison.methods
     counts = {len(method.studies) for method in comparison.methods}
     low, high = min(counts), max(counts)
@@ -208,13 +217,17 @@ def _saving(method: Method, first: Method, equal: float) -> Iterator[str]:
     reached = spent_to_reach(ahead.by_trainings, behind.mean)
     if reached is not None and reached < equal:
         spent = trainings_words(reached)
-        yield f"{ahead.label} had reached {percent_words(behind.mean)} after {spent}, in the mean of its seeds."
+        mean = ", in the mean of its seeds" if len(ahead.studies) > 1 else ""
+        yield f"{ahead.label} had reached {percent_words(behind.mean)} after {spent}{mean}."
 
 
 def _summary(comparison: Comparison) -> Iterator[str]:
     origin, count = comparison.studies[0].origin, len(comparison.methods)
     machines = {study.machine for study in comparison.studies}
-    yield f"{len(comparison.studies)} searches, {counted(count, 'way')} of searching"
+    if comparison.before_and_after:
+        yield "one search, before and after"
+    else:
+        yield f"{len(comparison.studies)} searches, {counted(count, 'way')} of searching"
     yield f"data: {origin.images.name}"
     yield f"{origin.schedule} schedule"
     yield comparison.studies[0].machine if len(machines) == 1 else f"{len(machines)} machines"
