@@ -24,16 +24,21 @@ _TWO_SIDED = float(stats.norm.isf(ALPHA / 2))
 class Sureness:
     """What is believed of the scored networks of a search, by their ``rows`` in its table.
 
-    ``intervals`` are the 95 % intervals of their scores, ``covers`` says in words what they cover, and ``words`` where
-    the spread of seeds is from, or what its lack means.
+    ``costs_NC`` are their costs, ``intervals`` the 95 % intervals of their scores. ``covers`` says in words what they
+    cover, and ``words`` where the spread of seeds is from, or what its lack means.
     """
 
     rows: tuple[int, ...]
     believed: Believed
     intervals: Mapping[int, tuple[float, float]]
-    front: Mapping[int, float]
+    costs_NC: Floats
     covers: str
     words: str
+
+    @cached_property
+    def front(self) -> Mapping[int, float]:
+        """The probability of each that none which costs no more is better; slow with thousands of networks."""
+        return dict(zip(self.rows, p_front(self.believed, self.costs_NC).tolist(), strict=True))
 
     def is_tied(self, one: int, other: int) -> bool:
         """Whether no difference between two rows is shown: 95 % of what is believed of it holds zero."""
@@ -85,7 +90,7 @@ def sureness(
             row: _interval(one, None if spread is None else half)
             for row, one, half in zip(rows, measured, halves, strict=True)
         },
-        front=dict(zip(rows, p_front(believed, costs_NC.reshape(len(rows), len(costs))).tolist(), strict=True)),
+        costs_NC=costs_NC.reshape(len(rows), len(costs)),
         covers="over images alone, one seed" if spread is None else "over seeds and images",
         words=_words(origin),
     )

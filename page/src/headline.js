@@ -82,7 +82,7 @@ const tiedWhenConfirmed = study => study.confirmed.tied.length
 
 // How likely the best is the best of those that fit.
 function chance(study, best, fitting) {
-  const { best: of } = chances(study, fitting);
+  const of = chances(study, fitting);
   return of.size > 1 && of.has(best) ? [`the best of these with a probability of ${fixed(100 * of.get(best), 0)} % (${study.sure.covers})`] : [];
 }
 

@@ -1,26 +1,29 @@
-// Who may be the best or on the front, as maths/sure.py says it: integrals over normals, with the same points.
+// Who may be the best, as maths/sure.py says it: an integral over normals, on the same points.
 import { isKnown } from "./words.js";
 
-const [POINTS, REACH] = [201, 6];
-const Z = Array.from({ length: POINTS }, (_, i) => -REACH + 2 * REACH * i / (POINTS - 1));
+const [REACH, STEP, MOST_POINTS] = [6, 0.25, 2001];
 
-// The probabilities, by row, to be the best of ``rows`` and to be beaten by none of them that costs no more.
-export function chances(study, rows) {
-  const { mean, deviation } = study.sure;
+// The probability of each of ``rows`` to be the best of them.
+export function chances({ sure: { mean, deviation } }, rows) {
   const known = rows.filter(row => isKnown(mean[row]));
-  const costs = study.objectives.filter(name => study.metric(name).cost).map(study.column);
-  const floor = Math.max(...known.map(row => mean[row] - REACH * deviation[row]));
+  const end = (side, among) => among.reduce((found, row) => Math.max(found, mean[row] + side * REACH * deviation[row]), -Infinity);
+  const floor = end(-1, known);
   const can = known.filter(row => mean[row] + REACH * deviation[row] >= floor);
-  const raw = can.map(row => aboveAll(study.sure, row, can.filter(other => other !== row)));
+  const ceiling = end(1, can);
+  const smallest = can.reduce((found, row) => Math.min(found, deviation[row]), Infinity);
+  const points = Math.min(MOST_POINTS, 1 + Math.ceil((ceiling - floor) / (smallest * STEP)));
+  const raw = can.map(() => 0);
+  for (let point = 0; point < points; point++) {
+    const x = floor + (ceiling - floor) * point / (points - 1);
+    const z = can.map(row => (x - mean[row]) / deviation[row]);
+    const logs = z.map(logPhi);
+    const all = logs.reduce((sum, log) => sum + log, 0);
+    can.forEach((row, i) => { raw[i] += Math.exp(all - logs[i] - z[i] * z[i] / 2) / deviation[row]; });
+  }
   const sum = raw.reduce((a, b) => a + b, 0);
   const best = new Map(known.map(row => [row, 0]));
   can.forEach((row, i) => best.set(row, raw[i] / sum));
-  const front = new Map(known.map(row => {
-    const others = known.filter(other => other !== row && costs.every(cost => cost[other] <= cost[row]));
-    const leads = others.map(other => (mean[other] - mean[row]) / Math.hypot(deviation[other], deviation[row]));
-    return [row, leads.some(lead => lead > REACH) ? 0 : aboveAll(study.sure, row, others.filter((_, i) => leads[i] > -REACH))];
-  }));
-  return { best, front };
+  return best;
 }
 
 // The other ``rows`` that are better than ``row`` with a probability of 5 % or more, the likeliest first.
@@ -28,16 +31,6 @@ export function tied({ sure: { mean, deviation } }, row, rows) {
   const p = other => Math.exp(logPhi((mean[other] - mean[row]) / Math.hypot(deviation[other], deviation[row])));
   const found = rows.filter(other => other !== row && isKnown(mean[other])).map(other => [other, p(other)]).filter(([, chance]) => chance >= 0.05);
   return found.sort((a, b) => b[1] - a[1]).map(([other]) => other);
-}
-
-function aboveAll({ mean, deviation }, row, others) {
-  const density = Z.map(z => {
-    const x = mean[row] + deviation[row] * z;
-    const log = others.reduce((sum, other) => sum + logPhi((x - mean[other]) / deviation[other]), 0);
-    return Math.exp(log - z * z / 2) / Math.sqrt(2 * Math.PI);
-  });
-  const inner = density.reduce((a, b) => a + b, 0) - (density[0] + density[POINTS - 1]) / 2;
-  return inner * 2 * REACH / (POINTS - 1);
 }
 
 // The logarithm of the normal distribution function, to 1.2e-7 relative: erfc by Chebyshev's polynomial (Numerical
