@@ -312,7 +312,8 @@ def _scored(view: StudyView) -> str:
         return f"{view.origin.study}: nothing was trained, so costs are all that is known"
     count = images.counts.get("validation")
     on = f"{images.name}, {count} validation images" if count else images.name
-    return f"{view.origin.study}: {on}; {view.origin.schedule} schedule, one training with one seed each, not confirmed"
+    known = f"{view.origin.study}: {on}; {view.origin.schedule} schedule, one training with one seed each"
+    return known if view.confirmation else f"{known}, not confirmed"
 
 
 def _bars_words(view: StudyView, *metrics: Metric) -> str:

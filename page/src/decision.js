@@ -1,8 +1,8 @@
 // A decision and its record. A saved copy of the page carries the view and the decision as text in one element of its own.
 import { byId, download, element } from "./dom.js";
 import { commands } from "./files.js";
-import { difference, whyOnFront } from "./headline.js";
-import { formatMetric, intervalWords, isKnown } from "./words.js";
+import { difference, intervalOf, whyOnFront } from "./headline.js";
+import { formatMetric, isKnown } from "./words.js";
 
 const NOTHING = { network: "", reason: "", reviewer: "", date: "" };
 
@@ -33,9 +33,9 @@ export function decisionRecord(study, decision) {
   if (row === null) return null;
   const metrics = [...study.metrics.values()].filter(({ name }) => isKnown(study.column(name)[row]));
   const values = metrics.map(metric => {
-    const [low, high] = metric.low ? [metric.low, metric.high].map(name => study.column(name)[row]) : [null, null];
+    const { low, high, interval, covers } = intervalOf(study, metric, row);
     return { metric: metric.name, value: study.column(metric.name)[row], ...(isKnown(low) && isKnown(high) ? { low, high } : {}),
-      words: formatMetric(metric, study.column(metric.name)[row]) + (isKnown(low) && isKnown(high) ? ` (${intervalWords(metric, low, high)})` : ""), title: metric.title };
+      words: formatMetric(metric, study.column(metric.name)[row]) + (interval ? ` (${interval}${metric.name === study.score ? `; ${covers}` : ""})` : ""), title: metric.title };
   });
   const others = study.initialFront.filter(other => other !== row).map(other => ({ name: study.label(other), trial: study.trial(other), difference: difference(study, other, row) }));
   return {

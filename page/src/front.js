@@ -36,6 +36,7 @@ export function frontPlot(id, study, pick) {
   let sides = {};
 
   function end(name, row, which) {
+    if (name === study.score) return scaled(study.metric(name), study.sure[which][row]); // as the headline says it
     const column = study.metrics.get(name)[which];
     return column ? value(name, row, column) : null;
   }

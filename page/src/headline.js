@@ -126,10 +126,9 @@ function numbers(study, row) {
 
 // The 95 % interval of a score in words, and what it covers.
 export function intervalOf(study, metric, row) {
-  const { sure } = study;
-  if (metric.name === study.score) return { interval: intervalWords(metric, sure.low[row], sure.high[row]), covers: sure.covers };
-  const interval = metric.low ? intervalWords(metric, study.column(metric.low)[row], study.column(metric.high)[row]) : "";
-  return { interval, covers: "over images alone, one seed" };
+  const isScore = metric.name === study.score;
+  const [low, high] = isScore ? [study.sure.low[row], study.sure.high[row]] : metric.low ? [metric.low, metric.high].map(name => study.column(name)[row]) : [null, null];
+  return { low, high, interval: intervalWords(metric, low, high), covers: isScore ? study.sure.covers : "over images alone, one seed" };
 }
 
 export function difference(study, row, other) {

@@ -26,13 +26,6 @@ export function chances({ sure: { mean, deviation } }, rows) {
   return best;
 }
 
-// The other ``rows`` that are better than ``row`` with a probability of 5 % or more, the likeliest first.
-export function tied({ sure: { mean, deviation } }, row, rows) {
-  const p = other => Math.exp(logPhi((mean[other] - mean[row]) / Math.hypot(deviation[other], deviation[row])));
-  const found = rows.filter(other => other !== row && isKnown(mean[other])).map(other => [other, p(other)]).filter(([, chance]) => chance >= 0.05);
-  return found.sort((a, b) => b[1] - a[1]).map(([other]) => other);
-}
-
 // The logarithm of the normal distribution function, to 1.2e-7 relative: erfc by Chebyshev's polynomial (Numerical
 // Recipes, section 6.2).
 export function logPhi(x) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { openStudy } from "../src/study.js";
-import { chances, logPhi, tied } from "../src/sure.js";
+import { chances, logPhi } from "../src/sure.js";
 
 const python = JSON.parse(readFileSync(new URL("python.json", import.meta.url)));
 const study = openStudy(python.document);
@@ -15,7 +15,6 @@ const same = (found, expected) => {
 test("who may be the best is what Python says", () => {
   same(chances(study, study.trained), python.sure.best);
   assert.ok(python.sure.best.filter(([, chance]) => chance > 0.01 && chance < 0.99).length > 1);
-  assert.deepEqual(tied(study, python.sure.likeliest, study.trained), python.sure.tied);
 });
 
 test("the tail of the normal distribution is scipy's", () => {

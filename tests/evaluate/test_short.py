@@ -261,3 +261,14 @@ def test_weights_are_kept_and_inherited_where_that_is_asked_for(digits, trained)
     # It is another training than the one that started from its own weights.
     found = training.estimate(question(ARCH))
     assert (found.accuracy.value, found.was_known) == (130 / 225, True)
+
+
+def test_the_accuracies_of_a_network_by_seed_are_those_of_the_same_data_and_schedule(digits, trained):
+    training = make(digits)
+    for arch, seed in ((ARCH, 0), (ARCH, 3), (ARCH, 5), (OTHER, 0)):
+        training.score(arch, seed=seed)
+    make(digits, schedule=find_schedule("digits")).score(OTHER, seed=4)
+    (found,) = training.by_seed()
+    assert sorted(found) == pytest.approx([130 / 225, 131 / 225, 132 / 225])
+    (training.folder / "evaluations" / "broken.json").write_text("{")
+    assert training.by_seed() == [found]

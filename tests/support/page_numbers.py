@@ -72,12 +72,10 @@ def numbers(folder):
 
 
 def sure(seen):
-    """Who may be the best, by row, and who is tied with the likeliest."""
+    """Who may be the best, by row, and the tails that it hangs on."""
     found = seen.sure
     return {
         "best": [[row, chance] for row, chance in found.best.items()],
-        "likeliest": found.most_likely,
-        "tied": found.tied(found.most_likely),
         "tails": [[x, float(log_ndtr(x))] for x in (-8.0, -2.5, -0.1, 0.0, 0.7, 4.0)],
     }
 

@@ -150,7 +150,6 @@ def _sure(view: StudyView) -> Document:
         low[row], high[row] = sure.intervals[row]
     return {
         "covers": sure.covers,
-        "words": sure.words,
         "mean": mean,
         "deviation": deviation,
         "low": low,
