@@ -286,6 +286,10 @@ def test_two_networks_side_by_side_say_what_differs(opened):
 def test_the_table_can_be_downloaded(opened, tmp_path, button, name):
     table = drawn_table()
     page = opened(table, environment())
+    # The table is drawn once it comes near, and moves what is pressed before.
+    page.locator("#candidates").scroll_into_view_if_needed()
+    page.wait_for_selector("#candidates .tabulator-row")
+    settled(page)
     with page.expect_download() as waiting:
         page.click(button)
     text = Path(waiting.value.path()).read_text("utf-8")
