@@ -120,6 +120,7 @@ _MEANINGS = {
     "training_seconds": "seconds of the training alone, also where it was known before",
     "inherited_from": "the trial whose weights it started from",
     "rungs": "JSON: what the training was scored at on its way",
+    "by_seed": "JSON: the scores with each seed, where there were several; the columns of scores hold their means",
     "cached": "taken from an earlier evaluation",
     "seed": "of weights, order and crops",
     "reason": "why it failed, or which budget it broke",

@@ -39,6 +39,7 @@ def _network(record: "Record", further: tuple[str, ...]) -> Document:
     document: Document = {"trial": record.trial, "arch_id": candidate.arch_id, "name": candidate.name}
     for metric in OBJECTIVES:
         document |= _measured(metric, record.measured(metric))
+    document["seeds"] = record.seeds
     document["seconds"] = record.spent.seconds
     document["arch"] = None if candidate.arch is None else plain(to_dict(candidate.arch))
     document["further"] = {runtime: _by_further(record.further.get(runtime)) for runtime in further}

@@ -1,6 +1,7 @@
 """``mvit-nas search``: a study, its files kept up to date, and its report."""
 
 import itertools
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -10,17 +11,18 @@ from pathlib import Path
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.cost.latency import Latency
 from mvit_nas.errors import CostError, InputError, InterruptedCleanlyError, MeasurementError, MvitNasError
-from mvit_nas.evaluate.estimator import Estimator
+from mvit_nas.evaluate.estimator import Estimator, Question
 from mvit_nas.evaluate.inherit import Inheriting
 from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.rungs import EarlyStopping
 from mvit_nas.jobs.estimate import by_macs, training_seconds, try_step
 from mvit_nas.jobs.folders import Folders, folders_of, known_schedule, known_space, opened
 from mvit_nas.jobs.journal import Journal
-from mvit_nas.jobs.provenance import conditions, search_origin, updated
+from mvit_nas.jobs.provenance import conditions, search_origin, seed_spread, updated
+from mvit_nas.jobs.repeats import to_repeat
 from mvit_nas.jobs.setup import COARSE, FINE, MEASURING_SECONDS, Setup, find_images, find_space, make_meter, set_up
 from mvit_nas.maths.pareto import near_front
-from mvit_nas.metrics import LATENCY, MACS, PARAMS, SCORES, Metric, metrics_of, score_of
+from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, MACS, PARAMS, SCORES, Metric, metrics_of, score_of
 from mvit_nas.optimize.candidates import Candidates, Goal
 from mvit_nas.optimize.designs import Design, Designs
 from mvit_nas.optimize.loop import Limits, Search
@@ -204,8 +206,8 @@ class _Searching:
             trials = f"{queued} trial{'s' if queued > 1 else ''}"
             self.reporter.say(f"{trials} that was running when the last process ended starts again")
         limits = Limits(
-            trials=settings.trials,
-            timeout_seconds=settings.timeout_seconds,
+            trials=settings.trials - settings.repeats,
+            timeout_seconds=settings.searching_seconds,
             seed=settings.seed,
             sampler=settings.sampler,
             baseline=settings.baseline,
@@ -229,6 +231,7 @@ class _Searching:
         error: MvitNasError | None = None
         try:
             self._search.run(self.prepared.settings.finish)
+            self._repeat_front()
             self._measure_front()
         except MvitNasError as raised:
             error = raised
@@ -252,7 +255,7 @@ class _Searching:
     def _ended(self, error: MvitNasError | None) -> str:
         """Why it ended before it had trained what was asked for; "" where it did not."""
         settings = self.prepared.settings
-        if sum(record.spent.trainings for record in self._journal.records) >= settings.trials:
+        if sum(record.spent.trainings for record in self._journal.records) >= settings.trials - settings.repeats:
             return ""
         if error is not None:
             return "stopped by Ctrl-C" if isinstance(error, InterruptedCleanlyError) else "stopped by an error"
@@ -275,7 +278,7 @@ class _Searching:
 
     def _progress(self, last: Record) -> Progress:
         records, settings, score = self._journal.records, self.prepared.settings, score_of(self._objectives)
-        done = sum(record.spent.trainings for record in records)
+        done = sum(record.spent.trainings + record.seeds - 1 for record in records)
         trained = [record for record in records if record.state.is_training and not record.spent.cached]
         spent = sum(record.spent.trainings for record in trained)
         seconds = None
@@ -310,6 +313,34 @@ class _Searching:
             f"about {format_seconds(left * mean_seconds)}"
         )
         return True
+
+    def _repeat_front(self) -> None:
+        """Train the front with further seeds, as often as the settings keep trainings for it.
+
+        In the cache a repeat is like any training: one that was interrupted is taken up with --resume.
+        """
+        settings, training = self.prepared.settings, self.prepared.setup.training
+        end = math.inf if settings.timeout_seconds is None else self._start + settings.timeout_seconds
+        failed: set[int] = set()
+        for _ in range(settings.repeats):
+            self._origin = replace(self._origin, seed_spread=seed_spread(training))
+            index = to_repeat(self._journal.records, self._origin, most=settings.seeds_for_front, without=failed)
+            if index is None or time.monotonic() > end:
+                break
+            record = self._journal.records[index]
+            seed = settings.seed + record.seeds
+            self.reporter.doing(f"training {record.label} with the seed {seed}")
+            start = time.monotonic()
+            found = training.estimate(Question(record=replace(record, seed=seed)), should_stop=self.should_stop)
+            if found.failure:
+                failed.add(index)
+                self.reporter.say(f"{record.label} failed with the seed {seed}: {found.failure}")
+                continue
+            scores = {ACCURACY.name: found.accuracy, BALANCED_ACCURACY.name: found.balanced}
+            known = {name: one for name, one in scores.items() if one is not None}
+            record = record.with_seed(seed, known, seconds=time.monotonic() - start)
+            self._journal.replace(index, record)
+            self.on_progress(self._progress(record))
 
     def _measure_front(self) -> None:
         """Measure the front, and what is within 5 % of it, on the further runtimes.

@@ -77,12 +77,15 @@ def sureness(
     rows, measured = _measured(records, score)
     accuracy_N = np.array([one.value for one in measured])
     images_N = np.array([_image_variance(one) for one in measured])
-    seeds = deviation**2
-    believed = believe(accuracy_N, seeds + (1 - _CORRELATION) * images_N, _sizes(records, rows))
+    seeds_N = np.array([deviation**2 / records[row].seeds for row in rows])
+    believed = believe(accuracy_N, seeds_N + (1 - _CORRELATION) * images_N, _sizes(records, rows))
     costs = [metric for metric in objectives if metric.is_cost]
     costs_NC = np.array([[records[row].value(metric) for metric in costs] for row in rows], dtype=float)
     freedom = 0 if spread is None else spread.freedom
-    halves = [half_width(seeds + images, seeds_variance=seeds, freedom=freedom) for images in images_N.tolist()]
+    halves = [
+        half_width(seeds + images, seeds_variance=seeds, freedom=freedom)
+        for seeds, images in zip(seeds_N.tolist(), images_N.tolist(), strict=True)
+    ]
     return Sureness(
         rows=rows,
         believed=believed,
@@ -100,8 +103,8 @@ def _words(origin: SearchOrigin) -> str:
     spread = origin.seed_spread
     if spread is None:
         return (
-            "Intervals cover the choice of images alone. Each network was trained with one seed, and how far "
-            "accuracies differ from seed to seed is not known here, so the intervals are a lower bound."
+            "Intervals cover the choice of images alone. How far accuracies differ from seed to seed is not known "
+            "here, so the intervals are a lower bound."
         )
     return (
         f"Intervals cover the choice of images and of the seed. From seed to seed accuracies differ by "

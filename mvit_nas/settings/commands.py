@@ -16,6 +16,8 @@ ITSELF, FOUND = Decides.ITSELF, Decides.WHAT_IS_FOUND
 
 # With --precision and without --max-seeds.
 _MAX_SEEDS = 20
+# The share of a search's trainings that --seeds-for-front takes.
+_REPEATED = 0.25
 _COSTS = ", ".join(metric.option for metric in COSTS)
 _SCORES = " or ".join(metric.option for metric in SCORES)
 _OBJECTIVES = tuple(metric.name for metric in (ACCURACY, *COSTS))
@@ -157,6 +159,13 @@ class SearchSettings(Timing, Training, Kept):
         decides=ITSELF,
     )
     trials: int = proposals("Candidates to train, in all; one that is stopped counts as its share.", 12, key="trials")
+    seeds_for_front: int = proposals(
+        "Keep a quarter of the trials to train the front again, up to so many seeds each, the likeliest best first.",
+        1,
+        metavar="N",
+        least=1,
+        key="seeds_for_front",
+    )
     early_stopping: bool = proposals(
         "Stop a training that is foreseen to end behind a candidate that costs no more.", False, decides=ITSELF
     )
@@ -193,6 +202,22 @@ class SearchSettings(Timing, Training, Kept):
         score = score_of(metrics_of(self.objectives))
         if self.early_stopping and score is not ACCURACY:
             raise InputError(f"--early-stopping foresees accuracy alone, not {score.noun}: leave it out")
+        if self.seeds_for_front > 1 and self.inherit:
+            raise InputError("--seeds-for-front trains from weights of its own: leave --inherit out")
+        if self.seeds_for_front > 1 and not self.repeats:
+            raise InputError(f"--seeds-for-front takes a quarter of --trials, and {self.trials} are too few: give 4")
+
+    @property
+    def repeats(self) -> int:
+        """How many of the trials are kept to train the front again."""
+        return int(self.trials * _REPEATED) if self.seeds_for_front > 1 else 0
+
+    @property
+    def searching_seconds(self) -> float | None:
+        """How much of the time is for new candidates."""
+        if self.timeout_seconds is None or not self.repeats:
+            return self.timeout_seconds
+        return self.timeout_seconds * (1 - _REPEATED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """One trial of a study, or one run of an ablation: which network, what is known of it, what that cost, how it ended."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from mvit_nas.arch.config import ArchConfig
@@ -39,6 +39,15 @@ class Measured:
     value: float
     low: float | None = None
     high: float | None = None
+
+    def averaged(self, other: "Measured", count: int) -> "Measured":
+        """The mean of ``count`` numbers, whose mean this is, and an ``other``."""
+
+        def mean(one: float | None, two: float | None) -> float | None:
+            return None if one is None or two is None else (count * one + two) / (count + 1)
+
+        value = (count * self.value + other.value) / (count + 1)
+        return Measured(value=value, low=mean(self.low, other.low), high=mean(self.high, other.high))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +128,19 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeedScore:
+    """What the training with one ``seed`` gave, by the name of the metric."""
+
+    seed: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One trial. ``values`` are what was counted and measured, by the name of the metric; what was not is not there.
+
+    Where the network was trained with several seeds, ``by_seed`` has the scores of each, and those in ``values`` are
+    their means.
 
     ``further`` are latencies by further runtimes. ``seed`` decided its training, ``proposed_by`` is a sampler, "preset"
     or "first design", ``inherited_from`` the trial whose weights it started from. ``latency_runs`` of
@@ -134,6 +154,7 @@ class Record:
     further: Mapping[str, Further] = field(default_factory=dict)
     spent: Spent = field(default_factory=Spent)
     rungs: tuple[Rung, ...] = ()
+    by_seed: tuple[SeedScore, ...] = ()
     latency_runs: int | None = None
     latency_threads: int | None = None
     seed: int | None = None
@@ -151,6 +172,30 @@ class Record:
     def is_complete(self) -> bool:
         """Whether it was trained to the end."""
         return self.state is State.COMPLETE
+
+    @property
+    def seeds(self) -> int:
+        """With how many seeds it was trained to the end, where it was."""
+        return max(1, len(self.by_seed))
+
+    def with_seed(self, seed: int, scores: Mapping[str, Measured], *, seconds: float) -> "Record":
+        """The record with the ``scores`` of one more training, which took ``seconds``.
+
+        The mean's interval is the mean of the intervals: all are scored on the same images.
+        """
+        assert self.seed is not None, "it was trained"
+        own = {name: self.values[name].value for name in scores if name in self.values}
+        before = self.by_seed or (SeedScore(seed=self.seed, values=own),)
+        further = SeedScore(seed=seed, values={name: one.value for name, one in scores.items()})
+        means = {
+            name: self.values[name].averaged(one, len(before)) for name, one in scores.items() if name in self.values
+        }
+        return replace(
+            self,
+            values={**self.values, **means},
+            by_seed=(*before, further),
+            spent=replace(self.spent, seconds=self.spent.seconds + seconds),
+        )
 
     def has(self, metric: Metric) -> bool:
         """Whether ``metric`` is known of it."""

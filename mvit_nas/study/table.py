@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from mvit_nas.arch.config import ArchConfig, arch_id, from_dict, to_dict
 from mvit_nas.errors import ArchError
 from mvit_nas.metrics import LATENCY, METRICS, Form, Metric
-from mvit_nas.study.record import Candidate, Cause, Further, Measured, Record, Rung, Spent, State
+from mvit_nas.study.record import Candidate, Cause, Further, Measured, Record, Rung, SeedScore, Spent, State
 
 Cell = str | int | float | bool | None
 Row = Mapping[str, Cell]
@@ -39,6 +39,7 @@ COLUMNS: dict[str, str] = {
     "training_seconds": "Float64",  # of the training alone, also where it was known before
     "inherited_from": "Int64",  # the trial whose weights it started from
     "rungs": "string",  # JSON: what the training was scored at on its way
+    "by_seed": "string",  # JSON: the scores of each seed, where there were several; their mean is in the column of each
     "cached": "boolean",  # taken from an earlier evaluation
     "seed": "Int64",
     "reason": "string",  # why it failed or which budget it broke
@@ -102,6 +103,7 @@ def from_row(row: Row) -> Record:
             cached=bool(row.get("cached")),
         ),
         rungs=tuple(Rung(**rung) for rung in json.loads(_text(row.get("rungs")) or "[]")),
+        by_seed=tuple(SeedScore(**one) for one in json.loads(_text(row.get("by_seed")) or "[]")),
         latency_runs=_integer(row.get("latency_runs")),
         latency_threads=_integer(row.get("latency_threads")),
         seed=_integer(row.get("seed")),
@@ -159,6 +161,7 @@ def _cells(record: Record) -> Iterator[tuple[str, Cell]]:
     yield "inherited_from", record.inherited_from
     was_trained = record.rungs or spent.training_seconds is not None
     yield "rungs", json.dumps([asdict(rung) for rung in record.rungs]) if was_trained else None
+    yield "by_seed", json.dumps([asdict(one) for one in record.by_seed]) if record.by_seed else None
     yield "cached", spent.cached
     yield "seed", record.seed
     yield "reason", record.reason

@@ -3,6 +3,7 @@
 import functools
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from mvit_nas.cost.latency import Latency
 from mvit_nas.errors import DeviceError, InputError, InterruptedCleanlyError, MeasurementError, MvitNasError
 from mvit_nas.evaluate import latency as meter
 from mvit_nas.evaluate import short
+from mvit_nas.evaluate.estimator import Estimate
 from mvit_nas.jobs import search as job
 from mvit_nas.jobs import setup
 from mvit_nas.jobs.estimate import StepCost
@@ -347,3 +349,49 @@ def test_the_runtime_of_all_candidates_is_no_further_one(search, stand_ins):
         InputError, match="--measure-front onnxruntime: every candidate is timed on onnxruntime already"
     ):
         search(measure_front=("onnxruntime",))
+
+
+def test_a_quarter_of_the_trainings_go_to_the_front_again(tmp_path, search, stand_ins):
+    outcome = search(trials=8, seeds_for_front=3)
+    assert (outcome.error, stand_ins["trained"]) == (None, 8)
+    found = records(tmp_path)
+    assert len(found) == 6
+    again = [record for record in found if record.by_seed]
+    assert sum(record.seeds - 1 for record in again) == 2
+    for record in again:  # with its seed and the next ones
+        assert [one.seed for one in record.by_seed] == list(range(record.seeds))
+        assert record.candidate.arch_id in {one.candidate.arch_id for one in outcome.front}
+    assert environment(tmp_path)["ended"] == ""
+    search(trials=8, seeds_for_front=3, resume=True)
+    assert stand_ins["trained"] == 8
+    assert records(tmp_path) == found
+
+
+def test_a_seed_that_fails_costs_its_training_and_no_more(tmp_path, search, stand_ins, monkeypatch):
+    estimate = short.ShortTraining.estimate
+
+    def failing(self, question, **options):
+        return Estimate(failure="diverged") if question.record.seed == 1 else estimate(self, question, **options)
+
+    monkeypatch.setattr(short.ShortTraining, "estimate", failing)
+    heard = Heard()
+    assert search(trials=4, seeds_for_front=2, reporter=heard).error is None
+    assert not any(record.by_seed for record in records(tmp_path))
+    assert any("failed with the seed 1: diverged" in line for line in heard.said)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"), [({"trials": 3}, "give 4"), ({"inherit": True}, "--inherit out"), ({}, "")]
+)
+def test_what_does_not_go_with_seeds_for_the_front_is_said(settings, flags, words):
+    if not words:
+        assert replace(settings, trials=13, seeds_for_front=3).repeats == 3
+        return
+    with pytest.raises(InputError, match=words):
+        replace(settings, seeds_for_front=3, **flags)
+
+
+def test_no_seed_more_is_begun_when_the_time_is_up(search, stand_ins, monkeypatch):
+    monkeypatch.setattr(job, "time", SimpleNamespace(monotonic=lambda: 100.0 * stand_ins["trained"]))
+    search(trials=8, seeds_for_front=3, timeout_seconds=650.0)
+    assert stand_ins["trained"] == 7

@@ -93,6 +93,11 @@ def test_what_is_tied_is_on_the_front_cheaper_and_within_the_budget():
     assert "(66.8 to 76.4 %; over seeds and images)" in blurred.facts[0]
     assert blurred.facts[1] == "the best of these with a probability of 62 % (over seeds and images)"
     assert blurred.facts[2] == "C is tied with it (no difference shown) and has 50 % fewer parameters"
+    scores = [{"seed": seed, "values": {"accuracy": accuracy}} for seed, accuracy in enumerate((0.70, 0.716, 0.732))]
+    repeated = [{**rows[0], "by_seed": json.dumps(scores)}, *rows[1:]]
+    surer = findings(view(repeated, environment(presets=[], **seeds)))[0]
+    assert "after the short schedule, mean of 3 seeds (68" in surer.facts[0]
+    assert surer.facts[1] == "the best of these with a probability of 65 % (over seeds and images)"
 
 
 def small_space(**changes):

@@ -201,7 +201,8 @@ def _numbers(view: StudyView, record: Record) -> str:
         if metric is view.score and (confirmed := confirmed_words(view, record)):
             found.append(confirmed)
         elif metric is view.score:
-            after = f" after the {view.origin.schedule} schedule"
+            mean = f", mean of {record.seeds} seeds" if record.by_seed else ""
+            after = f" after the {view.origin.schedule} schedule{mean}"
             known = view.sure.intervals.get(view.row(record))
             covers = "" if known is None else f" ({metric.interval(*known)}; {view.sure.covers})"
             found.append(f"{metric.format(value)} validation {metric.noun}{after}{covers}")
