@@ -16,6 +16,7 @@ _PUBLIC = {
     "arch_id": "mvit_nas.arch.config",
     "with_values": "mvit_nas.arch.paths",
     "PRESETS": "mvit_nas.arch.presets",
+    "load": "mvit_nas.models.folder",
     "load_space": "mvit_nas.arch.space",
     "build": "mvit_nas.nn.backbone",
     "open_study": "mvit_nas.results.reading",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from mvit_nas.arch.paths import with_values as with_values
     from mvit_nas.arch.presets import PRESETS as PRESETS
     from mvit_nas.arch.space import load_space as load_space
+    from mvit_nas.models.folder import load as load
     from mvit_nas.nn.backbone import build as build
     from mvit_nas.results.reading import open_study as open_study
     from mvit_nas.results.report import write_search as write_search

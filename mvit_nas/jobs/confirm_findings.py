@@ -10,17 +10,18 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from mvit_nas import __version__
 from mvit_nas.data.thumbnail import thumbnail
 from mvit_nas.evaluate.confirm import Outputs
 from mvit_nas.evaluate.short import ShortTraining
 from mvit_nas.jobs.confirm_plan import Member
 from mvit_nas.jobs.folders import Folders
-from mvit_nas.jobs.models import write_model
 from mvit_nas.maths.calibration import calibration, fitted_temperature, probabilities
 from mvit_nas.maths.confirmed import Compared, Estimated, accuracies, choose, comparisons, wilson
 from mvit_nas.maths.statistics import rank_correlation
 from mvit_nas.metrics import ACCURACY
+from mvit_nas.models.document import ModelDocument
+from mvit_nas.models.folder import Model, write_model
+from mvit_nas.models.samples import some_photos
 from mvit_nas.results.view import StudyView
 from mvit_nas.study.confirmation import (
     Calibrated,
@@ -200,12 +201,11 @@ class _Describing:
         validation, test, seed = scored.validation[best], scored.test[best], self.seeds[best]
         temperature = fitted_temperature(validation.logits_NK, validation.labels_N)
         folder = f"models/{self.folders.name}-{member.trial}"
-        write_model(
-            self.folders.out / folder,
+        contract = training.contract(self._side(member))
+        document = ModelDocument(
             arch=member.arch,
-            weights=training.weights(training.training_name(member.arch, seed=seed)),
             classes=self._classes,
-            contract=self.training.contract(self._side(member)),
+            contract=contract,
             temperature=temperature,
             provenance={
                 "study": self.folders.name,
@@ -217,9 +217,19 @@ class _Describing:
                 "validation_accuracy": validation.accuracy,
                 "mean_test_accuracy": share.value,
                 "data": training.data.fingerprint,
-                "mvit_nas": __version__,
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
             },
+        )
+        write_model(
+            self.folders.out / folder,
+            Model(document=document, weights=training.weights(training.training_name(member.arch, seed=seed))),
+            photos=some_photos(training.data, "validation", contract),
+            facts=(
+                f"{ACCURACY.format(test.accuracy)} of {len(test.labels_N):,} test images are right.",
+                f"The mean of {len(self.seeds)} training seeds is {ACCURACY.format(share.value)}.",
+                f"Its 95 % interval, over seeds and images, is {ACCURACY.interval(share.low, share.high)}.",
+                f"Trained on {training.data.count('train'):,} images by the schedule {training.schedule.name}.",
+            ),
         )
         return KeptModel(
             folder=folder,

@@ -1,4 +1,4 @@
-"""What a person names: a preset, a trial of a study, its front, an architecture file."""
+"""What a person names: a preset, a trial of a study, its front, a model folder, an architecture file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from mvit_nas.arch.config import ArchConfig, from_dict
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import SearchSpace, parse_space
 from mvit_nas.errors import ArchError, InputError, unknown
+from mvit_nas.models.folder import CONFIG, read_document
 from mvit_nas.results.table import read_table
 from mvit_nas.results.view import StudyView
 from mvit_nas.study.origin import Images, Origin, SearchOrigin
@@ -46,6 +47,9 @@ def find_choices(text: str, out: Path, *, where: str) -> list[Choice]:
     if colon and (out / "reports" / study / "results.csv").is_file():
         return _of_study(out / "reports" / study, study, trial, where)
     path = Path(text)
+    if (path / CONFIG).is_file():
+        document = read_document(path)
+        return [Choice(name=path.name, arch=document.arch, classes=len(document.classes))]
     if path.is_file():
         try:
             values = yaml.safe_load(path.read_text())
@@ -61,7 +65,7 @@ def find_choices(text: str, out: Path, *, where: str) -> list[Choice]:
         )
     raise InputError(
         f"{where}: {unknown(text, PRESETS)}; a trial of a study is written NAME:37, NAME:best, NAME:knee "
-        "(the cheapest within a point of the best) or NAME:front, and a file must exist"
+        "(the cheapest within a point of the best) or NAME:front, and a file or a model folder must exist"
     )
 
 

@@ -1,0 +1,1 @@
+"""Trained networks as folders that can be passed on, and as files that runtimes execute."""
