@@ -41,10 +41,11 @@ from optuna.samplers import BaseSampler
 from mvit_nas.arch.space import Label
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Estimator, Question
 from mvit_nas.evaluate.rungs import EarlyStopping
+from mvit_nas.maths.seeds import derive_seed
 from mvit_nas.metrics import MACS, PARAMS
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.loop import Limits, Search
-from mvit_nas.optimize.samplers import SAMPLERS, CostAwareSampler, derive_seed
+from mvit_nas.optimize.samplers import SAMPLERS, CostAwareSampler
 from mvit_nas.reporter import Reporter
 from mvit_nas.study.record import Guess, Record, Rung, State
 from mvit_nas.study.store import Asked, Store

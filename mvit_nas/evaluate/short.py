@@ -24,17 +24,17 @@ from mvit_nas.evaluate.estimator import AtRung, Estimate, Question, never
 from mvit_nas.evaluate.static import check_static_cost
 from mvit_nas.files import write_whole
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY
-from mvit_nas.nn.backbone import build
+from mvit_nas.nn.backbone import MobileViT, build
 from mvit_nas.nn.weights.inherit import inherited
 from mvit_nas.reporter import Reporter, TrainingStep
 from mvit_nas.study.record import Measured, Rung
 from mvit_nas.tasks.classify import Accuracy, Classification
-from mvit_nas.training.checkpoint import Progress
+from mvit_nas.training.checkpoint import Checkpoint, CheckpointError, Progress
 from mvit_nas.training.loop import OnStep, Score, fit
 from mvit_nas.training.schedule import Schedule
 
 # What the numbers of a training run depend on beside its key; a change of the loop that changes them raises it.
-_TRAINING_VERSION = 5
+_TRAINING_VERSION = 6
 # Parts of at least so many images take long enough to say that they are decoded.
 _MANY_IMAGES = 5000
 # The running line moves at most once in so many seconds.
@@ -162,12 +162,14 @@ class ShortTraining:
             lists = {name: tuple(known[name]) for name in ("correct_K", "images_K", "losses")}
             return Score(**{**known, **lists, "rungs": rungs}), True
         side = self.schedule.side(arch.image_size)
-        model = build(arch, classes=self.classes, seed=seed)
-        if parent:
-            model.load_state_dict(inherited(model.state_dict(), self.weights(parent)))
-        train, validation = self.part("train", side), self.scored_part("validation", side)
-        try:
-            score = fit(
+        largest = max(batch.side for batch in self.schedule.batches(self.data.count("train"), side))
+        train, validation = self.part("train", largest), self.scored_part("validation", side)
+
+        def trained() -> tuple[MobileViT, Score | Progress]:
+            model = build(arch, classes=self.classes, seed=seed)
+            if parent:
+                model.load_state_dict(inherited(model.state_dict(), self.weights(parent)))
+            return model, fit(
                 model,
                 train,
                 validation,
@@ -178,9 +180,17 @@ class ShortTraining:
                 device=self.device,
                 should_stop=should_stop,
                 at_rung=at_rung,
-                checkpoint=None if at_rung is None else self._checkpoints / f"{name}.pt",
+                checkpoint=None if at_rung is None else Checkpoint(checkpoint),
                 on_step=self._reporting(len(train.labels_N)),
             )
+
+        checkpoint = self._checkpoints / f"{name}.pt"
+        try:
+            try:
+                model, score = trained()
+            except CheckpointError:  # cut off by a full disk, or another version's: the run starts again
+                checkpoint.unlink()
+                model, score = trained()
         except TrainingError as error:
             self._cache.put(key, {"failure": str(error)})
             raise

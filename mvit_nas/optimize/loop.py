@@ -19,10 +19,11 @@ from mvit_nas.errors import (
     PartialError,
 )
 from mvit_nas.evaluate.estimator import Estimate, Estimator, Question, never
+from mvit_nas.maths.seeds import derive_seed
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, METRICS, PARAMS
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.designs import Design
-from mvit_nas.optimize.samplers import SAMPLERS, STARTUP_TRIALS, derive_seed
+from mvit_nas.optimize.samplers import SAMPLERS, STARTUP_TRIALS
 from mvit_nas.optimize.within_budget import presets_within, spread
 from mvit_nas.reporter import Reporter
 from mvit_nas.study.record import Candidate, Cause, Measured, Record, Spent, State

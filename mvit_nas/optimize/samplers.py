@@ -1,7 +1,5 @@
 """The samplers of a study: the project's own, which knows what candidates cost, and Optuna's."""
 
-import hashlib
-import json
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from mvit_nas.maths.seeds import derive_seed
 from mvit_nas.metrics import score_of
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.designs import Design
@@ -132,9 +131,3 @@ def open_store(folder: Path | None, candidates: Candidates, *, seed: int) -> Sto
         return SAMPLERS[name](candidates, accuracy, derive_seed(seed, "sampler", number) % 2**32)
 
     return Store(folder, objectives=objectives, choices=candidates.choices, samplers=sampler)
-
-
-def derive_seed(*parts: object) -> int:
-    """A seed of 63 bits from ``parts``, equal on every machine."""
-    digest = hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1

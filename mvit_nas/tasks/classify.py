@@ -134,14 +134,14 @@ class Classification:
         return as_stored(batch.images_BHWC)
 
     def augmented(
-        self, batch: Batch, *, side: int, augmentation: Augmentation, min_crop: float, generator: torch.Generator
+        self, batch: Batch, *, side: int, augmentation: Augmentation, min_crop: float, uniform_B5: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Inputs [B, 3, side, side] for training, and their targets [B]."""
         if augmentation == "none":
             return centre_crops(batch.images_BHWC, batch.aspects_B, side=side), batch.targets_B
         flips = augmentation == "crop+flip"
         inputs = random_crops(
-            batch.images_BHWC, batch.aspects_B, side=side, min_crop=min_crop, flips=flips, generator=generator
+            batch.images_BHWC, batch.aspects_B, side=side, min_crop=min_crop, flips=flips, uniform_B5=uniform_B5
         )
         return inputs, batch.targets_B
 

@@ -21,16 +21,15 @@ def as_stored(images_BHWC: Tensor) -> Tensor:
 
 
 def random_crops(
-    images_BHWC: Tensor, aspects_B: Tensor, *, side: int, min_crop: float, flips: bool, generator: torch.Generator
+    images_BHWC: Tensor, aspects_B: Tensor, *, side: int, min_crop: float, flips: bool, uniform_B5: Tensor
 ) -> Tensor:
     """Random resized crops and, with ``flips``, random mirror images: float [B, 3, side, side] in [0, 1].
 
     ``images_BHWC`` is uint8, ``aspects_B`` width over height of the originals. Area from ``min_crop`` to 1 of the
-    original, aspect ratio 3/4 to 4/3 (Szegedy et al. 2015, the basic augmentation of the paper). ``generator`` is a
-    CPU generator: the same crops whatever the device.
+    original, aspect ratio 3/4 to 4/3 (Szegedy et al. 2015, the basic augmentation of the paper). The
+    ``uniform_B5`` numbers in [0, 1) decide the crop of each.
     """
-    B = len(images_BHWC)
-    uniform_B5 = torch.rand(B, 5, generator=generator).to(images_BHWC.device)
+    uniform_B5 = uniform_B5.to(images_BHWC.device)
     area_B = aspects_B * (min_crop + (1 - min_crop) * uniform_B5[:, 0])
     ratio_B = torch.exp((2 * uniform_B5[:, 1] - 1) * math.log(4 / 3))
     # A crop of this ratio that would leave the image (of height 1 and width aspect) becomes the largest that does not.

@@ -1,19 +1,21 @@
 """The state of a training run and how it lies on disk, from where it goes on as if it had never been stopped."""
 
-import pickle
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.optimizer import StateDict
 
+from mvit_nas.errors import InputError
 from mvit_nas.files import write_whole
 from mvit_nas.study.record import Rung
+
+
+class CheckpointError(InputError):
+    """A file that is no state of this training."""
 
 
 class Average:
@@ -25,8 +27,9 @@ class Average:
 
     def __init__(self, model: nn.Module, weight: float) -> None:
         self.weight = weight
-        state = list(model.state_dict().values()) if weight else []
-        self.current = [tensor for tensor in state if tensor.is_floating_point()]
+        state = {name: tensor for name, tensor in model.state_dict().items() if weight and tensor.is_floating_point()}
+        self.current = list(state.values())
+        self._statistics = [place for place, name in enumerate(state) if is_statistic(name)]
         self.average = [tensor.detach().clone() for tensor in self.current]
 
     @torch.no_grad()
@@ -34,6 +37,10 @@ class Average:
         """Take in what the model is after ``step``."""
         if self.average:
             torch._foreach_lerp_(self.average, self.current, max(self.weight, 9 / (10 + step)))
+
+    def statistics(self) -> Iterator[Tensor]:
+        """The averages of batch norm's statistics, which each of several processes has its own of."""
+        return (self.average[place] for place in self._statistics)
 
     @torch.no_grad()
     def swap(self) -> None:
@@ -44,95 +51,100 @@ class Average:
             torch._foreach_copy_(self.average, current)
 
 
-class Order:
-    """The order of ``images`` without end: each once in a random order, then again in another."""
-
-    def __init__(self, images: int, generator: torch.Generator) -> None:
-        self._images = images
-        self.generator = generator
-        self.ahead: list[int] = []
-
-    def next(self, size: int) -> np.ndarray:
-        """The positions of the next ``size`` images, ascending."""
-        while len(self.ahead) < size:
-            self.ahead += torch.randperm(self._images, generator=self.generator).tolist()
-        chosen, self.ahead = self.ahead[:size], self.ahead[size:]
-        return np.sort(np.array(chosen))
+def is_statistic(name: str) -> bool:
+    """Whether the tensor of that ``name`` is of batch norm's running statistics."""
+    return name.endswith((".running_mean", ".running_var"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a training run is: the ``losses`` of its epochs, its ``rungs``, and the ``seconds`` that they took."""
+    """How far a training run is after ``steps``: the ``losses`` of its epochs, its ``rungs``, and its ``seconds``."""
 
+    steps: int = 0
     losses: tuple[float, ...] = ()
     rungs: tuple[Rung, ...] = ()
     seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
-    """What the file holds: tensors, and plain values that can be loaded without running code."""
-
-    model: Mapping[str, Tensor]
-    optimizer: StateDict
-    average: list[Tensor]
-    order: Tensor
-    order_generator: Tensor
-    crops_generator: Tensor
-    generator: Tensor
-    cuda_generator: Tensor | None
-    losses: list[float]
-    rungs: list[dict[str, Any]]
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """All that decides how a training run goes on."""
+    """The tensors of a training run: with its number of steps, all that decides how it goes on.
+
+    ``loss`` is the sum over the steps of the epoch that is not done.
+    """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     average: Average
-    order: Order
-    crops: torch.Generator
+    loss: Tensor
     device: torch.device
 
-    def save(self, path: Path, progress: Progress) -> None:
+    def save(self, path: Path, progress: Progress) -> bool:
         """Write it to ``path`` at once: readers see the old file or the new one, never a part.
 
-        A run goes on where it cannot be written; should it be stopped, it starts again from the beginning.
+        Says whether it could be written. A run goes on where it could not; should it be stopped, it goes on from an
+        older state or starts again.
         """
-        kept = _Kept(
-            model=self.model.state_dict(),
-            optimizer=self.optimizer.state_dict(),
-            average=self.average.average,
-            order=torch.tensor(self.order.ahead),
-            order_generator=self.order.generator.get_state(),
-            crops_generator=self.crops.get_state(),
-            generator=torch.get_rng_state(),
-            cuda_generator=torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
-            losses=list(progress.losses),
-            rungs=[asdict(rung) for rung in progress.rungs],
-            seconds=progress.seconds,
-        )
-        state = {one.name: getattr(kept, one.name) for one in fields(kept)}
-        with suppress(OSError, RuntimeError):  # torch raises the second where the disk is full
-            write_whole(path, lambda temporary: torch.save(state, temporary))
-
-    def load(self, path: Path) -> Progress | None:
-        """Take the state from ``path`` and return how far it is; None where there is none."""
+        kept = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.average,
+            "loss": self.loss,
+            **asdict(progress),
+        }
         try:
-            kept = _Kept(**torch.load(path, map_location=self.device, weights_only=True))
-        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, TypeError):
-            return None  # none, one that a full disk cut off, or another version's: the run starts again
-        self.model.load_state_dict(kept.model)
-        self.optimizer.load_state_dict(kept.optimizer)
-        self.average.average = kept.average
-        self.order.ahead = kept.order.tolist()
-        self.order.generator.set_state(kept.order_generator.cpu())
-        self.crops.set_state(kept.crops_generator.cpu())
-        torch.set_rng_state(kept.generator.cpu())
-        if kept.cuda_generator is not None:
-            torch.cuda.set_rng_state(kept.cuda_generator.cpu(), self.device)
-        rungs = tuple(Rung(**rung) for rung in kept.rungs)
-        return Progress(losses=tuple(kept.losses), rungs=rungs, seconds=kept.seconds)
+            write_whole(path, lambda temporary: torch.save(kept, temporary))
+        except (OSError, RuntimeError):  # torch raises the second where the disk is full
+            return False
+        return True
+
+    def load(self, path: Path) -> Progress:
+        """Take the state from ``path`` and return how far it is; the beginning where there is no file.
+
+        Raises CheckpointError, and leaves everything as it was, for a file that was cut off, of another network, or of
+        another version.
+        """
+        if not path.exists():
+            return Progress()
+        try:
+            kept = torch.load(path, map_location=self.device, weights_only=True)
+            progress = Progress(
+                steps=kept["steps"],
+                losses=tuple(kept["losses"]),
+                rungs=tuple(Rung(**rung) for rung in kept["rungs"]),
+                seconds=kept["seconds"],
+            )
+            average, loss = list(kept["average"]), torch.as_tensor(kept["loss"]).reshape(())
+            if [one.shape for one in average] != [one.shape for one in self.average.average]:
+                raise ValueError("its moving average is of another network")
+            self.model.load_state_dict(kept["model"])
+            self.optimizer.load_state_dict(kept["optimizer"])
+        except Exception as error:  # a pickle that was tampered with raises anything
+            reason = " ".join(str(error).split())[:160]
+            raise CheckpointError(
+                f"cannot go on from {path}: it is damaged or of another training ({reason})"
+            ) from None
+        self.average.average = average
+        self.loss.copy_(loss)
+        return progress
+
+
+class Checkpoint:
+    """Where the state of a run is kept: at its rungs, when it is stopped, and every so many seconds."""
+
+    def __init__(self, path: Path, *, every_seconds: float = math.inf, on_failure: Callable[[], None] = lambda: None):
+        """``on_failure`` is told of each time that the file could not be written."""
+        self.path = path
+        self._every_seconds = every_seconds
+        self._on_failure = on_failure
+        self._kept_at = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() - self._kept_at >= self._every_seconds
+
+    def keep(self, state: State, progress: Progress, *, by_this: bool = True) -> None:
+        """Write ``state``; ``by_this`` process, or by another one."""
+        self._kept_at = time.monotonic()
+        if by_this and not state.save(self.path, progress):
+            self._on_failure()

@@ -1,9 +1,9 @@
 """Train a model on a schedule and score it on the search-validation part. What it learns is its task's affair."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,8 +12,11 @@ from torch import Tensor, nn
 from mvit_nas.errors import InterruptedCleanlyError, TrainingError
 from mvit_nas.study.record import Rung
 from mvit_nas.tasks.classify import Accuracy, Classification, LabelledImages
-from mvit_nas.training.checkpoint import Average, Order, Progress, State
+from mvit_nas.training.checkpoint import Average, Checkpoint, Progress, State, is_statistic
+from mvit_nas.training.draws import Draws
 from mvit_nas.training.schedule import Schedule
+from mvit_nas.training.speed import Speed
+from mvit_nas.training.workers import ALONE, Workers
 
 # Told after each step how many there were, and its loss, which is on the training device.
 OnStep = Callable[[int, Tensor], None]
@@ -49,53 +52,62 @@ def fit(
     device: torch.device,
     should_stop: Callable[[], bool] = lambda: False,
     at_rung: Callable[[tuple[Rung, ...]], bool] | None = None,
-    checkpoint: Path | None = None,
+    rungs: Collection[int] | None = None,
+    checkpoint: Checkpoint | None = None,
     on_step: OnStep = lambda step, loss: None,
+    workers: Workers = ALONE,
+    speed: Speed | None = None,
 ) -> Score | Progress:
     """``model`` trained in place on crops of ``train`` at ``side``, then scored on ``validation`` as that is stored.
 
-    ``at_rung`` is asked after each rung, with those so far, whether to stop there; what comes back is then how far it
-    is. Without it nothing is scored or kept on the way.
+    ``at_rung`` is asked after each of the epochs ``rungs`` (the schedule's, where not given), with those so far,
+    whether to stop there; what comes back is then how far it is. Without it nothing is scored on the way.
 
     The same seed gives the same numbers on the same device and number of threads: it decides data order, crops and
-    dropout; the caller decides the starting weights. It goes on from ``checkpoint``, a file that is kept at each rung
-    and removed at the end, with the numbers of a run that was never stopped. Raises TrainingError when the loss or an
-    output is not finite, InterruptedCleanlyError when ``should_stop`` says so.
+    dropout; the caller decides the starting weights. It goes on from the file of the ``checkpoint``, which is removed
+    at the end, with the numbers of a run that was never stopped. Of several ``workers`` each sees its share of every
+    batch. Raises TrainingError when the loss or an output is not finite, InterruptedCleanlyError when ``should_stop``
+    says so, CheckpointError where the file is of another training.
     """
     start = time.perf_counter()
     task = task.weighing_classes(train.labels_N) if schedule.class_weights else task
-    state = _beginning(model, train, schedule, seed=seed, device=device)
-    kept = state.load(checkpoint) if checkpoint is not None else None
-    if kept is not None and at_rung is not None and at_rung(kept.rungs):
-        return kept
-    before = kept or Progress()
-    losses, rungs, everything = list(before.losses), before.rungs, np.arange(len(validation.aspects_N))
-    for epoch in range(len(losses), schedule.epochs):
-        losses.append(
-            _train_epoch(state, train, schedule, epoch, task=task, side=side, should_stop=should_stop, on_step=on_step)
-        )
-        if at_rung is not None and epoch + 1 in schedule.rungs():
-            state.average.swap()
-            some = _evenly(everything)
-            result = score(model, validation, some, task=task, device=device, should_stop=should_stop)
-            state.average.swap()
-            rungs = (
-                *rungs,
-                Rung(epoch=epoch + 1, loss=losses[-1], correct=result.correct, images=result.images),
-            )
-            seconds = before.seconds + time.perf_counter() - start
-            progress = Progress(losses=tuple(losses), rungs=rungs, seconds=seconds)
-            if checkpoint is not None:
-                state.save(checkpoint, progress)
-            if at_rung(rungs):
-                return progress
-    state.average.swap()
+    run = _Run(model, train, schedule, task=task, side=side, seed=seed, device=device, workers=workers, speed=speed)
+    progress = run.state.load(checkpoint.path) if checkpoint is not None else Progress()
+    if progress.rungs and at_rung is not None and at_rung(progress.rungs):
+        return progress
+    before, everything = progress.seconds, np.arange(len(validation.aspects_N))
+    judged = schedule.rungs() if rungs is None else rungs
+    for step in range(progress.steps, run.steps):
+        if workers.any(should_stop(), device):
+            run.keep(checkpoint, progress)
+            raise InterruptedCleanlyError("stopped in the middle of a training run")
+        run.train(step, on_step)
+        progress = replace(progress, steps=step + 1, seconds=before + time.perf_counter() - start)
+        if (step + 1) % run.steps_per_epoch == 0:
+            progress = replace(progress, losses=(*progress.losses, run.epoch_loss(len(progress.losses))))
+            epoch = len(progress.losses)
+            if at_rung is not None and epoch in judged:
+                with run.averaged():
+                    some = score(
+                        model, validation, _evenly(everything), task=task, device=device, should_stop=should_stop
+                    )
+                rung = Rung(epoch=epoch, loss=progress.losses[-1], correct=some.correct, images=some.images)
+                progress = replace(progress, rungs=(*progress.rungs, rung))
+                run.keep(checkpoint, progress)
+                if at_rung(progress.rungs):
+                    return progress
+        if checkpoint is not None and workers.any(checkpoint.is_due(), device):
+            run.keep(checkpoint, progress)
+    run.end()
     result = score(model, validation, everything, task=task, device=device, should_stop=should_stop)
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
-    seconds = before.seconds + time.perf_counter() - start
+    if checkpoint is not None and workers.is_first:
+        checkpoint.path.unlink(missing_ok=True)
     return Score(
-        correct_K=result.correct_K, images_K=result.images_K, losses=tuple(losses), seconds=seconds, rungs=rungs
+        correct_K=result.correct_K,
+        images_K=result.images_K,
+        losses=progress.losses,
+        seconds=before + time.perf_counter() - start,
+        rungs=progress.rungs,
     )
 
 
@@ -115,13 +127,14 @@ def score(
     InterruptedCleanlyError when ``should_stop`` says so.
     """
     model.eval()
+    usual = Speed.usual(device)
     counts = []
     finite = torch.ones((), dtype=torch.bool, device=device)
     for first in range(0, len(index_N), _SCORING_BATCH):
         if should_stop():
             raise InterruptedCleanlyError("stopped while a model was scored")
         batch = task.take(part, index_N[first : first + _SCORING_BATCH], device=device)
-        with _autocast(device):
+        with usual.autocast(device):
             outputs = model(task.seen(batch))
         counts.append(task.counts(outputs, batch.targets_B))
         finite &= outputs.isfinite().all()
@@ -130,79 +143,118 @@ def score(
     return task.score(torch.stack(counts).sum(0))
 
 
-def _beginning(
-    model: nn.Module, train: LabelledImages, schedule: Schedule, *, seed: int, device: torch.device
-) -> State:
-    torch.manual_seed(seed)
-    order = torch.Generator().manual_seed(seed)
-    # Apart from the order, so that schedules which crop differently see the same images at the same steps.
-    crops = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=order)))
-    model.to(device)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
-    )
-    return State(
-        model=model,
-        optimizer=optimizer,
-        average=Average(model, schedule.ema),
-        order=Order(len(train.aspects_N), order),
-        crops=crops,
-        device=device,
-    )
+class _Run:
+    """A training run: its tensors, and what a step does to them."""
 
+    def __init__(
+        self,
+        model: nn.Module,
+        train: LabelledImages,
+        schedule: Schedule,
+        *,
+        task: Classification,
+        side: int,
+        seed: int,
+        device: torch.device,
+        workers: Workers,
+        speed: Speed | None,
+    ) -> None:
+        batches = schedule.batches(len(train.aspects_N), side)
+        workers.check(batch.size for batch in batches)
+        self._train, self._schedule, self._task, self._workers = train, schedule, task, workers
+        self._draws = Draws(seed, images=len(train.aspects_N), batches=batches)
+        self.steps_per_epoch = len(batches)
+        self.steps = schedule.epochs * len(batches)
+        model.to(device)
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
+        )
+        self.state = State(
+            model=model,
+            optimizer=optimizer,
+            average=Average(model, schedule.ema),
+            loss=torch.zeros((), device=device),
+            device=device,
+        )
+        self._speed = speed or Speed.usual(device)
+        self._network = self._speed.prepared(workers.together(model, device))
 
-def _train_epoch(
-    state: State,
-    train: LabelledImages,
-    schedule: Schedule,
-    epoch: int,
-    *,
-    task: Classification,
-    side: int,
-    should_stop: Callable[[], bool],
-    on_step: OnStep,
-) -> float:
-    """The mean training loss of one epoch (from 0)."""
-    model, optimizer, device, images = state.model, state.optimizer, state.device, len(train.aspects_N)
-    steps, per_epoch = schedule.steps(images), schedule.steps_per_epoch(images)
-    model.train()
-    total = torch.zeros((), device=device)
-    for step in range(epoch * per_epoch, (epoch + 1) * per_epoch):
-        if should_stop():
-            raise InterruptedCleanlyError("stopped in the middle of a training run")
-        inputs, targets = task.augmented(
-            task.take(train, state.order.next(schedule.batch_size), device=device),
-            side=side,
+    def train(self, number: int, on_step: OnStep) -> None:
+        """One step of the optimiser."""
+        state, schedule = self.state, self._schedule
+        state.model.train()
+        drawn = self._draws.step(number).of(self._workers.rank, self._workers.count).sorted()
+        torch.manual_seed(drawn.seed)
+        inputs, targets = self._task.augmented(
+            self._task.take(self._train, drawn.index_B, device=state.device),
+            side=drawn.side,
             augmentation=schedule.augmentation,
             min_crop=schedule.min_crop,
-            generator=state.crops,
+            uniform_B5=drawn.uniform_B5,
         )
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.learning_rate_at(step, steps)
-        with _autocast(device):
-            outputs = model(inputs)
-        loss = task.loss(outputs, targets, label_smoothing=schedule.label_smoothing)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        for group in state.optimizer.param_groups:
+            group["lr"] = schedule.learning_rate_at(number, self.steps)
+        state.optimizer.zero_grad()
+        loss = self._gradients(inputs, targets)
         if schedule.clip_norm:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
-        optimizer.step()
-        state.average.update(step)
-        total += loss.detach()
-        on_step(step + 1, loss.detach())
-    mean = float(total) / per_epoch
-    if not np.isfinite(mean):
-        raise TrainingError(f"the training loss became {mean} in epoch {epoch + 1} of {schedule.epochs}")
-    return mean
+            torch.nn.utils.clip_grad_norm_(state.model.parameters(), schedule.clip_norm)
+        state.optimizer.step()
+        state.average.update(number)
+        state.loss.add_(loss)
+        on_step(number + 1, loss)
+
+    def _gradients(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of a batch, part by part, whose gradients are added up."""
+        total = torch.zeros((), device=self.state.device)
+        parts = list(
+            zip(inputs.chunk(self._schedule.accumulate), targets.chunk(self._schedule.accumulate), strict=True)
+        )
+        for place, (part, answers) in enumerate(parts, start=1):
+            with self._workers.alone_until(self._network, is_last=place == len(parts)):
+                with self._speed.autocast(self.state.device):
+                    outputs = self._network(part)
+                loss = self._task.loss(outputs, answers, label_smoothing=self._schedule.label_smoothing)
+                loss = loss * (len(part) / len(inputs)) if len(parts) > 1 else loss
+                loss.backward()  # type: ignore[no-untyped-call]
+            total = total + loss.detach()
+        return total
+
+    def epoch_loss(self, epoch: int) -> float:
+        """The mean training loss of the ``epoch`` (from 0) that just ended. Raises TrainingError where it is none."""
+        self._workers.average([self.state.loss])
+        mean = float(self.state.loss) / self.steps_per_epoch
+        self.state.loss.zero_()
+        if not np.isfinite(mean):
+            raise TrainingError(f"the training loss became {mean} in epoch {epoch + 1} of {self._schedule.epochs}")
+        return mean
+
+    def keep(self, checkpoint: Checkpoint | None, progress: Progress) -> None:
+        """Write the state where it is to be kept. Of several processes the first one does."""
+        if checkpoint is not None:
+            self._average_statistics()
+            checkpoint.keep(self.state, progress, by_this=self._workers.is_first)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The model meanwhile as it is scored: with the moving average of its parameters, where there is one."""
+        self._average_statistics()
+        self.state.average.swap()
+        yield
+        self.state.average.swap()
+
+    def end(self) -> None:
+        """Leave the model as it is scored."""
+        self._average_statistics()
+        self.state.average.swap()
+
+    def _average_statistics(self) -> None:
+        named = self.state.model.named_buffers()
+        self._workers.average(
+            [*(tensor for name, tensor in named if is_statistic(name)), *self.state.average.statistics()]
+        )
 
 
 def _evenly(index_N: np.ndarray) -> np.ndarray:
     """Some of ``index_N``, evenly over the part, which may be sorted by class."""
     chosen = np.linspace(0, len(index_N) - 1, min(len(index_N), _RUNG_IMAGES)).astype(int)
     return np.asarray(index_N[np.unique(chosen)])
-
-
-def _autocast(device: torch.device) -> torch.autocast:
-    """bf16 where it pays: on CUDA devices that have it."""
-    enabled = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

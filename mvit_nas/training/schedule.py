@@ -11,6 +11,7 @@ import yaml
 
 from mvit_nas.errors import InputError, unknown
 from mvit_nas.tasks.crops import Augmentation
+from mvit_nas.training.draws import Batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,9 @@ class Schedule:
     goes through before it is seen, ``min_crop`` the smallest crop as a share of the image's area. ``ema`` is the
     weight of the newest parameters and batch norm statistics in their exponential moving average, which is then what
     is scored; 0 turns it off. ``clip_norm`` is the largest norm that all gradients together may have; 0 is no limit.
-    ``class_weights``: in the loss all classes count alike, however many images each has.
+    ``class_weights``: in the loss all classes count alike, however many images each has. ``multi_scale``: each step has
+    one of five sides from 5/8 to 5/4 of the own one, and a batch with as many pixels (section 3.2 of the paper).
+    ``accumulate``: a step's batch goes through the network in so many parts; batch norm sees each by itself.
     """
 
     name: str
@@ -43,9 +46,11 @@ class Schedule:
     ema: float
     clip_norm: float = 0.0
     class_weights: bool = False
+    multi_scale: bool = False
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
-        for field in ("epochs", "images_per_epoch", "batch_size"):
+        for field in ("epochs", "images_per_epoch", "batch_size", "accumulate"):
             self._require(field, getattr(self, field) >= 1, "be at least 1")
         for field in ("resolution", "min_crop"):
             self._require(field, 0 < getattr(self, field) <= 1, "lie above 0 and be at most 1")
@@ -68,6 +73,17 @@ class Schedule:
     def steps(self, images: int) -> int:
         """Optimiser steps in all."""
         return self.epochs * self.steps_per_epoch(images)
+
+    def batches(self, images: int, side: int) -> list[Batch]:
+        """The batches of one epoch over a training part of ``images`` for networks trained at ``side`` pixels.
+
+        With several sides there are as many batches of each, and the epoch sees its images once but for a rest.
+        """
+        if not self.multi_scale:
+            return [Batch(side=side, size=self.batch_size)] * self.steps_per_epoch(images)
+        sizes = [Batch(side=one, size=max(1, round(self.batch_size * (side / one) ** 2))) for one in scales(side)]
+        number = max(1, min(images, self.images_per_epoch) * len(sizes) // sum(one.size for one in sizes))
+        return [sizes[place % len(sizes)] for place in range(number)]
 
     def rungs(self) -> tuple[int, ...]:
         """The epochs after which a training run may be judged and stopped: 1, 2, 4, ... before the last."""
@@ -92,6 +108,16 @@ class Schedule:
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values."""
         return asdict(self)
+
+
+def scales(side: int) -> tuple[int, ...]:
+    """The sides that multi-scale training of networks for ``side`` uses: five evenly from 5/8 to 5/4 of it, and it.
+
+    Rounded to multiples of 32 as the paper's are (160 to 320 for 256), of 8 for small images.
+    """
+    unit = 32 if side >= 128 else 8
+    sides = {max(unit, int(side * (5 + share * 5 / 4) / 8 / unit + 0.5) * unit) for share in range(5)}
+    return tuple(sorted(sides | {side}))
 
 
 # From the shortest to the longest; a file each in ``schedules``.

@@ -13,13 +13,14 @@ from searches import candidates_of
 from sure import sure
 
 from mvit_nas.arch.count import StaticCost
+from mvit_nas.maths.seeds import derive_seed
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, MACS, PARAMS
 from mvit_nas.optimize import propose as propose_module
 from mvit_nas.optimize import samplers as samplers_module
 from mvit_nas.optimize.acquisition import expected_gains
 from mvit_nas.optimize.designs import Design
 from mvit_nas.optimize.propose import Trained, propose
-from mvit_nas.optimize.samplers import SAMPLERS, CostAwareSampler, RepairingSampler, derive_seed, open_store
+from mvit_nas.optimize.samplers import SAMPLERS, CostAwareSampler, RepairingSampler, open_store
 from mvit_nas.optimize.surrogate import Surrogate
 from mvit_nas.settings.parse import SAMPLERS as NAMES
 from mvit_nas.settings.parse import parse_sampler

@@ -14,8 +14,8 @@ from searches import Formula, searching
 from mvit_nas.arch.config import arch_id
 from mvit_nas.arch.space import Label, parse_space
 from mvit_nas.errors import InputError
+from mvit_nas.maths.seeds import derive_seed
 from mvit_nas.metrics import ACCURACY, MACS, PARAMS
-from mvit_nas.optimize.samplers import derive_seed
 from mvit_nas.study.record import Candidate, Cause, Guess, Measured, Record, State
 from mvit_nas.study.store import Store, Told, Wish
 from mvit_nas.study.table import to_row

@@ -32,7 +32,9 @@ def batch():
 
 def augmented(batch, augmentation):
     generator = torch.Generator().manual_seed(0)
-    return TASK.augmented(batch, side=8, augmentation=augmentation, min_crop=0.8, generator=generator)
+    return TASK.augmented(
+        batch, side=8, augmentation=augmentation, min_crop=0.8, uniform_B5=torch.rand(64, 5, generator=generator)
+    )
 
 
 def test_images_are_taken_with_their_own_aspects_and_labels():

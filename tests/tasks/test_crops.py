@@ -32,7 +32,9 @@ def test_random_crops_keep_proportions_and_stay_inside(height, width):
     images, aspects = gradient_image(height, width)
     images, aspects = images.expand(500, -1, -1, -1), aspects.expand(500)
     generator = torch.Generator().manual_seed(0)
-    crops = random_crops(images, aspects, side=24, min_crop=0.2, flips=True, generator=generator)
+    crops = random_crops(
+        images, aspects, side=24, min_crop=0.2, flips=True, uniform_B5=torch.rand(500, 5, generator=generator)
+    )
     assert crops.shape == (500, 3, 24, 24)
     across = (crops[:, 0, 12, -1] - crops[:, 0, 12, 0]) * 24 / 23  # signed: negative is mirrored
     down = (crops[:, 1, -1, 12] - crops[:, 1, 0, 12]) * 24 / 23
@@ -54,7 +56,7 @@ def test_random_crops_keep_proportions_and_stay_inside(height, width):
 def test_without_flips_nothing_is_mirrored():
     images, aspects = gradient_image(100, 100)
     generator = torch.Generator().manual_seed(0)
-    crops = random_crops(images.expand(200, -1, -1, -1), aspects.expand(200), side=8, min_crop=0.35, flips=False, generator=generator)  # fmt: skip
+    crops = random_crops(images.expand(200, -1, -1, -1), aspects.expand(200), side=8, min_crop=0.35, flips=False, uniform_B5=torch.rand(200, 5, generator=generator))  # fmt: skip
     assert bool((crops[:, 0, 4, -1] > crops[:, 0, 4, 0]).all())
 
 
@@ -62,7 +64,12 @@ def test_what_is_drawn_for_a_crop_is_drawn_apart():
     images, aspects = gradient_image(100, 100)
     B, generator = 4000, torch.Generator().manual_seed(0)
     crops = random_crops(
-        images.expand(B, -1, -1, -1), aspects.expand(B), side=24, min_crop=0.1, flips=True, generator=generator
+        images.expand(B, -1, -1, -1),
+        aspects.expand(B),
+        side=24,
+        min_crop=0.1,
+        flips=True,
+        uniform_B5=torch.rand(B, 5, generator=generator),
     )
     width = (crops[:, 0, 12, -1] - crops[:, 0, 12, 0]) * 24 / 23
     height = (crops[:, 1, -1, 12] - crops[:, 1, 0, 12]) * 24 / 23

@@ -71,7 +71,13 @@ def test_every_shipped_file_is_a_schedule_by_its_name():
 def test_the_shipped_schedules_are_what_caches_know_them_as():
     # A change of a field is another training: everything that users have computed is computed again.
     common: dict[str, object] = {"warmup_learning_rate": 0.0002, "final_learning_rate": 0.0002, "weight_decay": 0.01}
-    common |= {"label_smoothing": 0.1, "augmentation": "crop+flip", "class_weights": False}
+    common |= {
+        "label_smoothing": 0.1,
+        "augmentation": "crop+flip",
+        "class_weights": False,
+        "multi_scale": False,
+        "accumulate": 1,
+    }
     assert asdict(find_schedule("smoke")) == common | {
         "name": "smoke", "epochs": 1, "images_per_epoch": 512, "batch_size": 32, "resolution": 0.25,
         "learning_rate": 0.002, "warmup": 0.1, "min_crop": 0.35, "ema": 0.0, "clip_norm": 0.0,

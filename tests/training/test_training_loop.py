@@ -1,6 +1,7 @@
 """The training loop and its checkpoints."""
 
 import functools
+import pickle
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,8 @@ from mvit_nas.arch.presets import PRESETS
 from mvit_nas.errors import InterruptedCleanlyError, TrainingError
 from mvit_nas.nn.backbone import build
 from mvit_nas.tasks.classify import Classification
-from mvit_nas.training.checkpoint import Order, Progress
+from mvit_nas.training.checkpoint import Checkpoint, CheckpointError, Progress
+from mvit_nas.training.draws import Batch, Draws
 from mvit_nas.training.loop import Score, fit, score
 from mvit_nas.training.schedule import find_schedule
 
@@ -93,7 +95,7 @@ def run_by_rungs(*, at_rung, checkpoint=None, schedule, **options):
     dropout = with_values(TINY, {"dropout": 0.2})
     return fit(
         build(dropout, classes=3), coloured(100), coloured(30, side=32, seed=1), schedule, task=TASK, side=32, seed=3, device=CPU,
-        at_rung=at_rung, checkpoint=checkpoint, should_stop=options.get("should_stop", lambda: False),
+        at_rung=at_rung, checkpoint=checkpoint and Checkpoint(checkpoint), should_stop=options.get("should_stop", lambda: False),
     )  # fmt: skip
 
 
@@ -129,47 +131,145 @@ def test_a_run_that_goes_on_from_its_checkpoint_ends_as_one_that_was_never_stopp
     assert list(checkpoint.parent.iterdir()) == []
 
 
-def test_an_interrupted_run_goes_on_from_its_last_rung(tmp_path):
-    whole = run_to_the_end()
-    asked = iter([False] * 17 + [True])
-    checkpoint = tmp_path / "run.pt"
+def stopped_after(steps, checkpoint, *, at_rung=None):
+    """A run that is stopped before its next step."""
+    asked = iter([False] * steps + [True])
     with pytest.raises(InterruptedCleanlyError):
-        run_by_rungs(
-            at_rung=lambda rungs: False, checkpoint=checkpoint, schedule=LONGER, should_stop=lambda: next(asked)
-        )
-    seen = []
-    on = run_by_rungs(at_rung=lambda rungs: seen.append(len(rungs)), checkpoint=checkpoint, schedule=LONGER)
-    assert (on.losses, on.correct) == (whole.losses, whole.correct)
-    assert seen == [2, 3]  # the two rungs of before are judged again, not trained
+        run_by_rungs(at_rung=at_rung, checkpoint=checkpoint, schedule=LONGER, should_stop=lambda: next(asked))
+    torch.manual_seed(99)  # whatever happens in between
+
+
+def test_an_interrupted_run_goes_on_in_the_middle_of_an_epoch(tmp_path):
+    whole = run_to_the_end()
+    checkpoint, seen = tmp_path / "run.pt", []
+    judge = lambda rungs: bool(seen.append(len(rungs)))  # noqa: E731
+    stopped_after(17, checkpoint, at_rung=judge)
+    assert seen == [1, 2]
+    on = run_by_rungs(at_rung=judge, checkpoint=checkpoint, schedule=LONGER)
+    assert (on.losses, on.correct, on.rungs) == (whole.losses, whole.correct, whole.rungs)
+    assert seen == [1, 2, 2, 3]  # what was judged is judged again, not trained
+
+
+def test_stopped_anywhere_with_sides_and_averages_it_ends_with_the_same_bits(tmp_path):
+    schedule = replace(LONGER, multi_scale=True, ema=0.1, accumulate=2)
+    luck, whole = np.random.default_rng(0), None
+    for number in range(20):
+        stops = luck.integers(0, 12, size=2).tolist()
+        checkpoint = tmp_path / f"{number}.pt"
+        for steps in stops:
+            asked = iter([False] * steps + [True])
+            with pytest.raises(InterruptedCleanlyError):
+                fit_once(schedule, checkpoint, should_stop=lambda asked=asked: next(asked))
+            torch.manual_seed(number)
+        if whole is None:
+            whole = fit_once(schedule, None)
+        ended = fit_once(schedule, checkpoint)
+        assert all(torch.equal(ended[name], whole[name]) for name in whole), stops
+
+
+def fit_once(schedule, checkpoint, **options):
+    model = build(TINY, classes=3)
+    fit(
+        model, coloured(96, side=45), coloured(30, side=32, seed=1), schedule, task=TASK, side=32, seed=0, device=CPU,
+        checkpoint=Checkpoint(checkpoint) if checkpoint else None, **options,
+    )  # fmt: skip
+    return model.state_dict()
+
+
+def test_a_state_is_kept_as_often_as_asked(tmp_path):
+    saved = []
+    checkpoint = Checkpoint(tmp_path / "run.pt", every_seconds=0.0)
+    keep = checkpoint.keep
+    checkpoint.keep = lambda state, progress, **more: saved.append(progress.steps) or keep(state, progress, **more)
+    run(checkpoint=checkpoint)
+    assert saved == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
-def test_a_checkpoint_that_cannot_be_read_costs_a_new_start(tmp_path, content):
-    checkpoint = tmp_path / "run.pt"
-    checkpoint.write_bytes(content)
-    again = run_by_rungs(at_rung=None, checkpoint=checkpoint, schedule=LONGER)
-    assert again.losses == run_to_the_end().losses
+def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path, content):
+    path = tmp_path / "run.pt"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"cannot go on from .*run\.pt"):
+        run_by_rungs(at_rung=None, checkpoint=path, schedule=LONGER)
 
 
-def test_a_checkpoint_of_other_parts_costs_a_new_start(tmp_path):
-    checkpoint = tmp_path / "run.pt"
-    torch.save({"model": {}, "colour": torch.zeros(1)}, checkpoint)
-    again = run_by_rungs(at_rung=None, checkpoint=checkpoint, schedule=LONGER)
-    assert again.losses == run_to_the_end().losses
+def test_a_checkpoint_of_another_network_or_with_code_is_named(tmp_path):
+    path = tmp_path / "run.pt"
+    torch.save({"model": {}, "colour": torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError):
+        run_by_rungs(at_rung=None, checkpoint=path, schedule=LONGER)
+    path.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(CheckpointError):
+        run_by_rungs(at_rung=None, checkpoint=path, schedule=LONGER)
+    assert not (tmp_path / "evil").exists()
+    stopped_after(3, path.with_name("other.pt"))
+    with pytest.raises(CheckpointError):
+        fit(
+            build(with_values(TINY, {"stages.*.channels": 16}), classes=3), coloured(96), coloured(30, side=32), LONGER,
+            task=TASK, side=32, seed=0, device=CPU, checkpoint=Checkpoint(path.with_name("other.pt")),
+        )  # fmt: skip
+
+
+class Evil:
+    def __reduce__(self):
+        return (open, ("evil", "w"))
 
 
 def test_a_checkpoint_that_cannot_be_written_does_not_end_the_run(tmp_path):
     (tmp_path / "file").write_text("")
-    checkpoint = tmp_path / "file" / "run.pt"
-    stopped = run_by_rungs(at_rung=lambda rungs: True, checkpoint=checkpoint, schedule=LONGER)
+    told = []
+    checkpoint = Checkpoint(tmp_path / "file" / "run.pt", on_failure=lambda: told.append(1))
+    stopped = run(at_rung=lambda rungs: True, checkpoint=checkpoint, schedule=LONGER)
     assert isinstance(stopped, Progress)
+    assert told
+
+
+def drawn(size, images=10, seed=0):
+    return Draws(seed, images=images, batches=[Batch(side=32, size=size)] * 3)
 
 
 def test_every_image_is_seen_before_one_is_seen_again():
-    order = Order(10, torch.Generator().manual_seed(0))
-    seen = [position for _ in range(5) for position in order.next(4).tolist()]
+    draws = drawn(4)
+    seen = [position for number in range(5) for position in draws.step(number).index_B.tolist()]
     assert sorted(seen) == sorted([*range(10)] * 2)
     assert len(set(seen[:8])) == 8
+
+
+def test_a_step_is_drawn_from_its_number_alone():
+    once, again = drawn(4), drawn(4)
+    for number in (7, 3, 7, 0):
+        one, other = once.step(number), again.step(number)
+        assert (one.index_B == other.index_B).all()
+        assert torch.equal(one.uniform_B5, other.uniform_B5)
+        assert one.seed == other.seed
+    steps = [once.step(number) for number in range(6)]
+    assert len({step.seed for step in steps}) == 6
+    assert len({step.uniform_B5.sum().item() for step in steps}) == 6
+    assert (once.step(1).index_B != drawn(4, seed=1).step(1).index_B).any()
+
+
+def test_processes_share_a_step_out_and_keep_its_crops():
+    whole = drawn(4).step(1)
+    parts = [whole.of(rank, 2).sorted() for rank in range(2)]
+    assert sorted(np.concatenate([part.index_B for part in parts])) == sorted(whole.index_B)
+    crops = {
+        image: crop for part in parts for image, crop in zip(part.index_B, part.uniform_B5[:, 0].tolist(), strict=True)
+    }
+    assert crops == dict(zip(whole.index_B, whole.uniform_B5[:, 0].tolist(), strict=True))
+    assert parts[0].seed != parts[1].seed
+
+
+def test_sides_change_from_step_to_step_in_another_order_each_epoch_and_all_images_are_seen():
+    batches = replace(SMOKE, multi_scale=True, batch_size=8).batches(96, 64)
+    draws = Draws(0, images=96, batches=batches)
+    epochs = [[draws.step(epoch * len(batches) + place) for place in range(len(batches))] for epoch in range(2)]
+    sides = [[step.side for step in epoch] for epoch in epochs]
+    assert sorted(sides[0]) == sorted(sides[1])
+    assert sides[0] != sides[1]
+    assert set(sides[0]) == {40, 48, 64, 72, 80}
+    seen = np.concatenate([step.index_B for step in epochs[0]])
+    assert len(set(seen[:96].tolist())) == 96  # whatever the sizes of the batches
+    assert 80 < len(seen) < 112
 
 
 def test_a_map_that_patches_do_not_tile_trains_too():
@@ -194,14 +294,14 @@ def test_a_field_of_the_schedule_reaches_the_training(change):
 
 
 def test_schedules_that_augment_differently_see_the_same_images_in_the_same_order(monkeypatch):
-    taken, seen = Order.next, []
+    taken, seen = Draws.step, []
 
-    def take(self, size):
-        positions = taken(self, size)
-        seen.append(positions.tolist())
-        return positions
+    def step(self, number):
+        found = taken(self, number)
+        seen.append(found.index_B.tolist())
+        return found
 
-    monkeypatch.setattr(Order, "next", take)
+    monkeypatch.setattr(Draws, "step", step)
     for augmentation in ("none", "crop", "crop+flip"):
         run(schedule=replace(SMOKE, epochs=2, augmentation=augmentation))
     third = len(seen) // 3
