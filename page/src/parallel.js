@@ -1,7 +1,7 @@
 // Parallel coordinates on a canvas: a line a candidate. Dragging along an axis brushes, a click on a line pins.
 import { describe } from "./describe.js";
 import { byId, element, tooltip } from "./dom.js";
-import { colour, isPrinting } from "./plot.js";
+import { colour, isPrinting, mixed } from "./plot.js";
 import { plural } from "./words.js";
 
 const TOP = 56;
@@ -10,12 +10,6 @@ const SIDE = 46;
 const HEIGHT = 380;
 const LEAST_GAP = 84; // between two axes; narrower windows scroll
 const MOST_LINES = 1500; // behind the front; more only make a grey wall
-
-// Between two colours of six hexadecimal digits.
-const mixed = (one, other, share) => {
-  const [a, b] = [one, other].map(hex => [1, 3, 5].map(i => parseInt(hex.slice(i, i + 2), 16)));
-  return `rgb(${a.map((from, i) => Math.round(from + share * (b[i] - from))).join(",")})`;
-};
 
 // Which axes are shown, which way up they are and what colours the lines is the reader's choice, and goes with the window.
 export function parallelPlot(id, study, { axes: all, shown }, { pick, brush }) {

@@ -8,6 +8,12 @@ export const isNarrow = () => !printing && innerWidth <= 640;
 
 export const colour = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
+// Between two colours of six hexadecimal digits.
+export const mixed = (one, other, share) => {
+  const [a, b] = [one, other].map(hex => [1, 3, 5].map(i => parseInt(hex.slice(i, i + 2), 16)));
+  return `rgb(${a.map((from, i) => Math.round(from + share * (b[i] - from))).join(",")})`;
+};
+
 // Plotly reads some HTML in its texts.
 export const escaped = text => text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`);
 

@@ -178,6 +178,71 @@ def test_a_slider_makes_the_front_and_the_best_of_the_table_cut_by_it(opened):
     assert "limit" not in page.evaluate("location.hash")
 
 
+def chances_in_the_table(page):
+    """What the table says of each candidate that is looked at: P(best) and P(on the front)."""
+    page.locator("#candidates").scroll_into_view_if_needed()
+    page.wait_for_selector("#candidates .tabulator-row")
+    settled(page)
+    rows = page.locator("#candidates .tabulator-row").evaluate_all(
+        """all => all.map(row => {
+            const cell = field => row.querySelector(`[tabulator-field=${field}]`);
+            return [cell('candidate').querySelector('.cell').firstChild.textContent, cell('p_best').textContent, cell('p_front').textContent];
+        })"""
+    )
+    return {name.split()[0]: (best, on_front) for name, best, on_front in rows}
+
+
+def in_percent(chance):
+    return "<1 %" if chance < 0.005 else ">99 %" if chance >= 0.995 else f"{100 * chance:.0f} %"
+
+
+def test_the_table_says_how_likely_each_is_the_best_and_on_the_front(opened):
+    page, seen = opened(example_table(), environment()), view(example_table())
+    shown = chances_in_the_table(page)
+    for letter, row in zip("ABCDEFG", seen.front, strict=False):
+        assert shown[letter] == (in_percent(seen.sure.best[row]), in_percent(seen.sure.front[row]))
+    assert len({best for best, _ in shown.values()}) > 3
+    drag(page, "params", 2_500_000)
+    within = {n for n, one in enumerate(seen.records) if one.is_complete and one.value(PARAMS) <= 2_500_000}
+    likely = max(chances := seen.sure.chances(within), key=lambda row: chances[row])
+    assert in_percent(chances[likely]) in {best for best, _ in chances_in_the_table(page).values()}
+
+
+def test_while_a_slider_moves_no_old_probability_stands(opened):
+    page = opened(example_table(), environment())
+    settled(page)
+    answer = "document.querySelector('#headline .answer').textContent.replaceAll('\\u00a0', ' ')"
+    before = page.evaluate(answer)
+    assert re.search(r"with a probability of \d+ %", before)
+    moving = page.evaluate(
+        f"""async () => {{
+            const slider = document.getElementById('limit-params');
+            slider.value = Math.round(2500000 / slider.dataset.unit);
+            slider.dispatchEvent(new Event('input', {{ bubbles: true }}));
+            await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+            return {answer};
+        }}"""
+    )
+    assert "at most 2.5M parameters" in moving
+    assert "with a probability of … %" in moving
+    settled(page)
+    assert re.search(r"with a probability of \d+ %", page.evaluate(answer))
+
+
+def test_a_dot_is_the_fuller_the_likelier_it_is_on_the_front(opened):
+    page, seen = opened(example_table(), environment()), view(example_table())
+    settled(page)
+    colours = "document.getElementById('front').data.find(trace => trace.name === 'front of these axes').marker.color"
+    rows = sorted(front(seen.records, (ACCURACY, PARAMS)), key=lambda row: seen.records[row].value(PARAMS))
+    reds = [
+        int(re.findall(r"\d+", text)[0]) for text in page.evaluate(colours)
+    ]  # of the blue that a full dot has there is none
+    assert reds == [pytest.approx(255 * (1 - seen.sure.front[row]), abs=1) for row in rows]
+    page.select_option("#x", "macs")  # no goal of this search
+    settled(page)
+    assert set(page.evaluate(colours)) == {"#0072b2"}
+
+
 def test_limits_that_nothing_keeps_are_said_to(opened):
     page = opened(example_table(), environment())
     page.evaluate("() => { location.hash = 'limit.params=1000&limit.accuracy=0.7'; }")
