@@ -13,7 +13,7 @@ export function describe(study, row) {
     if (!isKnown(value) || metric.aside) continue;
     lines.push(formatMetric(metric, value) + (metric.words ? ` ${metric.words}` : afterWords(metric)));
     const { interval, covers } = intervalOf(study, metric, row);
-    if (interval) lines.push(`95 % interval ${interval}${metric.words ? ` (${covers})` : ""}`);
+    if (interval) lines.push(`95 % interval ${interval} (${covers})`);
   }
   const chance = study.sure.front[row];
   if (isKnown(chance)) lines.push(`P(on the front) ${chanceWords(chance)}`);

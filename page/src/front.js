@@ -7,6 +7,7 @@ import { formatCount, formatMetric, isKnown, significant } from "./words.js";
 
 const REACH = 14; // pixels between pointer and mark
 const CLOUD = 500; // dominated points
+const BARRED = 200; // points of a kind that have bars, at most: more make a wall
 const NAMED = 26; // letters at most, the best first
 const SPARE = 0.06; // of the axis, beyond the outermost trained candidate
 const BEYOND = 0.35; // of the axis, given to candidates that were not trained
@@ -141,7 +142,7 @@ export function frontPlot(id, study, pick) {
     view.shapes = lines({ x, y, limits, tones });
     const put = () => show(id, traces(), view, { figure });
     put();
-    seen = { ...found, x, y, faint, fill, filled, tones, named, pinned, answers, rising: metric.x.maximise !== metric.y.maximise };
+    seen = { ...found, near: judged ? found.dominated.filter(row => isKnown(study.sure.front[row])) : [], x, y, faint, fill, filled, tones, named, pinned, answers, rising: metric.x.maximise !== metric.y.maximise };
     // Where there is room for names is known once the axes are.
     const room = roomFor(named);
     if (JSON.stringify(room) !== JSON.stringify(sides)) {
@@ -237,8 +238,9 @@ export function frontPlot(id, study, pick) {
     const size = seen.dominated.length + seen.outside.length > 2000 ? 2 : 4;
     dots(seen.over, size, tones.grey, 0.9, { hollow: true });
     dots(seen.outside, Math.max(1.5, size - 1.5), tones.grey, 0.4);
+    whiskers(pen, seen.near, place, tones.grey);
     dots(seen.dominated, size, tones.grey, 0.75);
-    if (seen.shared.length < 200) whiskers(pen, seen.shared, place);
+    whiskers(pen, seen.shared, place, tones.shared);
     dots(seen.shared, size > 2 ? 4.5 : 3, tones.shared, 1, { fill: seen.fill });
     seen.marks = [...seen.over, ...seen.outside, ...seen.dominated, ...seen.shared, ...seen.line, ...seen.presets];
     seen.places = seen.marks.map(place);
@@ -266,19 +268,23 @@ export function frontPlot(id, study, pick) {
     const { x, y, tones } = seen;
     const marks = (rows, marker, bars = {}) => ({ type: "scatter", mode: "markers", showlegend: false, hoverinfo: "skip", x: rows.map(row => value(x, row)), y: rows.map(row => value(y, row)), marker, ...bars });
     const size = seen.dominated.length + seen.outside.length > 2000 ? 4 : 8;
+    const both = (rows, tone) => rows.length < BARRED ? { error_x: bars(x, rows, tone, () => false), error_y: bars(y, rows, tone, () => false) } : {};
+    const near = new Set(seen.near);
     const points = [
       marks(seen.over, { size, symbol: "circle-open", color: tones.grey, line: { width: 1.5 } }), marks(seen.outside, { size: size - 2, color: tones.grey, opacity: 0.4 }),
-      marks(seen.dominated, { size, color: tones.grey, opacity: 0.75 }),
-      marks(seen.shared, { size: size + 1, ...seen.filled(seen.shared, tones.shared) }, { error_x: bars(x, seen.shared, tones.shared, () => false), error_y: bars(y, seen.shared, tones.shared, () => false) }),
+      marks(seen.dominated.filter(row => !near.has(row)), { size, color: tones.grey, opacity: 0.75 }),
+      marks(seen.near, { size, color: tones.grey, opacity: 0.75 }, both(seen.near, tones.grey)),
+      marks(seen.shared, { size: size + 1, ...seen.filled(seen.shared, tones.shared) }, both(seen.shared, tones.shared)),
     ].filter(trace => trace.x.length);
     const { layout: view } = plot;
-    return { plot, data: [...points, ...plot.data], layout: { ...view, xaxis: { ...view.xaxis, showgrid: true }, yaxis: { ...view.yaxis, showgrid: true } } };
+    return { data: [...points, ...plot.data], layout: { ...view, xaxis: { ...view.xaxis, showgrid: true }, yaxis: { ...view.yaxis, showgrid: true } } };
   }
 
-  function whiskers(pen, rows, place) {
+  function whiskers(pen, rows, place, tone) {
+    if (rows.length >= BARRED) return;
     const { xaxis, yaxis } = axes();
     pen.globalAlpha = 1;
-    pen.strokeStyle = seen.tones.shared;
+    pen.strokeStyle = tone;
     pen.lineWidth = 1;
     pen.beginPath();
     for (const row of rows) {
@@ -337,5 +343,5 @@ export function frontPlot(id, study, pick) {
     });
   }
 
-  return { draw, figure };
+  return { draw };
 }

@@ -133,7 +133,7 @@ function numbers(study, row) {
 export function intervalOf(study, metric, row) {
   const isScore = metric.name === study.score;
   const [low, high] = isScore ? [study.sure.low[row], study.sure.high[row]] : metric.low ? [metric.low, metric.high].map(name => study.column(name)[row]) : [null, null];
-  return { low, high, interval: intervalWords(metric, low, high), covers: isScore ? study.sure.covers : "over images alone, one seed" };
+  return { low, high, interval: intervalWords(metric, low, high), covers: isScore ? study.sure.covers : metric.words ? "over images alone, one seed" : "over repeated measurements" };
 }
 
 export function difference(study, row, other) {
