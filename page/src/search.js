@@ -11,9 +11,10 @@ import { findings, fitting, limitWords } from "./headline.js";
 import { limitSliders } from "./limits.js";
 import { whatMatters } from "./matters.js";
 import { parallelPlot } from "./parallel.js";
-import { saveButtons, start } from "./plot.js";
+import { start } from "./plot.js";
 import { hypervolumePlot, spendingPlot } from "./progress.js";
 import { publishedPlot } from "./published.js";
+import { slug } from "./save.js";
 import { fromHash, pin, toHash } from "./state.js";
 import { brushed, frontOfAll, openStudy, withinLimits } from "./study.js";
 import { chances } from "./sure.js";
@@ -69,7 +70,7 @@ export function searchPage(document_, untouched) {
     change({ brush: range === null ? others : { ...others, [name]: range } });
   };
 
-  const name = study.study.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|-+$/g, "") || "study";
+  const name = slug(study.study);
   const copyOf = decision => {
     const whole = untouched.cloneNode(true);
     whole.querySelector("#saved").textContent = savedText(toHash(state, study), decision);
@@ -171,7 +172,6 @@ export function searchPage(document_, untouched) {
     byId("unbrush")?.addEventListener("click", () => change({ brush: {} }));
     byId("front-controls").hidden = !plot;
     byId("limits-panel").hidden = !sliders.any;
-    if (plot) byId("save-front").append(...saveButtons(`${name}-front`, plot.figure));
     for (const { name: device, limits, words } of study.devices ?? []) {
       // What was not measured of any cannot be limited.
       const known = Object.fromEntries(Object.entries(limits).filter(([each]) => study.metrics.has(each)));

@@ -1,12 +1,15 @@
 """The page of a search in a real browser: what a reader does, and what must then be seen."""
 
+import io
 import json
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 from reports import environment, example_table, only_costs, rows_of, three_rows, trained, view, with_further
 
 from mvit_nas.arch.config import to_dict
@@ -629,15 +632,68 @@ def test_a_decision_is_saved_as_markdown_and_json(opened):
     assert saved_by(page, "#save-markdown")[0].decode().startswith("# Decision: A of Shirts")
 
 
+def test_a_saved_decision_is_loaded_again_and_one_of_another_study_is_refused(opened, tmp_path):
+    page = opened(drawn_table(), environment())
+    settled(page)
+    page.select_option("#decided", index=1)
+    page.fill("#reason", "fits the phone")
+    record = json.loads(saved_by(page, "#save-json")[0])
+    note = page.locator("#decision-note").text_content()
+    page.select_option("#decided", index=0)
+    page.fill("#reason", "")
+
+    def load(name, content):
+        page.set_input_files(
+            "#load-decision", {"name": name, "mimeType": "application/json", "buffer": content.encode()}
+        )
+        page.wait_for_function("() => !document.getElementById('load-decision').files.length")
+        return page.locator("#load-note").text_content()
+
+    other = load("hats.json", json.dumps({**record, "study": HOSTILE}))
+    assert other == f"hats.json is a decision on “{HOSTILE}”, this page shows “{environment()['study']}”."
+    assert load("table.json", "[1, 2]") == "table.json is not a decision that this page saved as JSON."
+    assert page.input_value("#reason") == ""
+    assert load("decision.json", json.dumps(record)) == ""
+    assert (page.input_value("#reason"), page.locator("#decision-note").text_content()) == ("fits the phone", note)
+
+
 def test_the_front_is_saved_with_the_points_of_the_canvas_in_it(opened):
     page = opened(example_table(), environment())
     settled(page)
-    svg = saved_by(page, "#save-front button:has-text('SVG')")[0].decode()
+    svg = saved_by(page, "[data-save=front] button:has-text('SVG')")[0].decode()
     complete = sum(record.is_complete for record in example_table().records)
     over = sum(record.state == "over_budget" for record in example_table().records)
     # The points, and with them those of the legend and the invisible ones that carry names.
     assert svg.count('class="point"') >= complete + over
-    assert saved_by(page, "#save-front button:has-text('PNG')")[0].startswith(b"\x89PNG")
+    assert saved_by(page, "[data-save=front] button:has-text('PNG')")[0].startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("chart", "said"),
+    [
+        ("parallel", "Patch size"),
+        ("matters", "Share explained"),
+        ("curves", "all trainings"),
+        ("history", "Hypervolume"),
+        ("trials", "Cost of the trial"),
+        ("published", "as published"),
+    ],
+)
+def test_every_chart_is_saved_as_a_drawing_and_as_a_picture(opened, chart, said):
+    page = opened(drawn_table(), environment())
+    look_at_all(page)
+    page.locator(f"#{chart}").scroll_into_view_if_needed()
+    page.wait_for_selector(f"[data-save={chart}]")
+    settled(page)
+    content, name = saved_by(page, f"[data-save={chart}] button:has-text('SVG')")
+    assert name == f"Shirts-and-shoes-within-six-million-{chart}.svg"
+    drawing = ElementTree.fromstring(content)
+    assert said.lower() in " ".join(drawing.itertext()).lower()
+    assert len(drawing.findall(".//{*}path")) + len(drawing.findall(".//{*}circle")) > 10
+    picture = saved_by(page, f"[data-save={chart}] button:has-text('PNG')")[0]
+    assert Image.open(io.BytesIO(picture)).size == tuple(
+        2 * round(float(drawing.attrib[side].removesuffix("px"))) for side in ("width", "height")
+    )
 
 
 def test_nothing_runs_in_the_page_but_its_own_scripts(opened):
