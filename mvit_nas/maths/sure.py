@@ -14,10 +14,13 @@ from scipy import special, stats
 
 from mvit_nas.maths.pareto import Floats
 
-# Points at which integrals are taken, and how many deviations to either side: an error of 1e-6 at most.
-_POINTS, _REACH = 201, 6.0
-# Who is the best is asked of all at once: a step in the smallest deviation, and the most points.
-_STEP, _MOST_POINTS = 0.25, 2001
+# Integrals are taken over so many deviations to either side, on points that serve all networks at once: a step in the
+# smallest deviation, and the most points. An error of 1e-6 at most.
+_REACH, _STEP, _MOST_POINTS = 6.0, 0.25, 2001
+# So many networks are looked at against all others in one product, which bounds the memory.
+_AT_ONCE = 256
+# From so many deviations on, a difference is shown.
+_SHOWN = float(stats.norm.isf(0.025))
 # With fewer networks the spread of their true accuracies cannot be told from the noise, and nothing is shrunk.
 _LEAST = 5
 
@@ -82,7 +85,7 @@ def p_best(believed: Believed) -> Floats:
     can = np.flatnonzero(mean_N + _REACH * deviation_N >= floor)
     mean_R, deviation_R = mean_N[can], deviation_N[can]
     ceiling = float((mean_R + _REACH * deviation_R).max())
-    points = min(_MOST_POINTS, 1 + math.ceil((ceiling - floor) / (deviation_R.min() * _STEP)))
+    points = _points(floor, ceiling, float(deviation_R.min()))
     z_PR = (np.linspace(floor, ceiling, points)[:, None] - mean_R) / deviation_R
     logs_PR = special.log_ndtr(z_PR)
     others_PR = logs_PR.sum(1, keepdims=True) - logs_PR
@@ -90,29 +93,54 @@ def p_best(believed: Believed) -> Floats:
     return np.asarray(found_N / found_N.sum())
 
 
-def p_front(believed: Believed, costs_NC: Floats) -> Floats:
-    """The probability of each that none which costs no more, in all of its C costs, has a higher true accuracy.
+def p_front(believed: Believed, costs_NC: Floats, asked_R: NDArray[np.intp] | None = None) -> Floats:
+    """The probability that none which costs no more, in all of its C costs, has a higher true accuracy.
 
-    Costs are taken as known; of two networks with equal costs one beats the other.
+    Of each, or of those at the places ``asked_R`` alone. Costs are taken as known; of two networks with equal costs one
+    beats the other. One grid serves many, so that the work is a product of matrices.
+    """
+    asked_R = np.arange(len(believed.mean_N)) if asked_R is None else asked_R
+    found_N = np.zeros(len(believed.mean_N))
+    order_R = asked_R[np.argsort(believed.mean_N[asked_R])]  # those on one grid have nearly the same mean
+    for start in range(0, len(order_R), _AT_ONCE):
+        rows = order_R[start : start + _AT_ONCE]
+        found_N[rows] = _p_front(believed, costs_NC, rows)
+    return found_N[asked_R]
+
+
+def _p_front(believed: Believed, costs_NC: Floats, rows_R: NDArray[np.intp]) -> Floats:
+    mean_N, deviation_N = believed.mean_N, believed.deviation_N
+    mean_R, deviation_R = mean_N[rows_R], deviation_N[rows_R]
+    floor, ceiling = float((mean_R - _REACH * deviation_R).min()), float((mean_R + _REACH * deviation_R).max())
+    # Who is below all of them by its whole reach is above none.
+    can = np.union1d(rows_R, np.flatnonzero(mean_N + _REACH * deviation_N >= floor))
+    x_P = np.linspace(floor, ceiling, _points(floor, ceiling, float(deviation_N[can].min())))
+    logs_PN = special.log_ndtr((x_P[:, None] - mean_N[can]) / deviation_N[can])
+    rivals_NR = np.asarray((costs_NC[can][:, None] <= costs_NC[rows_R]).all(2))
+    rivals_NR[can[:, None] == rows_R] = False
+    z_PR = (x_P[:, None] - mean_R) / deviation_R
+    density_PR = np.exp(logs_PN @ rivals_NR.astype(float) - z_PR**2 / 2) / deviation_R
+    return np.asarray(np.trapezoid(density_PR, x_P, axis=0) / math.sqrt(2 * math.pi))
+
+
+def _points(floor: float, ceiling: float, deviation: float) -> int:
+    """How many points a grid has, on which ``deviation`` is the smallest."""
+    return min(_MOST_POINTS, 1 + math.ceil((ceiling - floor) / (deviation * _STEP)))
+
+
+def reaching_front(believed: Believed, costs_NC: Floats, front_F: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The places of those that no member of the front, ``front_F``, which costs no more is shown to be better than.
+
+    Who is left out has a chance of less than 2.5 % to be on the front. So is who has an unknown cost; the members are
+    in.
     """
     mean_N, deviation_N = believed.mean_N, believed.deviation_N
-    found_N = np.zeros(len(mean_N))
-    for row in range(len(mean_N)):
-        others = np.flatnonzero((costs_NC <= costs_NC[row]).all(1))
-        others = others[others != row]
-        lead = (mean_N[others] - mean_N[row]) / np.hypot(deviation_N[others], deviation_N[row])
-        if not (lead > _REACH).any():
-            found_N[row] = _p_above_all(believed, row, others[lead > -_REACH])
-    return found_N
-
-
-def _p_above_all(believed: Believed, row: int, others: NDArray[np.intp]) -> float:
-    """The probability that the true accuracy of ``row`` is above those of all ``others``."""
-    z_P = np.linspace(-_REACH, _REACH, _POINTS)
-    x_P = believed.mean_N[row] + believed.deviation_N[row] * z_P
-    logs_P = special.log_ndtr((x_P[:, None] - believed.mean_N[others]) / believed.deviation_N[others]).sum(1)
-    density_P = np.exp(logs_P - z_P**2 / 2) / math.sqrt(2 * math.pi)
-    return float(np.trapezoid(density_P, z_P))
+    reaches_N = np.asarray(~np.isnan(costs_NC).any(1))
+    for member in front_F:
+        lead_N = (mean_N[member] - mean_N) / np.hypot(deviation_N[member], deviation_N)
+        reaches_N &= ~((costs_NC[member] <= costs_NC).all(1) & (lead_N > _SHOWN))
+    reaches_N[front_F] = True
+    return np.flatnonzero(reaches_N)
 
 
 def p_above(believed: Believed, one: int, other: int) -> float:

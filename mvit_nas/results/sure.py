@@ -9,7 +9,7 @@ from scipy import stats
 
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import ALPHA
-from mvit_nas.maths.sure import Believed, believe, half_width, p_above, p_best, p_front
+from mvit_nas.maths.sure import Believed, believe, half_width, p_above, p_best, p_front, reaching_front
 from mvit_nas.metrics import MACS, PARAMS, Metric
 from mvit_nas.study.origin import SearchOrigin
 from mvit_nas.study.record import Measured, Record
@@ -37,8 +37,15 @@ class Sureness:
 
     @cached_property
     def front(self) -> Mapping[int, float]:
-        """The probability of each that none which costs no more is better; slow with thousands of networks."""
+        """The probability of each that none which costs no more is better."""
         return dict(zip(self.rows, p_front(self.believed, self.costs_NC).tolist(), strict=True))
+
+    def near(self, front: Collection[int]) -> Mapping[int, float]:
+        """The same of the rows near the ``front`` alone: no member that costs no more is shown to be better."""
+        members = np.flatnonzero([row in front for row in self.rows])
+        asked = reaching_front(self.believed, self.costs_NC, members)
+        chances = p_front(self.believed, self.costs_NC, asked)
+        return {self.rows[place]: chance for place, chance in zip(asked.tolist(), chances.tolist(), strict=True)}
 
     def is_tied(self, one: int, other: int) -> bool:
         """Whether no difference between two rows is shown: 95 % of what is believed of it holds zero."""

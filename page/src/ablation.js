@@ -46,25 +46,29 @@ function drawAccuracy(data) {
   const distance = (axis, ends, i) => ends[i] === null ? 0 : Math.abs(ends[i] - axis.values[i]);
   const bar = (indices, axis, tone) => axis.low.every(end => end === null) ? undefined : { type: "data", symmetric: false, thickness: 1.5, width: 0, color: tone,
     arrayminus: indices.map(i => distance(axis, axis.low, i)), array: indices.map(i => distance(axis, axis.high, i)) };
-  const traces = sides => Object.keys(kinds).map(kind => {
+  const traces = Object.keys(kinds).map(kind => {
     const of = all.filter(i => kindOf[i] === kind);
     const tone = colour(tones[kind]);
-    return { name: kinds[kind], type: "scatter", mode: "markers+text", x: of.map(i => cost.values[i]), y: of.map(i => score.values[i]),
+    return { name: kinds[kind], type: "scatter", mode: "markers", x: of.map(i => cost.values[i]), y: of.map(i => score.values[i]),
       hovertext: of.map(i => hover[i]), hoverinfo: "text", cliponaxis: false, showlegend: true,
-      text: of.map(i => sides[all.indexOf(i)] ? labels[i] : ""), textposition: of.map(i => sides[all.indexOf(i)] || "middle right"),
-      textfont: { color: tone, size: 13 }, marker: { size: kind === "base" ? 13 : 10, symbol: symbols[kind], color: tone },
+      marker: { size: kind === "base" ? 13 : 10, symbol: symbols[kind], color: tone },
       error_y: bar(of, score, tone), error_x: bar(of, cost, tone) };
   });
   const view = layout(cost.title, title);
   if (cost.counts) view.xaxis.tickformat = "~s";
-  show("accuracy", traces(all.map(() => "")), view);
+  show("accuracy", traces, view);
   // Where there is room is known once the axes are.
   const { xaxis, yaxis } = byId("accuracy")._fullLayout;
   const sides = placed(all.map(i => ({
     x: xaxis.d2p(cost.values[i]), y: yaxis.d2p(score.values[i]), low: yaxis.d2p(score.low[i] ?? score.values[i]),
     high: yaxis.d2p(score.high[i] ?? score.values[i]), width: 7.5 * labels[i].length,
   })), [0, -16, xaxis._length + 16, yaxis._length]);
-  show("accuracy", traces(sides), view);
+  // Plotly never writes again at a point that had no name once: only those that have one are told of.
+  const named = all.map((i, at) => ({ i, side: sides[at] })).filter(({ side }) => side);
+  const names = { name: "names", type: "scatter", mode: "text", showlegend: false, hoverinfo: "skip", cliponaxis: false,
+    x: named.map(({ i }) => cost.values[i]), y: named.map(({ i }) => score.values[i]), text: named.map(({ i }) => labels[i]),
+    textposition: named.map(({ side }) => side), textfont: { color: named.map(({ i }) => colour(tones[kindOf[i]])), size: 13 } };
+  show("accuracy", [...traces, names], view);
 }
 
 export function ablationPage(data) {

@@ -31,7 +31,7 @@ export function architectureCards(study, { pick }) {
       element("ul.facts", {}, metrics.map(metric => {
         const { name } = metric;
         const { interval, covers } = intervalOf(study, metric, row);
-        return element("li", {}, element("strong", {}, formatMetric(metric, study.column(name)[row])), afterWords(metric), interval ? element("small", {}, metric.words ? `${interval}, ${covers}` : interval) : null);
+        return element("li", {}, element("strong", {}, formatMetric(metric, study.column(name)[row])), afterWords(metric), interval ? element("small", {}, `${interval}, ${covers}`) : null);
       })),
       list("What do I give up?", giveUp(study, front, row)), list("Against the presets", againstPresets(study, row)),
       list("Why is this on the front?", whyOnFront(study, within, row), { folded: true }),

@@ -1,6 +1,7 @@
 // What was confirmed: test accuracies with their intervals, and beside each what the search had said of the network.
 import { byId, element, svg } from "./dom.js";
 import { stepOf } from "./headline.js";
+import { offerToSave, pictureOf } from "./save.js";
 import { fixed, isKnown } from "./words.js";
 
 // Where each network stands on one axis of percent: [low, high] of its interval, its value, the search's and each seed's.
@@ -21,6 +22,7 @@ export function confirmedAxis(study) {
 export function confirmedPlot(study) {
   const { lines, from, to, ticks } = confirmedAxis(study);
   const host = byId("confirmed-plot");
+  host.hidden = false;
   const [left, width, tall] = host.clientWidth < 520 ? [112, 250, 30] : [150, 460, 30]; // letters stay as large on a phone
   const height = lines.length * tall;
   const x = value => left + (width - 20) * (value - from) / Math.max(to - from, 1e-9);
@@ -34,6 +36,7 @@ export function confirmedPlot(study) {
       searched === null ? null : svg("circle.searched", { cx: x(searched), cy: y, r: 5 }),
       svg("circle.value", { cx: x(value), cy: y, r: 5 }));
   };
+  offerToSave("confirmed-plot", () => pictureOf(host));
   host.replaceChildren(
     svg("svg.confirmed", { viewBox: `0 0 ${left + width} ${height + 34}`, role: "img", "aria-label": "Test accuracies with their intervals; the table below has the numbers" },
       ...ticks.flatMap(tick => [svg("line.grid", { x1: x(tick), x2: x(tick), y1: 0, y2: height }),

@@ -45,6 +45,21 @@ export function decisionRecord(study, decision) {
   };
 }
 
+// The decision of a file as ``decisionRecord`` writes it; in ``problem``, one line, why it cannot be shown here.
+export function readRecord(study, text, file) {
+  let record = null;
+  try {
+    record = JSON.parse(text);
+  } catch { /* said below */ }
+  const isDecision = record?.format === 1 && ["study", "name", "reason", "reviewer", "date"].every(key => typeof record[key] === "string");
+  if (!isDecision) return { problem: `${file} is not a decision that this page saved as JSON.` };
+  if (record.study !== study.study) return { problem: `${file} is a decision on “${record.study}”, this page shows “${study.study}”.` };
+  const row = study.trained.find(each => study.trial(each) === record.trial && study.column("arch_id")[each] === record.arch_id);
+  if (row === undefined) return { problem: `${file} is for ${record.name} (trial ${record.trial}, ${record.arch_id}), which this page does not have.` };
+  const { reason, reviewer, date } = record;
+  return { decision: { network: lasting(study, row), reason, reviewer, date } };
+}
+
 // Of what people typed, nothing is read as Markdown.
 const plain = text => text.replace(/[\\`*_{}[\]<>#|!]/g, "\\$&").replace(/\s*\n\s*/g, " ");
 
@@ -66,10 +81,23 @@ export function markdownOf(record) {
 export function decisionForm(study, decision, { fileName, copyOf, rowsOf }) {
   let now = { ...decision };
   const [network, reviewer, date, reason] = ["decided", "reviewer", "decided-on", "reason"].map(byId);
-  reviewer.value = now.reviewer;
-  date.value = now.date;
-  reason.value = now.reason;
+  fill(now);
 
+  function fill(found) {
+    now = { ...found };
+    reviewer.value = now.reviewer;
+    date.value = now.date;
+    reason.value = now.reason;
+  }
+  async function load() {
+    const [file] = byId("load-decision").files;
+    const { decision: found, problem = "" } = readRecord(study, await file.text(), file.name);
+    byId("load-decision").value = ""; // so that the same file can be loaded again
+    byId("load-note").textContent = problem;
+    if (problem) return;
+    fill(found);
+    draw();
+  }
   function read() {
     now = { network: network.value, reason: reason.value, reviewer: reviewer.value, date: date.value };
     say();
@@ -90,6 +118,7 @@ export function decisionForm(study, decision, { fileName, copyOf, rowsOf }) {
     network.value = chosen === null ? "" : now.network;
     say();
   }
+  byId("load-decision").addEventListener("change", load);
   for (const field of [network, reviewer, date, reason]) field.addEventListener("input", read);
   const save = (ending, text, type) => () => download(`${fileName}-decision.${ending}`, text(decisionRecord(study, now)), type);
   byId("save-markdown").addEventListener("click", save("md", markdownOf, "text/markdown"));

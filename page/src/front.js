@@ -2,11 +2,12 @@
 // ten thousand marks in SVG take half a second and the canvas a few milliseconds.
 import { describe } from "./describe.js";
 import { byId, element, tooltip } from "./dom.js";
-import { colour, escaped, isNarrow, isPrinting, layout, placed, show } from "./plot.js";
+import { colour, escaped, isNarrow, isPrinting, layout, mixed, placed, show } from "./plot.js";
 import { formatCount, formatMetric, isKnown, significant } from "./words.js";
 
 const REACH = 14; // pixels between pointer and mark
 const CLOUD = 500; // dominated points
+const BARRED = 200; // points of a kind that have bars, at most: more make a wall
 const NAMED = 26; // letters at most, the best first
 const SPARE = 0.06; // of the axis, beyond the outermost trained candidate
 const BEYOND = 0.35; // of the axis, given to candidates that were not trained
@@ -107,6 +108,10 @@ export function frontPlot(id, study, pick) {
     const inLegend = (name, list, marker) => ({ name, type: "scatter", mode: "markers", x: [null], y: [null], marker, hoverinfo: "skip", visible: list.length > 0 });
     const bothBars = (list, tone, without = () => false) => ({ error_x: bars(x, list, tone, without), error_y: bars(y, list, tone, without) });
     const opacity = list => brushedRows ? list.map(row => faint(row) ? 0.25 : 1) : 1;
+    // A point is the fuller the likelier its network is on the front over all goals: of other axes that says nothing.
+    const judged = [x, y].every(name => study.objectives.includes(name)) && study.sure.front.some(isKnown);
+    const fill = (row, tone) => judged ? mixed(tones.page, tone, study.sure.front[row] ?? 0) : tone;
+    const filled = (list, tone) => ({ color: list.map(row => fill(row, tone)), line: { width: 1.5, color: tone } });
     const grey = { size: 8, color: tones.grey };
     const traces = () => [
       inLegend("over budget", found.over, { ...grey, symbol: "circle-open", line: { width: 1.5 } }),
@@ -114,7 +119,7 @@ export function frontPlot(id, study, pick) {
       inLegend("dominated", found.dominated, grey),
       inLegend("best trade-offs over all goals", found.shared, { size: 9, color: tones.shared }),
       // What a point dominates lies on its costly side: the step leaves the point towards more cost.
-      trace("front of these axes", found.line, { size: found.line.map(row => study.isPreset(row) ? 0 : 10), color: tones.front, opacity: opacity(found.line) }, {
+      trace("front of these axes", found.line, { size: found.line.map(row => study.isPreset(row) ? 0 : 10), ...filled(found.line, tones.front), opacity: opacity(found.line) }, {
         mode: "lines+markers", line: { shape: metric.x.cost ? "hv" : "vh", width: 2, color: tones.front }, ...bothBars(found.line, tones.front, study.isPreset) }),
       trace("preset", found.presets, { size: 13, symbol: "diamond", color: tones.preset, line: { width: 1.5, color: tones.page }, opacity: opacity(found.presets) },
         bothBars(found.presets, tones.preset)),
@@ -137,7 +142,7 @@ export function frontPlot(id, study, pick) {
     view.shapes = lines({ x, y, limits, tones });
     const put = () => show(id, traces(), view, { figure });
     put();
-    seen = { ...found, x, y, faint, tones, named, pinned, answers, rising: metric.x.maximise !== metric.y.maximise };
+    seen = { ...found, near: judged ? found.dominated.filter(row => isKnown(study.sure.front[row])) : [], x, y, faint, fill, filled, tones, named, pinned, answers, rising: metric.x.maximise !== metric.y.maximise };
     // Where there is room for names is known once the axes are.
     const room = roomFor(named);
     if (JSON.stringify(room) !== JSON.stringify(sides)) {
@@ -211,8 +216,9 @@ export function frontPlot(id, study, pick) {
     const { x, y, tones } = seen;
     grid(pen, tones.line);
     const place = row => [xaxis._offset + pixel(xaxis, value(x, row)), yaxis._offset + pixel(yaxis, value(y, row))];
-    const dots = (rows, radius, tone, opacity, hollow) => {
-      pen[hollow ? "strokeStyle" : "fillStyle"] = tone;
+    // ``fill`` gives the colour inside the edge, where they are not the same.
+    const dots = (rows, radius, tone, opacity, { hollow = false, fill = null } = {}) => {
+      pen.strokeStyle = pen.fillStyle = tone;
       pen.lineWidth = 1.5;
       for (const row of rows) {
         const [left, top] = place(row);
@@ -222,17 +228,20 @@ export function frontPlot(id, study, pick) {
         else {
           pen.beginPath();
           pen.arc(left, top, radius, 0, 2 * Math.PI);
-          hollow ? pen.stroke() : pen.fill();
+          if (fill) pen.fillStyle = fill(row, tone);
+          if (!hollow) pen.fill();
+          if (hollow || fill) pen.stroke();
         }
       }
     };
     // Many points are drawn smaller, or they hide one another.
     const size = seen.dominated.length + seen.outside.length > 2000 ? 2 : 4;
-    dots(seen.over, size, tones.grey, 0.9, true);
-    dots(seen.outside, Math.max(1.5, size - 1.5), tones.grey, 0.4, false);
-    dots(seen.dominated, size, tones.grey, 0.75, false);
-    if (seen.shared.length < 200) whiskers(pen, seen.shared, place);
-    dots(seen.shared, size > 2 ? 4.5 : 3, tones.shared, 1, false);
+    dots(seen.over, size, tones.grey, 0.9, { hollow: true });
+    dots(seen.outside, Math.max(1.5, size - 1.5), tones.grey, 0.4);
+    whiskers(pen, seen.near, place, tones.grey);
+    dots(seen.dominated, size, tones.grey, 0.75);
+    whiskers(pen, seen.shared, place, tones.shared);
+    dots(seen.shared, size > 2 ? 4.5 : 3, tones.shared, 1, { fill: seen.fill });
     seen.marks = [...seen.over, ...seen.outside, ...seen.dominated, ...seen.shared, ...seen.line, ...seen.presets];
     seen.places = seen.marks.map(place);
   }
@@ -259,19 +268,23 @@ export function frontPlot(id, study, pick) {
     const { x, y, tones } = seen;
     const marks = (rows, marker, bars = {}) => ({ type: "scatter", mode: "markers", showlegend: false, hoverinfo: "skip", x: rows.map(row => value(x, row)), y: rows.map(row => value(y, row)), marker, ...bars });
     const size = seen.dominated.length + seen.outside.length > 2000 ? 4 : 8;
+    const both = (rows, tone) => rows.length < BARRED ? { error_x: bars(x, rows, tone, () => false), error_y: bars(y, rows, tone, () => false) } : {};
+    const near = new Set(seen.near);
     const points = [
       marks(seen.over, { size, symbol: "circle-open", color: tones.grey, line: { width: 1.5 } }), marks(seen.outside, { size: size - 2, color: tones.grey, opacity: 0.4 }),
-      marks(seen.dominated, { size, color: tones.grey, opacity: 0.75 }),
-      marks(seen.shared, { size: size + 1, color: tones.shared }, { error_x: bars(x, seen.shared, tones.shared, () => false), error_y: bars(y, seen.shared, tones.shared, () => false) }),
+      marks(seen.dominated.filter(row => !near.has(row)), { size, color: tones.grey, opacity: 0.75 }),
+      marks(seen.near, { size, color: tones.grey, opacity: 0.75 }, both(seen.near, tones.grey)),
+      marks(seen.shared, { size: size + 1, ...seen.filled(seen.shared, tones.shared) }, both(seen.shared, tones.shared)),
     ].filter(trace => trace.x.length);
     const { layout: view } = plot;
-    return { plot, data: [...points, ...plot.data], layout: { ...view, xaxis: { ...view.xaxis, showgrid: true }, yaxis: { ...view.yaxis, showgrid: true } } };
+    return { data: [...points, ...plot.data], layout: { ...view, xaxis: { ...view.xaxis, showgrid: true }, yaxis: { ...view.yaxis, showgrid: true } } };
   }
 
-  function whiskers(pen, rows, place) {
+  function whiskers(pen, rows, place, tone) {
+    if (rows.length >= BARRED) return;
     const { xaxis, yaxis } = axes();
     pen.globalAlpha = 1;
-    pen.strokeStyle = seen.tones.shared;
+    pen.strokeStyle = tone;
     pen.lineWidth = 1;
     pen.beginPath();
     for (const row of rows) {
@@ -330,5 +343,5 @@ export function frontPlot(id, study, pick) {
     });
   }
 
-  return { draw, figure };
+  return { draw };
 }

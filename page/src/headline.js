@@ -12,25 +12,29 @@ export function limitWords(study, limits) {
   return [...own, ...study.budgets.filter(budget => !(budget.metric in limits)).map(budget => budget.words)];
 }
 
-// ``within`` are the trained rows that keep the limits.
-export function findings(study, limits, within) {
+// Those of the trained rows ``within`` the limits that have a score and meet the budgets: the best is one of them.
+export const fitting = (study, within) => within.filter(row => isKnown(study.column(study.score)[row])
+  && study.budgets.every(budget => meets(budget, study.column(budget.metric)[row])));
+
+// ``within`` are the trained rows that keep the limits, ``likely`` says how likely each that fits is the best; null while
+// that is not known.
+export function findings(study, limits, within, likely = chances(study, fitting(study, within))) {
   const score = study.column(study.score);
   if (!study.trained.length) return [];
   if (study.unlearned) return [{ ...study.unlearned, row: null }];
   if (!study.trained.some(row => isKnown(score[row]))) return cheapest(study, within);
   const words = limitWords(study, limits).join(", ");
-  const scored = within.filter(row => isKnown(score[row]));
-  const fitting = scored.filter(row => study.budgets.every(budget => meets(budget, study.column(budget.metric)[row])));
-  if (!fitting.length) {
+  const among = fitting(study, within);
+  if (!among.length) {
     const tried = study.trained.filter(row => isKnown(score[row])).length;
     const title = Object.keys(limits).length ? `No candidate keeps the limits (${words})` : `No candidate meets the budget (${words})`;
     return [{ title, subject: "", facts: [`none of the ${tried} trained ones does`], comparisons: [], row: null }];
   }
   const title = Object.keys(limits).length ? `Best within the limits (${words})` : words ? `Best within the budget (${words})` : "Best (no budget was set)";
-  const confirmed = recommended(study, fitting);
-  const best = confirmed ?? highest(study, fitting);
-  const facts = row => [numbers(study, row), ...row !== best ? [] : confirmed === null ? [...chance(study, best, fitting), ...tied(study, best, fitting)] : tiedWhenConfirmed(study), ...study.single[row] ? [study.single[row]] : []];
-  const cheap = withinAPoint(study, fitting);
+  const confirmed = recommended(study, among);
+  const best = confirmed ?? highest(study, among);
+  const facts = row => [numbers(study, row), ...row !== best ? [] : confirmed === null ? [...chance(study, best, among, likely), ...tied(study, best, among)] : tiedWhenConfirmed(study), ...study.single[row] ? [study.single[row]] : []];
+  const cheap = withinAPoint(study, among);
   return [
     finding(study, { title, row: best, facts: facts(best), isChoice: true, command: confirmed === null ? `mvit-nas confirm ${shellWord(study.study)}` : "" }),
     ...(cheap === best ? [] : [finding(study, { title: `Within one point of the best, ${study.metric(study.cost).extreme.toLowerCase()}`, row: cheap, facts: facts(cheap) })]),
@@ -38,7 +42,7 @@ export function findings(study, limits, within) {
 }
 
 // What longer trainings with several seeds said to take; null where nothing was confirmed, or the limits leave it out.
-const recommended = (study, fitting) => fitting.find(row => row === study.confirmed?.take) ?? null;
+const recommended = (study, among) => among.find(row => row === study.confirmed?.take) ?? null;
 
 // Of equal ones the one of least cost; a cost that is missing comes last.
 function highest(study, rows) {
@@ -60,8 +64,8 @@ export function withinAPoint(study, rows) {
 }
 
 // The cheapest of those on the front that are not shown to be worse than the best, where it is cheaper.
-function tied(study, best, fitting) {
-  const [price, among] = [priceOf(study), new Set(fitting)];
+function tied(study, best, rows) {
+  const [price, among] = [priceOf(study), new Set(rows)];
   const metric = study.metric(study.cost);
   const cheaper = row => price(row) < price(best) && Math.abs(100 * (price(row) / price(best) - 1)) >= 0.5;
   const found = study.initialFront.filter(row => row !== best && among.has(row) && cheaper(row) && isTied(study, best, row));
@@ -80,10 +84,11 @@ export function isTied(study, one, other) {
 const tiedWhenConfirmed = study => study.confirmed.tied.length
   ? [`tied with ${[...study.confirmed.tied].sort((a, b) => a - b).map(study.label).join(", ")} (no difference shown)`] : [];
 
-// How likely the best is the best of those that fit.
-function chance(study, best, fitting) {
-  const of = chances(study, fitting);
-  return of.size > 1 && of.has(best) ? [`the best of these with a probability of ${fixed(100 * of.get(best), 0)} % (${study.sure.covers})`] : [];
+// How likely the best is the best of those that fit. What is not known yet keeps its place, so that nothing jumps.
+function chance(study, best, among, likely) {
+  const known = among.filter(row => isKnown(study.sure.mean[row]));
+  if (known.length < 2 || !known.includes(best)) return [];
+  return [`the best of these with a probability of ${likely ? fixed(100 * likely.get(best), 0) : "…"} % (${study.sure.covers})`];
 }
 
 function cheapest(study, within) {
@@ -128,7 +133,7 @@ function numbers(study, row) {
 export function intervalOf(study, metric, row) {
   const isScore = metric.name === study.score;
   const [low, high] = isScore ? [study.sure.low[row], study.sure.high[row]] : metric.low ? [metric.low, metric.high].map(name => study.column(name)[row]) : [null, null];
-  return { low, high, interval: intervalWords(metric, low, high), covers: isScore ? study.sure.covers : "over images alone, one seed" };
+  return { low, high, interval: intervalWords(metric, low, high), covers: isScore ? study.sure.covers : metric.words ? "over images alone, one seed" : "over repeated measurements" };
 }
 
 export function difference(study, row, other) {

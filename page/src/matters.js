@@ -1,5 +1,6 @@
 // Which factors matter for an objective, and what each value does: bars and dots with their intervals.
 import { byId, element, svg } from "./dom.js";
+import { offerToSave, pictureOf } from "./save.js";
 import { factorName } from "./study.js";
 import { fixed, formatMetric, plural } from "./words.js";
 
@@ -46,6 +47,7 @@ export function whatMatters(study) {
     const means = drawn.flatMap(({ effects }) => effects.map(({ mean }) => mean));
     const range = [Math.min(...means.map(mean => mean.low)), Math.max(...means.map(mean => mean.high))]; // one for all, to compare by eye
     byId("effects").replaceChildren(...drawn.map(factor => effectPlot(factor, explained.objective, range)));
+    offerToSave("matters", () => pictureOf(byId("matters")));
   }
 
   function rest(more, unknown) {

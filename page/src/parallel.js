@@ -1,7 +1,8 @@
 // Parallel coordinates on a canvas: a line a candidate. Dragging along an axis brushes, a click on a line pins.
 import { describe } from "./describe.js";
 import { byId, element, tooltip } from "./dom.js";
-import { colour, isPrinting } from "./plot.js";
+import { colour, isPrinting, mixed } from "./plot.js";
+import { offerToSave, svgPen } from "./save.js";
 import { plural } from "./words.js";
 
 const TOP = 56;
@@ -10,12 +11,6 @@ const SIDE = 46;
 const HEIGHT = 380;
 const LEAST_GAP = 84; // between two axes; narrower windows scroll
 const MOST_LINES = 1500; // behind the front; more only make a grey wall
-
-// Between two colours of six hexadecimal digits.
-const mixed = (one, other, share) => {
-  const [a, b] = [one, other].map(hex => [1, 3, 5].map(i => parseInt(hex.slice(i, i + 2), 16)));
-  return `rgb(${a.map((from, i) => Math.round(from + share * (b[i] - from))).join(",")})`;
-};
 
 // Which axes are shown, which way up they are and what colours the lines is the reader's choice, and goes with the window.
 export function parallelPlot(id, study, { axes: all, shown }, { pick, brush }) {
@@ -102,7 +97,6 @@ export function parallelPlot(id, study, { axes: all, shown }, { pick, brush }) {
 
   function draw(next) {
     state = next;
-    const { within, highlighted, pinned, brushedRows } = state;
     const ratio = isPrinting() ? 3 : devicePixelRatio || 1;
     inner.style.width = `${width()}px`;
     inner.style.height = `${HEIGHT}px`;
@@ -112,6 +106,12 @@ export function parallelPlot(id, study, { axes: all, shown }, { pick, brush }) {
     canvas.style.height = `${HEIGHT}px`;
     const pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
+    paint(pen);
+    tracks.forEach(({ made, band }, i) => place(made, band, axes[i], i));
+  }
+
+  function paint(pen) {
+    const { within, highlighted, pinned, brushedRows } = state;
     const inside = new Set(within);
     const chosen = row => inside.has(row) && (!brushedRows || brushedRows.has(row));
     const thinned = rows => rows.length <= MOST_LINES ? rows : rows.filter((_, i) => Math.floor(i * MOST_LINES / rows.length) !== Math.floor((i - 1) * MOST_LINES / rows.length));
@@ -133,7 +133,12 @@ export function parallelPlot(id, study, { axes: all, shown }, { pick, brush }) {
     strokes(pen, pinned, colour("preset"), 1, 2.6);
     drawn = [...before, ...front, ...pinned];
     scales(pen);
-    tracks.forEach(({ made, band }, i) => place(made, band, axes[i], i));
+  }
+
+  function picture() {
+    const pen = svgPen(width(), HEIGHT);
+    paint(pen);
+    return pen.picture();
   }
 
   // The colour of a row by the chosen metric, from blue, the least, to orange, the most; null where none is chosen.
@@ -147,7 +152,7 @@ export function parallelPlot(id, study, { axes: all, shown }, { pick, brush }) {
   }
 
   function scales(pen) {
-    pen.font = `${size()}px system-ui, sans-serif`;
+    pen.font = `400 ${size()}px system-ui, sans-serif`;
     axes.forEach((axis, i) => {
       pen.strokeStyle = colour("quiet");
       pen.lineWidth = 1;
@@ -241,8 +246,8 @@ export function parallelPlot(id, study, { axes: all, shown }, { pick, brush }) {
       turn.addEventListener("change", () => { inverted[turn.checked ? "add" : "delete"](axis.name); again(); });
       return element("div", {}, element("label", {}, show, ` ${axis.label}`), element("label.quiet", {}, turn, " inverted"));
     });
-    frame.before(element("div.controls", {}, element("label", {}, "Colour by ", colours)),
-      element("details.axes", {}, element("summary", {}, "Choose and invert axes"), element("div", {}, ...switches)));
+    frame.before(element("details.axes", {}, element("summary", {}, "Choose and invert axes"), element("div", {}, ...switches)),
+      element("div.controls", {}, element("label", {}, "Colour by ", colours)));
   }
 
   function choose() {
@@ -254,6 +259,7 @@ export function parallelPlot(id, study, { axes: all, shown }, { pick, brush }) {
   const again = () => state && draw(state);
 
   controls();
+  offerToSave(id, picture);
   canvas.addEventListener("pointermove", event => {
     const { row, x, y } = nearest(event);
     canvas.style.cursor = row === null ? "" : "pointer";

@@ -1,12 +1,19 @@
 // What all plots share: colours, layout, room for labels.
 /* global Plotly */
-import { byId, element } from "./dom.js";
+import { byId } from "./dom.js";
+import { offerToSave, pictureOfPlot } from "./save.js";
 
 let printing = false;
 export const isPrinting = () => printing;
 export const isNarrow = () => !printing && innerWidth <= 640;
 
 export const colour = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+// Between two colours of six hexadecimal digits.
+export const mixed = (one, other, share) => {
+  const [a, b] = [one, other].map(hex => [1, 3, 5].map(i => parseInt(hex.slice(i, i + 2), 16)));
+  return `rgb(${a.map((from, i) => Math.round(from + share * (b[i] - from))).join(",")})`;
+};
 
 // Plotly reads some HTML in its texts.
 export const escaped = text => text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`);
@@ -65,29 +72,9 @@ export function placed(points, box, { must = false, lines: crossed = [] } = {}) 
 // ``figure`` gives what is saved instead of what is shown, where they are not the same.
 export function show(id, traces, view, { figure = null, ...more } = {}) {
   byId(id).hidden = false;
-  const button = kind => ({ name: `Save as ${kind.toUpperCase()}`, icon: Plotly.Icons[kind === "png" ? "camera" : "disk"],
-    click: plot => saveFigure(id, figure ? figure() : { data: plot.data, layout: plot.layout }, kind, plot) });
-  return Plotly.react(id, traces, view, { responsive: true, displaylogo: false,
-    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", button("svg"), button("png")]], ...more });
-}
-
-// A picture for a document: as large as on the screen, on the colour of the page.
-export async function saveFigure(name, { data, layout: view }, kind, plot) {
-  const { width, height } = plot?._fullLayout ?? { width: 900, height: 520 };
-  const whole = { data, layout: { ...view, width, height, paper_bgcolor: colour("page"), plot_bgcolor: colour("page") } };
-  const url = await Plotly.toImage(whole, { format: kind, width, height, scale: kind === "png" ? 2 : 1 });
-  const link = element("a", { href: url, download: `${name}.${kind}` });
-  document.body.append(link);
-  link.click();
-  link.remove();
-}
-
-export function saveButtons(name, figure) {
-  return ["svg", "png"].map(kind => {
-    const button = element("button.small", { type: "button", "aria-label": `Save the chart as ${kind.toUpperCase()}` }, kind.toUpperCase());
-    button.addEventListener("click", () => { const { plot, ...whole } = figure(); saveFigure(name, whole, kind, plot); });
-    return button;
-  });
+  const done = Plotly.react(id, traces, view, { responsive: true, displaylogo: false, modeBarButtons: [["zoom2d", "pan2d", "resetScale2d"]], ...more });
+  offerToSave(id, () => pictureOfPlot(id, figure));
+  return done;
 }
 
 // Draw now and whenever the colours change.

@@ -7,19 +7,21 @@ import { byId, copy, download, element, whenNear } from "./dom.js";
 import { decisionForm, readSaved, savedText } from "./decision.js";
 import { csvOf, jsonOf } from "./files.js";
 import { frontPlot } from "./front.js";
-import { findings, limitWords } from "./headline.js";
+import { findings, fitting, limitWords } from "./headline.js";
 import { limitSliders } from "./limits.js";
 import { whatMatters } from "./matters.js";
 import { parallelPlot } from "./parallel.js";
-import { saveButtons, start } from "./plot.js";
+import { start } from "./plot.js";
 import { hypervolumePlot, spendingPlot } from "./progress.js";
 import { publishedPlot } from "./published.js";
+import { slug } from "./save.js";
 import { fromHash, pin, toHash } from "./state.js";
 import { brushed, frontOfAll, openStudy, withinLimits } from "./study.js";
+import { chances } from "./sure.js";
 import { candidateTable } from "./table.js";
 import { plural, whole } from "./words.js";
 
-const SETTLE = 140; // milliseconds after the last change until table, cards and link follow
+const SETTLE = 140; // milliseconds after the last change until table, cards, link and who may be the best follow
 
 // ``untouched`` is the page's root as it came.
 export function searchPage(document_, untouched) {
@@ -28,6 +30,7 @@ export function searchPage(document_, untouched) {
   const axes = parallelAxes(study, order);
   const saved = readSaved(byId("saved").textContent);
   let state = fromHash(location.hash.length > 1 ? location.hash : saved.hash, study);
+  let likely = { limits: null, best: null }; // who may be the best within these limits: 0.1 s of 10,000, so once they rest
   let derived = derive();
   let frame = 0;
   let later = 0;
@@ -36,10 +39,11 @@ export function searchPage(document_, untouched) {
     const within = withinLimits(study, state.limits);
     const inside = new Set(within);
     const front = frontOfAll(study, row => inside.has(row));
-    const found = findings(study, state.limits, within);
+    const known = likely.limits === state.limits ? likely.best : null;
+    const found = findings(study, state.limits, within, known);
     const best = [...new Set(found.map(({ row }) => row).filter(row => row !== null && row !== undefined))];
     return {
-      state, ...state, within, inside, front, highlighted: new Set(front), found, brushedRows: brushed(study, state.brush, axes.axes),
+      state, ...state, within, inside, front, highlighted: new Set(front), found, chances: known, brushedRows: brushed(study, state.brush, axes.axes),
       // Without a choice of the reader's, what is recommended stands beside the cheapest that is nearly as good.
       shown: state.pinned.length ? state.pinned : best.slice(0, 2), answers: best,
     };
@@ -66,7 +70,7 @@ export function searchPage(document_, untouched) {
     change({ brush: range === null ? others : { ...others, [name]: range } });
   };
 
-  const name = study.study.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|-+$/g, "") || "study";
+  const name = slug(study.study);
   const copyOf = decision => {
     const whole = untouched.cloneNode(true);
     whole.querySelector("#saved").textContent = savedText(toHash(state, study), decision);
@@ -121,6 +125,11 @@ export function searchPage(document_, untouched) {
     byId("only").value = state.only;
   }
   function drawLater() {
+    if (!derived.chances) {
+      likely = { limits: state.limits, best: chances(study, fitting(study, derived.within)) };
+      derived = derive();
+      headline();
+    }
     cards?.draw(derived);
     decision?.draw();
     for (const view of lazily) if (view.follow) view.draw();
@@ -163,7 +172,6 @@ export function searchPage(document_, untouched) {
     byId("unbrush")?.addEventListener("click", () => change({ brush: {} }));
     byId("front-controls").hidden = !plot;
     byId("limits-panel").hidden = !sliders.any;
-    if (plot) byId("save-front").append(...saveButtons(`${name}-front`, plot.figure));
     for (const { name: device, limits, words } of study.devices ?? []) {
       // What was not measured of any cannot be limited.
       const known = Object.fromEntries(Object.entries(limits).filter(([each]) => study.metrics.has(each)));

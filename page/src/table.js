@@ -4,7 +4,7 @@ import { byId, copy, element } from "./dom.js";
 import { commands } from "./files.js";
 import { isPrinting } from "./plot.js";
 import { factorName } from "./study.js";
-import { formatCell, fixed, intervalWords, isKnown, plural, whole } from "./words.js";
+import { chanceWords, fixed, formatCell, intervalWords, isKnown, plural, whole } from "./words.js";
 
 const SHOWN_FACTORS = 8;
 const LISTED = 60; // columns to choose from at once; more are found by their name
@@ -18,11 +18,12 @@ const SHOWN_ROWS = 12;
 export function candidateTable(study, { order, pick, change }) {
   const definitions = columnDefinitions(study);
   const byName = new Map(definitions.map(definition => [definition.name, definition]));
-  const usual = ["candidate", "front", ...[...study.metrics.values()].filter(({ aside }) => !aside).map(({ name }) => name), ...order.slice(0, SHOWN_FACTORS), "state", "seconds", "trial", "commands"].filter(name => byName.has(name));
+  const usual = ["candidate", "front", "p_best", "p_front", ...[...study.metrics.values()].filter(({ aside }) => !aside).map(({ name }) => name), ...order.slice(0, SHOWN_FACTORS), "state", "seconds", "trial", "commands"].filter(name => byName.has(name));
   let derived = null;
   let built = false;
   let shownColumns = "";
   let shownFilter = null;
+  let sortedBy = null;
 
   const table = new Tabulator("#candidates", {
     data: startOrder(study).map(row => ({ row })), index: "row", height: HEAD + ROW * Math.min(SHOWN_ROWS, Math.max(3, study.size)),
@@ -80,6 +81,9 @@ export function candidateTable(study, { order, pick, change }) {
       table.setColumns(columns.map(name => tabulatorColumn(byName.get(name))));
       if (state.sort && columns.includes(state.sort[0])) table.setSort(...state.sort);
     }
+    // The chances follow the limits, and the order with them.
+    if (state.sort?.[0] === "p_best" && next.chances !== sortedBy) table.setSort(...state.sort);
+    sortedBy = next.chances;
     const keep = keeps(next);
     const kept = study.rows.filter(keep);
     const filter = kept.length === study.size ? "" : kept.join();
@@ -174,12 +178,17 @@ function columnDefinitions(study) {
     name, title, numeric, cell: row => plain(isKnown(value(name, row)) ? format(value(name, row)) : null),
     compare: row => value(name, row), text: row => isKnown(value(name, row)) ? format(value(name, row)) : "",
   });
+  const chance = (name, title, hint, of) => ({
+    name, title, hint, numeric: true, cell: (row, derived) => plain(chanceWords(of(row, derived))), compare: (row, derived) => of(row, derived) ?? null, text: () => "",
+  });
   const state = row => study.states[value("state", row)] + (value("cached", row) ? " (earlier)" : "");
   return [
     { name: "candidate", title: "Candidate", numeric: false, compare: study.label, text: row => `${study.label(row)} ${value("arch_id", row) ?? ""} ${study.descriptor(row)}`,
       cell: row => withDetail(study.label(row), study.label(row) === value("arch_id", row) ? "" : value("arch_id", row)) },
     { name: "front", title: "Front", numeric: false, compare: (row, derived) => derived.highlighted.has(row) ? 0 : null, text: () => "",
       cell: (row, derived) => document.createTextNode(derived.highlighted.has(row) ? "front" : "") },
+    chance("p_best", "P(best)", "How likely it has the highest true score of those within the limits", (row, derived) => derived.chances?.get(row)),
+    chance("p_front", "P(on the front)", "How likely no network that costs no more has a higher true score; a dash is less than 2.5 %, or not known", row => study.sure.front[row]),
     ...[...study.metrics.values()].map(metric),
     ...study.factors.map(name => simple(name, factorName(name), String, study.kind(name) !== "string" && study.kind(name) !== "boolean")),
     { name: "state", title: "State", numeric: false, compare: state, text: row => `${state(row)} ${value("reason", row) ?? ""}`,
@@ -194,5 +203,6 @@ function columnDefinitions(study) {
         button.addEventListener("click", () => copy(text, button));
         return button;
       })) },
-  ].filter(({ name }) => !["proposed_by", "epochs"].includes(name) || study.column(name).some(isKnown));
+  ].filter(({ name }) => !["proposed_by", "epochs"].includes(name) || study.column(name).some(isKnown))
+    .filter(({ name }) => !["p_best", "p_front"].includes(name) || study.sure.mean.some(isKnown));
 }

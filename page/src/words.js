@@ -52,6 +52,12 @@ export function formatSeconds(seconds) {
   return `${Math.floor(whole / 3600)} h ${Math.floor(whole % 3600 / 60)} min`;
 }
 
+// A probability: nothing that is only unlikely or likely is said to be impossible or certain.
+export function chanceWords(chance) {
+  if (!isKnown(chance)) return "";
+  return chance < 0.005 ? "<1 %" : chance >= 0.995 ? ">99 %" : `${fixed(100 * chance, 0)} %`;
+}
+
 export function intervalWords(metric, low, high) {
   return isKnown(low) && isKnown(high) ? `${formatCell(metric, low)} to ${formatCell(metric, high)} ${metric.unit}` : "";
 }

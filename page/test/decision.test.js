@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { chosenRow, decisionRecord, markdownOf, readSaved, savedText } from "../src/decision.js";
+import { chosenRow, decisionRecord, markdownOf, readRecord, readSaved, savedText } from "../src/decision.js";
 import { aimOf, nearest, publishedCost } from "../src/published.js";
 import { openStudy } from "../src/study.js";
 
@@ -35,6 +35,19 @@ test("a record says the network, its numbers, the reason and the others", () => 
   assert.deepEqual(record.others.map(({ name }) => name), study.initialFront.slice(1).map(study.label));
   const drawn = study.trained.find(row => study.column("arch")[row]);
   assert.ok(decisionRecord(study, { ...decision, network: String(study.trial(drawn)) }).commands[0].endsWith(` ${study.trial(drawn)}`));
+});
+
+test("a record that was saved is read again", () => {
+  assert.deepEqual(readRecord(study, JSON.stringify(decisionRecord(study, decision)), "a.json"), { decision });
+});
+
+test("a record of another study, or for another network, or none, is refused in one line", () => {
+  const problem = text => readRecord(study, text, "a.json").problem;
+  const changed = changes => problem(JSON.stringify({ ...decisionRecord(study, decision), ...changes }));
+  assert.equal(changed({ study: "Hats" }), `a.json is a decision on “Hats”, this page shows “${study.study}”.`);
+  assert.equal(changed({ arch_id: "0" }), `a.json is for A (trial ${study.trial(best)}, 0), which this page does not have.`);
+  for (const text of ["", "{", "null", "[]", "{}", '{"format":1}']) assert.equal(problem(text), "a.json is not a decision that this page saved as JSON.");
+  assert.equal(changed({ reason: 3 }), "a.json is not a decision that this page saved as JSON.");
 });
 
 test("in Markdown nothing that was typed is read as marks", () => {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mvit_nas.maths.sure import Believed, believe, half_width, p_above, p_best, p_front
+from mvit_nas.maths.sure import Believed, believe, half_width, p_above, p_best, p_front, reaching_front
 
 
 def believed(*pairs):
@@ -33,6 +33,38 @@ def test_a_network_is_on_the_front_where_none_that_costs_no_more_is_better():
 def test_without_costs_the_front_is_the_best():
     found = believed((0.50, 0.01), (0.49, 0.02), (0.47, 0.03))
     assert p_front(found, np.zeros((3, 0))) == pytest.approx(p_best(found), abs=1e-6)
+
+
+def many(count=400):
+    generator = np.random.default_rng(4)
+    costs = np.exp(generator.normal(size=(count, 2)))
+    mean = 0.5 + 0.03 * np.log(costs[:, 0]) + generator.normal(0, 0.02, count)
+    return Believed(mean_N=mean, deviation_N=generator.uniform(0.008, 0.02, count)), costs
+
+
+def test_of_many_networks_each_is_as_likely_on_the_front_as_its_draws_say():
+    found, costs = many()
+    draws = drawn(found, 4000)
+    cheaper = (costs[:, None] <= costs[None]).all(2) & ~np.eye(400, dtype=bool)
+    shares = [(draws[:, [n]] > draws[:, cheaper[:, n]]).all(1).mean() for n in range(400)]
+    asked = np.array([399, 3, 300, 17])
+    assert p_front(found, costs) == pytest.approx(shares, abs=0.035)
+    assert p_front(found, costs, asked).tolist() == pytest.approx(p_front(found, costs)[asked].tolist(), abs=1e-6)
+
+
+def test_who_cannot_reach_the_front_has_little_chance_to_be_on_it():
+    found, costs = many()
+    ahead = found.mean_N[None] > found.mean_N[:, None]
+    front = np.flatnonzero(~((costs[None] <= costs[:, None]).all(2) & ahead).any(1))
+    near = reaching_front(found, costs, front)
+    assert set(front) < set(near)
+    assert len(near) < 250
+    assert np.delete(p_front(found, costs), near).max() < 0.025
+
+
+def test_whose_cost_is_unknown_reaches_no_front():
+    found = believed((0.50, 0.01), (0.51, 0.01))
+    assert reaching_front(found, np.array([[1.0], [np.nan]]), np.array([0])).tolist() == [0]
 
 
 def test_nobody_is_the_best_of_none():

@@ -1,6 +1,7 @@
 import copy
 import json
 import re
+from pathlib import Path
 
 import pytest
 from ablations import (
@@ -424,6 +425,22 @@ def test_labels_cover_neither_points_nor_each_other(opened):
         for other in boxes[:index]:
             apart = one["left"] >= other["right"] or other["left"] >= one["right"]
             assert apart or one["top"] >= other["bottom"] - 2 or other["top"] >= one["bottom"] - 2
+
+
+def test_the_names_are_written_and_none_is_empty(opened):
+    page = opened(*example())
+    drawn = page.locator("#accuracy .textpoint text").all_text_contents()
+    assert len(drawn) > 1
+    assert all(drawn)
+
+
+@pytest.mark.parametrize("chart", ["forest", "accuracy"])
+def test_its_charts_can_be_saved(opened, chart):
+    page = opened(*example())
+    with page.expect_download() as waiting:
+        page.click(f"[data-save={chart}] button:has-text('SVG')")
+    assert "<svg" in Path(waiting.value.path()).read_text("utf-8")
+    assert waiting.value.suggested_filename.endswith(f"-{chart}.svg")
 
 
 def test_a_click_on_a_header_sorts_its_table_alone(opened):

@@ -1,12 +1,15 @@
 """The page of a search in a real browser: what a reader does, and what must then be seen."""
 
+import io
 import json
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 from reports import environment, example_table, only_costs, rows_of, three_rows, trained, view, with_further
 
 from mvit_nas.arch.config import to_dict
@@ -176,6 +179,71 @@ def test_a_slider_makes_the_front_and_the_best_of_the_table_cut_by_it(opened):
     settled(page)
     assert same(shown_front(page), front_of(table, "params", "accuracy"))
     assert "limit" not in page.evaluate("location.hash")
+
+
+def chances_in_the_table(page):
+    """What the table says of each candidate that is looked at: P(best) and P(on the front)."""
+    page.locator("#candidates").scroll_into_view_if_needed()
+    page.wait_for_selector("#candidates .tabulator-row")
+    settled(page)
+    rows = page.locator("#candidates .tabulator-row").evaluate_all(
+        """all => all.map(row => {
+            const cell = field => row.querySelector(`[tabulator-field=${field}]`);
+            return [cell('candidate').querySelector('.cell').firstChild.textContent, cell('p_best').textContent, cell('p_front').textContent];
+        })"""
+    )
+    return {name.split()[0]: (best, on_front) for name, best, on_front in rows}
+
+
+def in_percent(chance):
+    return "<1 %" if chance < 0.005 else ">99 %" if chance >= 0.995 else f"{100 * chance:.0f} %"
+
+
+def test_the_table_says_how_likely_each_is_the_best_and_on_the_front(opened):
+    page, seen = opened(example_table(), environment()), view(example_table())
+    shown = chances_in_the_table(page)
+    for letter, row in zip("ABCDEFG", seen.front, strict=False):
+        assert shown[letter] == (in_percent(seen.sure.best[row]), in_percent(seen.sure.front[row]))
+    assert len({best for best, _ in shown.values()}) > 3
+    drag(page, "params", 2_500_000)
+    within = {n for n, one in enumerate(seen.records) if one.is_complete and one.value(PARAMS) <= 2_500_000}
+    likely = max(chances := seen.sure.chances(within), key=lambda row: chances[row])
+    assert in_percent(chances[likely]) in {best for best, _ in chances_in_the_table(page).values()}
+
+
+def test_while_a_slider_moves_no_old_probability_stands(opened):
+    page = opened(example_table(), environment())
+    settled(page)
+    answer = "document.querySelector('#headline .answer').textContent.replaceAll('\\u00a0', ' ')"
+    before = page.evaluate(answer)
+    assert re.search(r"with a probability of \d+ %", before)
+    moving = page.evaluate(
+        f"""async () => {{
+            const slider = document.getElementById('limit-params');
+            slider.value = Math.round(2500000 / slider.dataset.unit);
+            slider.dispatchEvent(new Event('input', {{ bubbles: true }}));
+            await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+            return {answer};
+        }}"""
+    )
+    assert "at most 2.5M parameters" in moving
+    assert "with a probability of … %" in moving
+    settled(page)
+    assert re.search(r"with a probability of \d+ %", page.evaluate(answer))
+
+
+def test_a_dot_is_the_fuller_the_likelier_it_is_on_the_front(opened):
+    page, seen = opened(example_table(), environment()), view(example_table())
+    settled(page)
+    colours = "document.getElementById('front').data.find(trace => trace.name === 'front of these axes').marker.color"
+    rows = sorted(front(seen.records, (ACCURACY, PARAMS)), key=lambda row: seen.records[row].value(PARAMS))
+    reds = [
+        int(re.findall(r"\d+", text)[0]) for text in page.evaluate(colours)
+    ]  # of the blue that a full dot has there is none
+    assert reds == [pytest.approx(255 * (1 - seen.sure.front[row]), abs=1) for row in rows]
+    page.select_option("#x", "macs")  # no goal of this search
+    settled(page)
+    assert set(page.evaluate(colours)) == {"#0072b2"}
 
 
 def test_limits_that_nothing_keeps_are_said_to(opened):
@@ -564,15 +632,68 @@ def test_a_decision_is_saved_as_markdown_and_json(opened):
     assert saved_by(page, "#save-markdown")[0].decode().startswith("# Decision: A of Shirts")
 
 
+def test_a_saved_decision_is_loaded_again_and_one_of_another_study_is_refused(opened, tmp_path):
+    page = opened(drawn_table(), environment())
+    settled(page)
+    page.select_option("#decided", index=1)
+    page.fill("#reason", "fits the phone")
+    record = json.loads(saved_by(page, "#save-json")[0])
+    note = page.locator("#decision-note").text_content()
+    page.select_option("#decided", index=0)
+    page.fill("#reason", "")
+
+    def load(name, content):
+        page.set_input_files(
+            "#load-decision", {"name": name, "mimeType": "application/json", "buffer": content.encode()}
+        )
+        page.wait_for_function("() => !document.getElementById('load-decision').files.length")
+        return page.locator("#load-note").text_content()
+
+    other = load("hats.json", json.dumps({**record, "study": HOSTILE}))
+    assert other == f"hats.json is a decision on “{HOSTILE}”, this page shows “{environment()['study']}”."
+    assert load("table.json", "[1, 2]") == "table.json is not a decision that this page saved as JSON."
+    assert page.input_value("#reason") == ""
+    assert load("decision.json", json.dumps(record)) == ""
+    assert (page.input_value("#reason"), page.locator("#decision-note").text_content()) == ("fits the phone", note)
+
+
 def test_the_front_is_saved_with_the_points_of_the_canvas_in_it(opened):
     page = opened(example_table(), environment())
     settled(page)
-    svg = saved_by(page, "#save-front button:has-text('SVG')")[0].decode()
+    svg = saved_by(page, "[data-save=front] button:has-text('SVG')")[0].decode()
     complete = sum(record.is_complete for record in example_table().records)
     over = sum(record.state == "over_budget" for record in example_table().records)
     # The points, and with them those of the legend and the invisible ones that carry names.
     assert svg.count('class="point"') >= complete + over
-    assert saved_by(page, "#save-front button:has-text('PNG')")[0].startswith(b"\x89PNG")
+    assert saved_by(page, "[data-save=front] button:has-text('PNG')")[0].startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("chart", "said"),
+    [
+        ("parallel", "Patch size"),
+        ("matters", "Share explained"),
+        ("curves", "all trainings"),
+        ("history", "Hypervolume"),
+        ("trials", "Cost of the trial"),
+        ("published", "as published"),
+    ],
+)
+def test_every_chart_is_saved_as_a_drawing_and_as_a_picture(opened, chart, said):
+    page = opened(drawn_table(), environment())
+    look_at_all(page)
+    page.locator(f"#{chart}").scroll_into_view_if_needed()
+    page.wait_for_selector(f"[data-save={chart}]")
+    settled(page)
+    content, name = saved_by(page, f"[data-save={chart}] button:has-text('SVG')")
+    assert name == f"Shirts-and-shoes-within-six-million-{chart}.svg"
+    drawing = ElementTree.fromstring(content)
+    assert said.lower() in " ".join(drawing.itertext()).lower()
+    assert len(drawing.findall(".//{*}path")) + len(drawing.findall(".//{*}circle")) > 10
+    picture = saved_by(page, f"[data-save={chart}] button:has-text('PNG')")[0]
+    assert Image.open(io.BytesIO(picture)).size == tuple(
+        2 * round(float(drawing.attrib[side].removesuffix("px"))) for side in ("width", "height")
+    )
 
 
 def test_nothing_runs_in_the_page_but_its_own_scripts(opened):

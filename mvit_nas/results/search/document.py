@@ -141,19 +141,25 @@ def columns(table: Table) -> list[Document]:
 
 
 def _sure(view: StudyView) -> Document:
-    """What ``sure.js`` needs to say, for any limits, who may be the best: by row, None where no score is known."""
+    """What the page needs to say how sure it is, for any limits: by row, None where no score is known.
+
+    ``front`` is the probability to be on the front, of those alone that are on it or near it.
+    """
     sure = view.sure
     mean: list[float | None] = [None] * len(view.records)
-    deviation, low, high = mean.copy(), mean.copy(), mean.copy()
+    deviation, low, high, on_front = mean.copy(), mean.copy(), mean.copy(), mean.copy()
     believed = zip(sure.rows, sure.believed.mean_N.tolist(), sure.believed.deviation_N.tolist(), strict=True)
     for row, mean[row], deviation[row] in believed:
         low[row], high[row] = sure.intervals[row]
+    for row, chance in sure.near(frozenset(view.front)).items():
+        on_front[row] = chance
     return {
         "covers": sure.covers,
         "mean": mean,
         "deviation": deviation,
         "low": low,
         "high": high,
+        "front": on_front,
     }
 
 
