@@ -134,8 +134,7 @@ def headline(comparison: Comparison) -> str:
 
 
 def _group_words(found: Verdict, first: str, others: Sequence[str]) -> str:
-    last = "or" if found in (Verdict.NOT_SHOWN, Verdict.UNKNOWN) else "and"
-    names = others[0] if len(others) == 1 else f"{', '.join(others[:-1])} {last} {others[-1]}"
+    names = _joined(others, "or" if found in (Verdict.NOT_SHOWN, Verdict.UNKNOWN) else "and")
     verb = "finds" if len(others) == 1 else "find"
     match found:
         case Verdict.MORE:
@@ -146,8 +145,14 @@ def _group_words(found: Verdict, first: str, others: Sequence[str]) -> str:
             return f"No difference shown between {first} and {names}"
         case Verdict.TIE:
             return f"A tie between {first} and {names}"
+        case Verdict.NOTHING:
+            return f"Nothing that {_joined([first, *others], 'or')} found is inside the box"
         case Verdict.UNKNOWN:
             return f"Too little is known to tell {first} from {names}"
+
+
+def _joined(names: Sequence[str], last: str) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
 def verdict(gain: Gain) -> str:
@@ -204,6 +209,11 @@ def _difference_sentence(method: Method, first: Method, spent: str) -> str:
     )
     if gain.verdict is Verdict.TIE:
         return f"{head}: {gain.note}."
+    if gain.verdict is Verdict.NOTHING:
+        return (
+            f"After {spent} each, no network that {first.label} or {method.label} found is better than the reference "
+            "in every goal, so there is nothing to compare."
+        )
     head += f": a difference of {_points(gain.difference)}"
     if gain.interval is None:
         return f"{head}; {gain.note}."
@@ -214,7 +224,7 @@ def _difference_sentence(method: Method, first: Method, spent: str) -> str:
 def _saving(method: Method, first: Method, equal: float) -> Iterator[str]:
     """How much sooner the better one was where the other ended."""
     ahead, behind = (method, first) if method.mean > first.mean else (first, method)
-    reached = spent_to_reach(ahead.by_trainings, behind.mean)
+    reached = spent_to_reach(ahead.by_trainings, behind.mean) if behind.mean else None
     if reached is not None and reached < equal:
         spent = trainings_words(reached)
         mean = ", in the mean of its seeds" if len(ahead.studies) > 1 else ""
