@@ -282,6 +282,10 @@ def test_the_cards_say_it_in_sentences():
         sentences=(
             "cost-aware: 50.0 % (40.0 to 60.0 % over 2 seeds) of the box.",
             "tpe: 28.0 % (26.0 to 30.0 % over 2 seeds) of the box.",
+            (
+                "The box holds every trade-off between a reference and the ideal, and is the same for all; the more of it "
+                "is dominated by what a search found, the better that is."
+            ),
         ),
     )
     assert other.title == "tpe against cost-aware"
@@ -382,7 +386,7 @@ def test_accuracy_is_shown_for_each_cost_that_all_have():
 
 
 def test_the_title_is_the_question():
-    assert title(example()) == "cost-aware + stopping, tpe or random?"
+    assert title(example()) == "Which finds more: cost-aware + stopping, tpe or random?"
     assert title(compare_studies(by_hand()[:2])) == "cost-aware over 2 seeds"
 
 

@@ -86,13 +86,13 @@ def _study_section(study: Study) -> Section:
 
 
 def title(comparison: Comparison) -> str:
-    """What is compared: "cost-aware or tpe?"."""
+    """What is compared: "Which finds more: cost-aware or tpe?"."""
     labels = [method.label for method in comparison.methods]
     if comparison.before_and_after:
         return f"What changed from {labels[0]} to {labels[1]}?"
     if len(labels) == 1:
         return f"{labels[0]} over {_seeds(comparison.methods[0])}"
-    return f"{', '.join(labels[:-1])} or {labels[-1]}?"
+    return f"Which finds more: {_joined(labels, 'or')}?"
 
 
 def cards(comparison: Comparison) -> Iterator[Card]:
@@ -102,7 +102,11 @@ def cards(comparison: Comparison) -> Iterator[Card]:
     yield Card(
         title="The verdict",
         subject=headline(comparison),
-        sentences=tuple(f"{method.label}: {_volume_words(method)} of the box." for method in comparison.methods),
+        sentences=(
+            *(f"{method.label}: {_volume_words(method)} of the box." for method in comparison.methods),
+            "The box holds every trade-off between a reference and the ideal, and is the same for all; the more of it "
+            "is dominated by what a search found, the better that is.",
+        ),
     )
     for method in comparison.methods[1:]:
         assert method.gain is not None, "only the first has none"
