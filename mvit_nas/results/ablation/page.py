@@ -210,8 +210,8 @@ def _sentence(variant: Variant, base: Variant, score: Metric) -> str:
     changes = [metric.change(ratio) for metric, ratio in ratios if metric.changes(ratio)]
     price = ", ".join(changes) or "the same cost"
     return (
-        f"{variant.words}: {signed(difference.mean)} points of {score.noun} (95 % interval {interval_points(difference)})"
-        f"{f', at {price}' if ratios else ''}."
+        f"{variant.words}: {signed(difference.mean)} points of {score.noun} "
+        f"(95 % interval {interval_points(difference)}){f', at {price}' if ratios else ''}."
     )
 
 

@@ -104,8 +104,10 @@ def cards(comparison: Comparison) -> Iterator[Card]:
         subject=headline(comparison),
         sentences=(
             *(f"{method.label}: {_volume_words(method)} of the box." for method in comparison.methods),
-            "The box holds every trade-off between a reference and the ideal, and is the same for all; the more of it "
-            "is dominated by what a search found, the better that is.",
+            (
+                "The box holds every trade-off between a reference and the ideal, and is the same for all; the more of "
+                "it is dominated by what a search found, the better that is."
+            ),
         ),
     )
     for method in comparison.methods[1:]:
