@@ -32,6 +32,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mvit_nas import metrics
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import Difference, holm, paired_difference
 from mvit_nas.results.ablation.summary import Summary, Verdict, summarise, verdict
@@ -156,7 +157,7 @@ def summary_of(accuracies: Floats) -> Summary:
         for label in labels
     )
     plan = Ablated(factors=("depth",), base="0", variants=variants, left_out=(), seeds=(), precision=None, stopped="")
-    return summarise(table_of(rows).records, plan)
+    return summarise(table_of(rows).records, plan, metrics.ACCURACY)
 
 
 def by_summary(accuracies: Floats) -> list[Judged]:

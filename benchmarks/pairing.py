@@ -37,9 +37,9 @@ def main() -> None:
     origin = read_origin(folder / "environment.json")
     if not isinstance(origin, AblationOrigin):
         parser.error(f"{folder} is no ablation")
-    summary = summarise(read_table(folder / "results.csv").records, origin.plan)
+    summary = summarise(read_table(folder / "results.csv").records, origin.plan, origin.experiment.score)
     others = summary.others
-    everything = np.array([variant.accuracies for variant in (summary.base, *others)], dtype=float)
+    everything = np.array([variant.scores for variant in (summary.base, *others)], dtype=float)
     # A seed on which a run failed, or is not there yet, is no pair for all.
     whole = everything[:, ~np.isnan(everything).any(axis=0)]
     base, accuracies = whole[0], whole[1:]

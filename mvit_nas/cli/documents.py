@@ -67,9 +67,10 @@ def of_ablation(outcome: "ablate.Outcome") -> Document:
     summary = outcome.summary
     return {
         "ablation": outcome.name,
+        "score": summary.metric.name,
         "factors": list(summary.factors),
-        "base": {"name": outcome.base, **_variant(summary.base)},
-        "variants": [_variant(variant) for variant in summary.others],
+        "base": {"name": outcome.base, **_variant(summary.base, summary.metric)},
+        "variants": [_variant(variant, summary.metric) for variant in summary.others],
         "interactions": [
             {"value": one.value, "labels": dict(one.labels), **_compared(one.difference)}
             | {"p_holm": one.p_holm, "verdict": one.verdict_words}
@@ -83,7 +84,7 @@ def of_ablation(outcome: "ablate.Outcome") -> Document:
     }
 
 
-def _variant(variant: "Variant") -> Document:
+def _variant(variant: "Variant", score: Metric) -> Document:
     return {
         "value": variant.value,
         "labels": dict(variant.labels),
@@ -91,7 +92,7 @@ def _variant(variant: "Variant") -> Document:
         "arch_id": variant.arch_id,
         "runs": variant.runs,
         "failed": variant.failed,
-        "accuracy": variant.accuracy,
+        score.name: variant.score,
         "spread": variant.spread,
         **_compared(variant.difference),
         "p_holm": variant.p_holm,

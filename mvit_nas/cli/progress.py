@@ -116,8 +116,8 @@ def trial_line(progress: "search.Progress") -> str:
 def run_line(progress: "ablate.Progress") -> str:
     """The line of a finished run of an ablation."""
     last = progress.last
-    accuracy = last.value(ACCURACY)
-    result = f"failed: {last.reason}" if accuracy is None else ACCURACY.format(accuracy)
+    score = last.value(progress.score)
+    result = f"failed: {last.reason}" if score is None else progress.score.format(score)
     spent = "from the cache" if last.spent.cached else format_seconds(last.spent.seconds)
     return f"{progress.done:>3}/{progress.runs} {progress.variant}, seed {last.seed}  {result}  {spent}"
 

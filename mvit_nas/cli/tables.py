@@ -78,7 +78,7 @@ def print_verdicts(outcome: "ablate.Outcome") -> None:
     """The verdict table, what to know of it, and where the report lies, on stdout."""
     summary = outcome.summary
     console = Console(highlight=False)
-    table = _table(" x ".join(summary.factors), "accuracy", "difference (95 %)", "p Holm")
+    table = _table(" x ".join(summary.factors), summary.metric.noun, "difference (95 %)", "p Holm")
     table.add_column("verdict")
     same_params = len({variant.cost(PARAMS) for variant in summary.variants}) == 1
     costs = COSTS[1:] if same_params else COSTS
@@ -87,7 +87,7 @@ def print_verdicts(outcome: "ablate.Outcome") -> None:
         _add(
             table,
             variant.value,
-            _accuracy_words(variant),
+            _score_words(variant),
             _difference_words(variant.difference),
             _p_words(variant.p_holm),
             _verdict_words(variant),
@@ -95,7 +95,8 @@ def print_verdicts(outcome: "ablate.Outcome") -> None:
         )
     seeds = f"{len(summary.seeds)} paired seed{'s' * (len(summary.seeds) != 1)}"
     console.print(
-        f"\nDifferences from {outcome.base}, in accuracy points, over {seeds} (accuracy with its standard deviation):"
+        f"\nDifferences from {outcome.base}, in points of {summary.metric.noun}, over {seeds} "
+        "(the mean with its standard deviation):"
     )
     console.print(table)
     for line in _verdict_lines(outcome, same_params=same_params):
@@ -130,10 +131,10 @@ def _verdict_words(variant: "Variant") -> str:
     return "none shown" if variant.verdict is Verdict.NOT_SHOWN else variant.verdict_words
 
 
-def _accuracy_words(variant: "Variant") -> str:
-    if variant.accuracy is None:
+def _score_words(variant: "Variant") -> str:
+    if variant.score is None:
         return "-"
-    return f"{100 * variant.accuracy:.1f}" + ("" if variant.spread is None else f" ({100 * variant.spread:.1f})")
+    return f"{100 * variant.score:.1f}" + ("" if variant.spread is None else f" ({100 * variant.spread:.1f})")
 
 
 def _difference_words(difference: "Difference | None") -> str:

@@ -27,20 +27,21 @@ _SYMBOLS = {"base": "diamond", "free": "circle", "matched": "square"}
 
 
 def forest(study: Study) -> go.Figure:
-    """The paired differences of an ablation's variants from its base, in accuracy points, one row each.
+    """The paired differences of an ablation's variants from its base, in points of what it was
+    judged by, one row each.
 
     A large mark is the mean over seeds with its 95 % interval, a small one a seed. Intervals are over seeds: all runs
     were scored on the same images, so they say nothing about others. They are not corrected for the number of
     variants; the page's verdicts are.
     """
     view = ablation_of(study, "forest")
-    summary = summarise(view.records, view.origin.plan)
+    summary = summarise(view.records, view.origin.plan, view.origin.experiment.score)
     found = forest_rows(summary, view.origin)
     if found is None:
         raise InputError(f"{view.origin.study}: there is no difference from the base yet")
     figure = new_figure(
         [*_means(found), *_dots(found)],
-        title="Difference in validation accuracy from the base, paired by seed",
+        title=f"Difference in validation {summary.metric.noun} from the base, paired by seed",
         notes=_notes(view, summary, "bars: 95 % intervals of the mean over seeds, each by itself"),
         x="Difference (points)<br>← worse     better →",
         y=found.factors,
@@ -69,16 +70,16 @@ def forest(study: Study) -> go.Figure:
 
 
 def accuracy(study: Study, *, x: str | None = None) -> go.Figure:
-    """The mean accuracy of an ablation's variants against a cost, with the 95 % interval over seeds.
+    """The mean score of an ablation's variants against a cost, with the 95 % interval over seeds.
 
     ``x`` is the cost's column, such as "macs" or "latency_ms", by default one that differs. The base is a diamond, what
     was rescaled to its cost a square.
     """
     view = ablation_of(study, "accuracy")
-    summary = summarise(view.records, view.origin.plan)
+    summary = summarise(view.records, view.origin.plan, view.origin.experiment.score)
     found = accuracies(summary, view.origin)
     if found is None:
-        raise InputError(f"{view.origin.study}: no accuracy is known yet")
+        raise InputError(f"{view.origin.study}: no {summary.metric.noun} is known yet")
     name = x or found.x
     if name not in found.axes:
         raise InputError(f"{view.origin.study}: {unknown(name, found.axes)}")
@@ -104,7 +105,7 @@ def accuracy(study: Study, *, x: str | None = None) -> go.Figure:
         )
     figure = new_figure(
         traces,
-        title=f"Mean accuracy over {counted(len(summary.seeds), 'seed')}, {view.origin.schedule} schedule",
+        title=f"Mean {summary.metric.noun} over {counted(len(summary.seeds), 'seed')}, {view.origin.schedule} schedule",
         notes=_notes(view, summary, "bars: 95 % intervals of the mean over seeds; they do not compare variants"),
         x=cost.title,
         y=score.title,

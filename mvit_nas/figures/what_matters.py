@@ -1,6 +1,7 @@
 """The figures of what matters in a search: how much each factor explains, and what its values do."""
 
 import html
+from dataclasses import replace
 
 import plotly.graph_objects as go
 from threadpoolctl import threadpool_limits
@@ -34,20 +35,20 @@ def importance(study: Study, *, objective: str | None = None) -> go.Figure:
     """How much of the differences in an objective each factor of a search explains, as bars with 95 % intervals.
 
     ``objective`` is a column of the table, by default the score. A share is of the variance among networks that were
-    left out of the learning; one whose interval reaches 0 is not known to matter. The shares are drawn from 0 to
-    100 %; a hover says "none shown" of those below.
+    left out of the learning. Of one that cannot be told from nothing it is drawn how much it is at most, and the
+    hover says "none shown", as on the page. Shares are drawn from 0 to 100 %.
     """
     view = search_of(study, "importance")
     explained = _explained(view, objective)
-    known = [(factor, factor.share) for factor in explained.factors if factor.share is not None][:_SHOWN]
-    shown = [_within(share) for _, share in known]
+    known = [factor for factor in explained.factors if factor.share is not None][:_SHOWN]
+    drawn = [_drawn(factor) for factor in known]
     trace = go.Bar(
-        x=[one.value for one in shown],
-        y=[title(factor.name) for factor, _ in known],
+        x=[one.value for one in drawn],
+        y=[title(factor.name) for factor in known],
         orientation="h",
         marker={"color": BLUE, "opacity": 0.75},
-        error_x=error_bars([distances(one.value, one.low, one.high) for one in shown]),
-        hovertext=[lines_of(title(factor.name), _share_words(share)) for factor, share in known],
+        error_x=error_bars([distances(one.value, one.low, one.high) for one in drawn]),
+        hovertext=[lines_of(title(factor.name), _share_words(factor)) for factor in known],
         hoverinfo="text",
     )
     figure = new_figure(
@@ -140,31 +141,39 @@ def _explained(view: StudyView, objective: str | None) -> Explained:
 def _notes(view: StudyView, explained: Explained) -> list[str]:
     """Of what the numbers are, and how far they reach."""
     networks = counted(explained.networks, "network")
-    share = explained.share
-    assert share is not None
     learned = f"{view.origin.study}: from {networks} of one {view.origin.schedule} training each"
-    if share.low is not None and share.low > 0:
+    words = _share_words(explained)
+    if explained.shown:
         return [
-            f"{learned}, the factors together explain {_share_words(share)} of the differences; bars: 95 % intervals",
+            f"{learned}, the factors together explain {words} of the differences; bars: 95 % intervals",
             "the search chose these networks, so this holds around what it tried",
         ]
     return [
-        f"{learned}, which do not tell yet what matters: together the factors explain {_share_words(share)}",
+        f"{learned}, which do not tell yet what matters: what the factors together explain: {words}",
         "what is drawn is a guess; bars: 95 % intervals",
     ]
 
 
-def _within(share: Measured) -> Measured:
-    """A share in percent as it is drawn: a resample can come out below nothing or above all."""
+def _drawn(factor: Factor) -> Measured:
+    """A factor's share in percent with its interval; of what cannot be told from nothing, what it is at most."""
+    share = _within(factor)
+    return share if factor.shown else replace(share, value=0.0, low=0.0)
+
+
+def _within(of: Factor | Explained) -> Measured:
+    """A share in percent, from 0 to 100: a resample can come out below nothing or above all."""
+    share = of.share
+    assert share is not None, "only what has a share is drawn"
     value, low, high = (
         100 * min(1.0, max(0.0, share.value if end is None else end)) for end in (share.value, share.low, share.high)
     )
     return Measured(value=value, low=low, high=high)
 
 
-def _share_words(share: Measured) -> str:
-    """A share with its interval, "43 % (21 to 60 %)"; "none shown" where it is not above nothing."""
-    if share.value <= 0:
-        return "none shown"
-    shown = _within(share)
-    return f"{shown.value:.0f} % ({shown.low:.0f} to {shown.high:.0f} %)"
+def _share_words(of: Factor | Explained) -> str:
+    """A share with its interval, "43 % (21 to 60 %)", or "none shown (at most 9 %)"."""
+    share = _within(of)
+    assert share.high is not None, "a share has an interval"
+    if of.shown:
+        return f"{share.value:.0f} % ({share.low:.0f} to {share.high:.0f} %)"
+    return "none shown" + (f" (at most {share.high:.0f} %)" if share.high > 0 else "")

@@ -31,7 +31,7 @@ from mvit_nas.jobs.journal import Journal
 from mvit_nas.jobs.named_networks import Choice, find_choice
 from mvit_nas.jobs.provenance import ablation_origin, updated
 from mvit_nas.jobs.setup import FINE, MEASURING_SECONDS, Setup, find_images, find_space, set_up
-from mvit_nas.metrics import LATENCY, MACS, METRICS, PARAMS
+from mvit_nas.metrics import LATENCY, MACS, METRICS, PARAMS, Metric
 from mvit_nas.reporter import Reporter
 from mvit_nas.results.ablation.summary import Summary, summarise, value_words
 from mvit_nas.results.report import write_ablation
@@ -56,12 +56,16 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where an ablation stands: ``runs`` may grow while ``--precision`` is not reached. ``variant`` is in words."""
+    """Where an ablation stands: ``runs`` may grow while ``--precision`` is not reached. ``variant`` is in words.
+
+    ``score`` is what variants are judged by.
+    """
 
     done: int
     runs: int
     variant: str
     last: Record
+    score: Metric
     seconds_left: float | None
 
 
@@ -313,7 +317,7 @@ class _Ablating:
         return replace(record, state=State.FAILED, reason=reason, spent=spent)
 
     def _summary(self) -> Summary:
-        return summarise(self._journal.records, self._plan)
+        return summarise(self._journal.records, self._plan, METRICS[self._settings.score])
 
     def _write(self, records: Sequence[Record]) -> Path:
         seeds = tuple(dict.fromkeys(record.seed for record in records if record.seed is not None))
@@ -332,6 +336,7 @@ class _Ablating:
             runs=runs,
             variant=_words(variant),
             last=last,
+            score=METRICS[settings.score],
             seconds_left=left * sum(trained) / len(trained) if trained else None,
         )
 

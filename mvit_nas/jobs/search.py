@@ -366,10 +366,15 @@ class _Searching:
 def _measured_by(meter: LatencyMeter, record: Record, *, classes: int) -> Further:
     assert record.candidate.arch is not None, "what was trained is a network"
     try:
-        latency = meter.latency(record.candidate.arch, classes=classes).latency
+        found = meter.latency(record.candidate.arch, classes=classes)
     except (MeasurementError, CostError) as error:
         return Further(note=str(error))
-    return Further(latency=Measured(value=latency.median_ms, low=latency.low_ms, high=latency.high_ms))
+    latency, artefact = found.latency, found.artefact
+    return Further(
+        latency=Measured(value=latency.median_ms, low=latency.low_ms, high=latency.high_ms),
+        artefact_mib=artefact.size_bytes / 2**20,
+        delegated=artefact.delegated,
+    )
 
 
 def _nothing_trained(records: Sequence[Record]) -> MvitNasError:

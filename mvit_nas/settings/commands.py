@@ -225,7 +225,8 @@ class AblateSettings(Timing, Training, Kept):
     """The flags of ``mvit-nas ablate``.
 
     ``seeds`` and what adds to them (``max_seeds`` until the interval is as narrow as ``precision``, a share) may change
-    from one run to the next. ``match`` is the column of a cost or None.
+    from one run to the next, and so may ``score``, the column of what variants are judged by: every run has all scores.
+    ``match`` is the column of a cost or None.
     """
 
     factors: tuple[str, ...] = question(
@@ -253,6 +254,7 @@ class AblateSettings(Timing, Training, Kept):
         key="values",
         decides=FOUND,
     )
+    score: str = question(f"{_SCORES}: what the variants are judged by.", ACCURACY.name, text=parse.SCORE, key="score")
     seeds: tuple[int, ...] = question(
         "How many seeds each variant is run with, or which: 0,1,2.", (0, 1, 2, 3, 4), text=parse.SEEDS, key="seeds"
     )

@@ -38,9 +38,17 @@ def parse_cost(text: str) -> str:
     return options.get(text, text)
 
 
-def write_cost(cost: str) -> str:
-    """The name of a cost by its column."""
-    return _OPTIONS[cost]
+def parse_score(text: str) -> str:
+    """The column of a score by its name: "balanced-accuracy" is balanced_accuracy."""
+    options = {metric.option: metric.name for metric in SCORES}
+    if text not in options and text not in options.values():
+        raise InputError(f"--score: {unknown(text, options)}")
+    return options.get(text, text)
+
+
+def write_option(name: str) -> str:
+    """The name of a metric by its column."""
+    return _OPTIONS[name]
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -168,7 +176,8 @@ def check_name(name: str) -> str:
 
 
 BUDGET = Text(parse_budget, write_budget, "LIMIT")
-COST = Text(parse_cost, write_cost, "COST")
+COST = Text(parse_cost, write_option, "COST")
+SCORE = Text(parse_score, write_option, "SCORE")
 SEEDS = Text(parse_seeds, write_seeds, "N|LIST")
 PRECISION = Text(parse_precision, write_precision, "POINTS")
 SECONDS = Text(parse_seconds, lambda seconds: f"{seconds:.12g}s", "TIME")

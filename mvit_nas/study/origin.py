@@ -9,7 +9,7 @@ from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from mvit_nas.budget import Budget
-from mvit_nas.metrics import Metric
+from mvit_nas.metrics import ACCURACY, Metric
 
 # Of environment.json; files of the first format have no number.
 FORMAT = 2
@@ -146,9 +146,10 @@ class SearchExperiment(Experiment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AblationExperiment(Experiment):
-    """Those of an ablation, of them the ``seeds`` that were asked for."""
+    """Those of an ablation: the ``seeds`` that were asked for, and the ``score`` that variants are judged by."""
 
     seeds: tuple[int, ...]
+    score: Metric = ACCURACY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

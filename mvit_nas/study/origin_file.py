@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from mvit_nas.budget import Budget
 from mvit_nas.errors import InputError
-from mvit_nas.metrics import COSTS, METRICS, OBJECTIVES, Metric
+from mvit_nas.metrics import ACCURACY, COSTS, METRICS, OBJECTIVES, SCORES, Metric
 from mvit_nas.study.origin import (
     WHOLE,
     AblationOrigin,
@@ -123,6 +123,9 @@ def _problems_of_ablation(document: Document) -> Iterator[str]:
         or len(set(factors)) < len(factors)
     ):
         yield "'ablation.factors' must be one or two names"
+    scores = [metric.name for metric in SCORES]
+    if document["experiment"].get("score", ACCURACY.name) not in scores:
+        yield f"'experiment.score' must be one of {', '.join(scores)}"
     for key in ("experiment", "ablation"):
         if not all(isinstance(seed, int) for seed in document[key]["seeds"]):
             yield f"'{key}.seeds' must hold whole numbers"
@@ -175,13 +178,14 @@ def _expected(kind: type, document: Document) -> Document:
             continue
         hint, value = hints[one.name], document.get(key_of(one))
         allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        part: type = allowed[0]
+        part: type = str if allowed[0] is Metric else allowed[0]
         last: type = (typing.get_args(hint) or allowed)[-1]
         if is_dataclass(part) and (isinstance(value, dict) or len(allowed) == 1):
             expected[key_of(one)] = _expected(part, _object(value))
         elif typing.get_origin(hint) is Mapping and is_dataclass(last):
             expected[key_of(one)] = {name: _expected(last, _object(each)) for name, each in _object(value).items()}
         else:
+            allowed = (part, *allowed[1:])
             expected[key_of(one)] = tuple(_JSON.get(typing.get_origin(each) or each, each) for each in allowed)
     return expected
 

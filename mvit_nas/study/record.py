@@ -106,10 +106,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Further:
-    """The latency by a further runtime, or the ``note`` why it could not be measured."""
+    """The latency by a further runtime, or the ``note`` why it could not be measured.
+
+    ``artefact_mib`` is the size of the file that the runtime executes, ``delegated`` the share of its operators that
+    the runtime's delegate takes, None where there is none.
+    """
 
     latency: Measured | None = None
     note: str = ""
+    artefact_mib: float | None = None
+    delegated: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

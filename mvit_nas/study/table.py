@@ -52,6 +52,8 @@ FURTHER: dict[str, str] = {
     LATENCY.low: "Float64",
     LATENCY.high: "Float64",
     "latency_note": "string",
+    "artefact_mib": "Float64",  # of the file that the runtime executes
+    "delegated": "Float64",  # the share of its operators that the delegate takes
 }
 PARAM = "param."  # begins the column of a factor of the search space
 MATCHED = f"{PARAM}matched"  # in the table of an ablation: which cost a variant's width was rescaled to match
@@ -90,7 +92,10 @@ def from_row(row: Row) -> Record:
         values={name: found for name, metric in METRICS.items() if (found := _measured(row, metric)) is not None},
         further={
             runtime: Further(
-                latency=_measured(row, LATENCY.by(runtime)), note=_text(row.get(f"latency_note.{runtime}"))
+                latency=_measured(row, LATENCY.by(runtime)),
+                note=_text(row.get(f"latency_note.{runtime}")),
+                artefact_mib=_number(row.get(f"artefact_mib.{runtime}")),
+                delegated=_number(row.get(f"delegated.{runtime}")),
             )
             for runtime in runtimes
         },
@@ -171,6 +176,8 @@ def _cells(record: Record) -> Iterator[tuple[str, Cell]]:
         yield from _numbers(LATENCY.by(runtime), record)
         # Also where there is none: that the column is there says that it was to be measured.
         yield f"latency_note.{runtime}", further.note or None
+        yield f"artefact_mib.{runtime}", further.artefact_mib
+        yield f"delegated.{runtime}", further.delegated
     for name, label in candidate.labels.items():
         yield PARAM + name, label
     yield MATCHED, candidate.matched

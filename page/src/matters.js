@@ -30,18 +30,15 @@ export function whatMatters(study) {
     const whole = share => fixed(100 * share, 0).replace(/^-0$/, "0");
     const within = share => Math.max(0, Math.min(1, share)); // a resample can come out below nothing or above all
     const percent = ({ value, low, high }) => `${whole(within(value))} % (${whole(within(low))} to ${whole(within(high))})`;
-    // An interval that holds 0 shows nothing, and where all factors together show nothing, none of them does.
-    const learned = explained.share.low > 0;
-    const isShown = share => learned && share.low >= 0.005; // what would be written as 0 is nothing
-    const words = share => isShown(share) ? percent(share) : `none shown${share.high > 0 ? ` (at most ${whole(within(share.high))} %)` : ""}`;
+    const words = ({ share, shown }) => shown ? percent(share) : `none shown${share.high > 0 ? ` (at most ${whole(within(share.high))} %)` : ""}`;
     byId("shares").replaceChildren(...[
-      element("p", {}, learned
+      element("p", {}, explained.shown
         ? `From ${plural(explained.networks, "network")}, the factors together explain ${percent(explained.share)} of the differences.`
         : `${plural(explained.networks, "network")} do not tell yet what matters: what some of them teach explains nothing that shows of the differences among the others. What follows is a guess.`),
       element("table.shares", {},
         element("thead", {}, element("tr", {}, ["Factor", "Share explained", "with its 95 % interval"].map(text => element("th", { scope: "col" }, text)))),
-        element("tbody", {}, known.slice(0, SHOWN).map(({ name, share }) => element("tr", {},
-          element("th", { scope: "row" }, factorName(name)), element("td.track", {}, shareBar(share, isShown(share))), element("td", {}, words(share)))))),
+        element("tbody", {}, known.slice(0, SHOWN).map(factor => element("tr", {},
+          element("th", { scope: "row" }, factorName(factor.name)), element("td.track", {}, shareBar(factor)), element("td", {}, words(factor)))))),
       rest(known.slice(SHOWN), unknown)].filter(Boolean));
     const drawn = known.filter(({ effects }) => effects.length > 1).slice(0, EFFECTS);
     const means = drawn.flatMap(({ effects }) => effects.map(({ mean }) => mean));
@@ -60,7 +57,7 @@ export function whatMatters(study) {
     return words.length ? element("p.note", {}, words.join(" ")) : null;
   }
 
-  function shareBar({ value, low, high }, shown) {
+  function shareBar({ share: { value, low, high }, shown }) {
     const at = share => 100 * Math.max(0, Math.min(1, share));
     return svg("svg.share", { viewBox: "0 0 100 14", preserveAspectRatio: "none", "aria-hidden": "true" },
       svg("rect.ground", { x: 0, y: 3, width: 100, height: 8 }), svg("rect.value", { x: 0, y: 3, width: shown ? at(value) : 0, height: 8 }),

@@ -116,7 +116,7 @@ def test_a_slow_training_is_told_to_a_tenth_of_an_image():
 
 def test_a_run_of_an_ablation_is_one_line_with_its_seed(watching):
     watch, printed, line = watching
-    watch.show_run(RunProgress(done=4, runs=9, variant="4 at equal macs", last=DONE, seconds_left=90.0))
+    watch.show_run(RunProgress(done=4, runs=9, variant="4 at equal macs", last=DONE, score=ACCURACY, seconds_left=90.0))
     assert printed.getvalue() == "  4/9 4 at equal macs, seed 3  71.6 %  1 min 2 s\n"
     assert str(line.text) == "4/9 runs · about 1 min 30 s left"
     failed = Record(
@@ -127,7 +127,7 @@ def test_a_run_of_an_ablation_is_one_line_with_its_seed(watching):
         seed=1,
         spent=Spent(seconds=2.0),
     )
-    watch.show_run(RunProgress(done=5, runs=9, variant="2", last=failed, seconds_left=None))
+    watch.show_run(RunProgress(done=5, runs=9, variant="2", last=failed, score=ACCURACY, seconds_left=None))
     assert printed.getvalue().splitlines()[1] == "  5/9 2, seed 1  failed: the loss became nan  2 s"
     assert str(line.text) == "5/9 runs"
 

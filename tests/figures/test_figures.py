@@ -284,7 +284,10 @@ def test_importance_and_effects_are_those_of_the_page(kept, objective):
     factors = [one for one in explained["factors"] if one["share"]]
 
     (shares,) = figures.importance(study, objective=objective).data
-    cut = [{end: 100 * min(1, max(0, value)) for end, value in one["share"].items()} for one in factors[:12]]
+    cut = [
+        {end: 100 * min(1, max(0, value)) * (one["shown"] or end == "high") for end, value in one["share"].items()}
+        for one in factors[:12]
+    ]
     low, high = ends(shares.error_x, shares.x)
     assert list(shares.y) == [title(one["name"]) for one in factors[:12]]
     assert list(shares.x) == pytest.approx([one["value"] for one in cut])
@@ -306,14 +309,14 @@ def test_importance_and_effects_are_those_of_the_page(kept, objective):
     ]
 
 
-def test_a_share_that_is_not_above_nothing_is_said_to_be_none_shown(kept):
+def test_a_share_that_cannot_be_told_from_nothing_is_said_to_be_none_shown(kept):
     study, drawn, _ = kept
     explained = next(one for one in drawn["importance"]["objectives"] if one["objective"] == "accuracy")
     factors = [one for one in explained["factors"] if one["share"]][:12]
-    assert any(one["share"]["value"] <= 0 for one in factors), "or this shows nothing"
+    assert any(one["share"]["low"] <= 0 < one["share"]["value"] for one in factors), "or this shows nothing"
     (shares,) = figures.importance(study).data
     for one, hover in zip(factors, shares.hovertext, strict=True):
-        assert ("none shown" in hover) == (one["share"]["value"] <= 0)
+        assert ("none shown" in hover) == (not one["shown"])
         assert not re.search(r"[-\u2212]\d|1[1-9]\d %", hover)
 
 

@@ -2,6 +2,7 @@ import copy
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ablations import (
@@ -82,15 +83,33 @@ def test_a_row_of_the_verdicts_is_what_one_works_out_by_hand():
     assert not four.front
 
 
+def test_the_score_that_variants_are_judged_by_is_named_everywhere():
+    rows, document = by_hand()
+    document["experiment"]["score"] = "balanced_accuracy"
+    page = page_of([row | {"balanced_accuracy": row["accuracy"] - 0.1} for row in rows], document)
+    assert page.cards[0].title == "Against mobilevit_xxs with patch_size 2, 52.00 % mean validation balanced accuracy"
+    assert page.columns[1].label == "Balanced accuracy (%)"
+    assert page.variants[0].cells[1].text == "52.00"
+    assert [(column.label, cell.text) for column, cell in zip(page.run_columns, page.runs[0].cells, strict=True)][
+        2
+    ] == (
+        "Balanced accuracy (%)",
+        "50.00",
+    )
+    drawn: Any = page.document
+    assert drawn["accuracy"]["y"] == "Mean validation balanced accuracy, short schedule (%)"
+    assert "52.00 % mean balanced accuracy" in drawn["accuracy"]["hover"][0]
+
+
 def test_the_answer_is_in_words_with_its_price():
     page = page_of(*by_hand())
     assert page.question == "What does patch_size do to mobilevit_xxs?"
     assert page.summary[:3] == ("6 of 6 runs trained", "data: clothing", "3 seeds")
     headline, reach = page.cards
-    assert headline.title == "Against mobilevit_xxs with patch_size 2, 62.00 % accurate"
+    assert headline.title == "Against mobilevit_xxs with patch_size 2, 62.00 % mean validation accuracy"
     assert headline.subject == "patch_size 4 is better"
     assert headline.sentences == (
-        "patch_size 4: +3.00 points (95 % interval +0.52 to +5.48), at 8 % more MACs.",
+        "patch_size 4: +3.00 points of accuracy (95 % interval +0.52 to +5.48), at 8 % more MACs.",
         (
             f"With 3 seeds this could only have shown about {detectable_deviations(3, 1):.2f} points or more (80 % power). "
             "Smaller differences can go unseen."
@@ -199,7 +218,7 @@ def test_costs_come_from_a_run_that_measured_them():
     rows = [failed(base, 0, "no memory"), run(base, 1, 0.5, latency_ms=6.0), run(four, 1, 0.5)]
     found = summary_of(rows, environment([base, four])).base
     assert [found.cost(metric) for metric in (PARAMS, MACS, LATENCY)] == [1_000_000, 200_000_000, 6.0]
-    assert found.accuracies == (None, 0.5)
+    assert found.scores == (None, 0.5)
 
 
 # The plots
@@ -300,6 +319,11 @@ def first_variant(document):
         (lambda d: d["data"].pop("images"), "'data.images' is missing"),
         (lambda d: d.update(experiment=[]), "'experiment' must be an object"),
         (lambda d: d["experiment"].update(seeds=[[1]]), "'experiment.seeds' must hold whole numbers"),
+        (
+            lambda d: d["experiment"].update(score="macs"),
+            "'experiment.score' must be one of accuracy, balanced_accuracy",
+        ),
+        (lambda d: d["experiment"].update(score=[1]), "'experiment.score' has the wrong type, list"),
         (lambda d: plan_of(d).pop("stopped"), "'ablation.stopped' is missing"),
         (lambda d: plan_of(d).update(precision="0.5"), "'ablation.precision' has the wrong type, str"),
         (lambda d: plan_of(d).update(seeds=["a"]), "'ablation.seeds' must hold whole numbers"),

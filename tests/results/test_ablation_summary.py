@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvit_nas.maths.statistics import Difference, detectable_deviations, paired_difference
-from mvit_nas.metrics import COSTS, LATENCY, MACS, PARAMS
+from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, COSTS, LATENCY, MACS, PARAMS
 from mvit_nas.results.ablation.summary import Verdict, summarise, value_words, verdict
 from mvit_nas.results.table import read_table, table_of, write_table
 from mvit_nas.study.origin import Ablated, PlannedVariant
@@ -48,8 +48,8 @@ def depth_plan(depths=DEPTHS, base="2", more=()):
     return plan(("depth",), [*(variant({"depth": depth}, is_base=depth == base) for depth in depths), *more])
 
 
-def summed_up(rows, planned):
-    return summarise(table_of(rows).records, planned)
+def summed_up(rows, planned, score=ACCURACY):
+    return summarise(table_of(rows).records, planned, score)
 
 
 def depth_runs(accuracies=DEPTHS):
@@ -78,6 +78,16 @@ def two_factors(accuracies=TWO, *, extra_runs=(), extra_variants=()):
     return summed_up([*runs, *extra_runs], plan(("patch_size", "depth"), [*variants, *extra_variants]))
 
 
+def test_variants_are_judged_by_the_score_that_was_chosen():
+    runs = [one | {"balanced_accuracy": 1 - one["accuracy"]} for one in depth_runs()]
+    summary = summed_up(runs, depth_plan(), BALANCED_ACCURACY)
+    assert [v.score for v in summary.variants] == pytest.approx([0.295, 0.26, 0.3475])
+    assert summary.others[1].verdict is Verdict.BETTER
+    assert summary_of(DEPTHS).others[1].verdict is Verdict.WORSE
+    # Runs from before it was computed have none, and nothing is judged.
+    assert summed_up(depth_runs(), depth_plan(), BALANCED_ACCURACY).others[0].verdict is Verdict.TOO_FEW
+
+
 def test_every_variant_has_its_mean_its_spread_and_its_difference_from_the_base():
     summary = summary_of(DEPTHS)
     assert summary.factors == ("depth",)
@@ -85,7 +95,7 @@ def test_every_variant_has_its_mean_its_spread_and_its_difference_from_the_base(
     assert [v.is_base for v in summary.variants] == [True, False, False]
     assert [v.runs for v in summary.variants] == [4, 4, 4]
     assert [v.failed for v in summary.variants] == [0, 0, 0]
-    assert [v.accuracy for v in summary.variants] == pytest.approx([0.705, 0.74, 0.6525])
+    assert [v.score for v in summary.variants] == pytest.approx([0.705, 0.74, 0.6525])
     # Squares about the base's mean: .000025 .000025 .000225 .000225.
     assert summary.base.spread == pytest.approx(math.sqrt(0.0005 / 3))
     assert summary.variants[1].spread == pytest.approx(math.sqrt(0.0046 / 3))
@@ -167,7 +177,7 @@ def test_a_seed_that_only_a_variant_has_makes_no_pair():
     summary = summed_up([*depth_runs(), run({"depth": "4"}, 3, 0.9)], depth_plan())
     assert summary.seeds == (3, 10, 11, 12, 13)
     assert summary.variants[1].runs == 5
-    assert summary.variants[1].accuracy == pytest.approx((0.72 + 0.75 + 0.70 + 0.79 + 0.9) / 5)
+    assert summary.variants[1].score == pytest.approx((0.72 + 0.75 + 0.70 + 0.79 + 0.9) / 5)
     assert summary.variants[1].difference == summary_of(DEPTHS).variants[1].difference
 
 
@@ -175,7 +185,7 @@ def test_a_failed_run_is_counted_and_named_and_its_pair_is_left_out():
     base, four, six = summary_of(DEPTHS | {"4": [0.72, None, 0.70, 0.79]}).variants
     assert (four.runs, four.failed) == (4, 1)
     assert four.verdict_words == "failed in 1 of 4 runs"
-    assert four.accuracy == pytest.approx((0.72 + 0.70 + 0.79) / 3)
+    assert four.score == pytest.approx((0.72 + 0.70 + 0.79) / 3)
     assert four.difference == paired_difference([0.72, 0.70, 0.79], [0.70, 0.69, 0.72], comparisons=2)
     assert four.p_holm is not None
     assert (base.verdict, six.verdict, six.difference.pairs) == (Verdict.BASE, Verdict.WORSE, 4)
@@ -184,7 +194,7 @@ def test_a_failed_run_is_counted_and_named_and_its_pair_is_left_out():
 def test_a_variant_of_which_all_runs_failed_still_stands_in_the_summary_and_in_holms_family():
     _, four, six = summary_of(DEPTHS | {"4": [None, None, None, None]}).variants
     assert (four.runs, four.failed, four.verdict_words) == (4, 4, "failed in 4 of 4 runs")
-    assert (four.accuracy, four.spread, four.p_holm) == (None, None, None)
+    assert (four.score, four.spread, four.p_holm) == (None, None, None)
     assert four.difference == paired_difference([], [])
     assert six.p_holm == pytest.approx(2 * six.difference.p)
 
@@ -192,11 +202,11 @@ def test_a_variant_of_which_all_runs_failed_still_stands_in_the_summary_and_in_h
 def test_a_base_that_failed_in_one_seed_is_named_and_takes_that_pair_from_all():
     summary = summary_of(DEPTHS | {"2": [0.70, 0.71, None, 0.72]})
     assert (summary.base.verdict_words, summary.base.failed) == ("failed in 1 of 4 runs", 1)
-    assert summary.base.accuracy == pytest.approx((0.70 + 0.71 + 0.72) / 3)
+    assert summary.base.score == pytest.approx((0.70 + 0.71 + 0.72) / 3)
     assert [v.difference.pairs for v in summary.others] == [3, 3]
     assert [v.failed for v in summary.others] == [0, 0]
     assert summary.others[0].difference.mean == pytest.approx((0.02 + 0.04 + 0.07) / 3)
-    assert summary.others[0].accuracy == pytest.approx(0.74)
+    assert summary.others[0].score == pytest.approx(0.74)
 
 
 def test_a_base_that_failed_leaves_too_few_seeds_and_not_a_silent_nothing():
@@ -210,7 +220,7 @@ def test_a_variant_that_was_not_run_yet_says_so_and_counts_in_holms_family():
     runs = [row for row in depth_runs() if row["param.depth"] != "4"]
     _, four, six = summed_up(runs, depth_plan()).variants
     assert (four.verdict_words, four.runs, four.failed) == ("not run yet", 0, 0)
-    assert (four.accuracy, four.spread, four.p_holm) == (None, None, None)
+    assert (four.score, four.spread, four.p_holm) == (None, None, None)
     assert (four.difference.pairs, four.difference.mean) == (0, None)
     assert (four.costs, four.cost(PARAMS)) == ({}, None)
     assert six.p_holm == pytest.approx(2 * six.difference.p)
@@ -224,7 +234,7 @@ def test_what_an_early_variant_shows_does_not_change_when_a_later_one_is_run_and
 
 def test_one_run_has_an_accuracy_and_no_spread():
     summary = summary_of({"2": [0.70], "4": [0.75]})
-    assert (summary.others[0].accuracy, summary.others[0].spread) == (0.75, None)
+    assert (summary.others[0].score, summary.others[0].spread) == (0.75, None)
     assert summary.others[0].verdict_words == "too few seeds (1 of at least 3)"
 
 
@@ -283,9 +293,9 @@ def test_a_matched_variant_is_one_of_its_own_and_counts_in_holms_family():
     _, four, six, six_matched = summed_up([*matched, *depth_runs()], planned).variants
     assert (six_matched.value, six_matched.matched, six_matched.arch_id) == ("6 at equal macs", "macs", "b")
     assert six_matched.notes == ("wider",)
-    assert six_matched.accuracy == pytest.approx(0.71)
+    assert six_matched.score == pytest.approx(0.71)
     assert six_matched.difference.mean == pytest.approx(0.005)  # from the base, not from the free 6
-    assert (six.accuracy, six.runs) == (pytest.approx(0.6525), 4)
+    assert (six.score, six.runs) == (pytest.approx(0.6525), 4)
     assert six.p_holm == pytest.approx(3 * six.difference.p)
     assert four.p_holm == pytest.approx(2 * four.difference.p)
     assert six.difference.detectable == paired_difference(DEPTHS["6"], DEPTHS["2"], comparisons=3).detectable
@@ -356,4 +366,4 @@ def test_a_matched_variant_is_in_no_interaction():
 def test_a_table_says_the_same_after_a_way_over_the_disk(tmp_path):
     table = table_of(depth_runs())
     write_table(table, tmp_path / "runs.csv")
-    assert summarise(read_table(tmp_path / "runs.csv").records, depth_plan()) == summary_of(DEPTHS)
+    assert summarise(read_table(tmp_path / "runs.csv").records, depth_plan(), ACCURACY) == summary_of(DEPTHS)

@@ -282,6 +282,10 @@ def test_the_cards_say_it_in_sentences():
         sentences=(
             "cost-aware: 50.0 % (40.0 to 60.0 % over 2 seeds) of the box.",
             "tpe: 28.0 % (26.0 to 30.0 % over 2 seeds) of the box.",
+            (
+                "The box holds every trade-off between a reference and the ideal, and is the same for all; the more of it "
+                "is dominated by what a search found, the better that is."
+            ),
         ),
     )
     assert other.title == "tpe against cost-aware"
@@ -331,6 +335,30 @@ def test_the_same_with_every_seed_is_a_tie():
     assert sure(compare_studies(first + mixed).methods[1].gain).verdict is Verdict.NOT_SHOWN
 
 
+def test_where_neither_has_anything_inside_the_box_that_is_said():
+    first = [flat(f"a{seed}", seed, "tpe", 0.0) for seed in range(3)]
+    second = [flat(f"b{seed}", seed, "gp", 0.0) for seed in range(3)]
+    comparison = compare_studies(first + second)
+    assert headline(comparison) == "Nothing that tpe or gp found is inside the box, after 1 training (3 seeds each)"
+    _, other = cards(comparison)
+    assert other.subject == "Nothing inside the box"
+    assert other.sentences == (
+        (
+            "After 1 training each, no network that tpe or gp found is better than the reference in every goal, so there "
+            "is nothing to compare."
+        ),
+    )
+    # Seeds that are not shared say the same.
+    apart = compare_studies([*first, *(flat(f"b{seed}", seed, "gp", 0.0) for seed in range(3, 6))])
+    assert sure(apart.methods[1].gain).verdict is Verdict.NOTHING
+
+
+def test_how_soon_nothing_was_reached_is_not_said():
+    first = [flat(f"a{seed}", seed, "tpe", volume) for seed, volume in enumerate([0.4, 0.5, 0.6])]
+    _, other = cards(compare_studies([*first, *(flat(f"b{seed}", seed, "gp", 0.0) for seed in range(3))]))
+    assert len(other.sentences) == 1
+
+
 def test_time_of_what_came_from_the_cache_is_marked():
     rows = [row(0.5, 5, cached=True), row(0.6, 5), row(0.7, 8, cached=True), row(None, 9, state="over_budget")]
     page = page_data(compare_studies([study("a", 0, "tpe", rows), flat("b", 0, "gp", 0.5)]), CONDITIONS)
@@ -358,7 +386,7 @@ def test_accuracy_is_shown_for_each_cost_that_all_have():
 
 
 def test_the_title_is_the_question():
-    assert title(example()) == "cost-aware + stopping, tpe or random?"
+    assert title(example()) == "Which finds more: cost-aware + stopping, tpe or random?"
     assert title(compare_studies(by_hand()[:2])) == "cost-aware over 2 seeds"
 
 

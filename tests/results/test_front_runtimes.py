@@ -22,6 +22,7 @@ from mvit_nas.maths.statistics import RankCorrelation
 from mvit_nas.metrics import LATENCY
 from mvit_nas.results.page import axis_label, provenance, scale_words
 from mvit_nas.results.report import remake_report, render_search
+from mvit_nas.results.search.measured_on import measured_on
 from mvit_nas.results.search.page import candidates, columns, further_section, page_data
 from mvit_nas.results.search.runtimes import Comparison, compare, sentences
 from mvit_nas.results.table import read_table, table_of
@@ -300,6 +301,58 @@ def test_provenance_says_how_far_the_milliseconds_can_be_trusted():
             "absolute scale can be trusted is not known."
         ),
     )
+
+
+# All measurements of the front
+
+
+def test_the_front_has_a_row_for_each_network_and_place():
+    rows = [measured(0, 0.60, 5.0, 10.0) | {"artefact_mib.executorch": 3.456, "delegated.executorch": 0.972}]
+    rows += [measured(1, 0.70, 8.0, None) | {"latency_note.executorch": REFUSED}, measured(2, 0.50, 9.0, 12.0)]
+    found = sure(measured_on(view(table_of(rows), conditions())))
+    assert found.title == "The front in 2 places that it was measured in"
+    assert [column.label for column in found.columns] == [
+        "Candidate",
+        "Device",
+        "Runtime",
+        "Precision",
+        "Latency (ms)",
+        "File (MiB)",
+        "Operators on the delegate (%)",
+    ]
+    # Only the front: c is beaten by a.
+    host, phone = ("this host", "ONNX Runtime 1.31.1", "float32"), ("adb:R5CX10ABCDE", "ExecuTorch 1.5.2", "float32")
+    assert [tuple(cell.text for cell in row.cells) for row in found.rows] == [
+        ("A", *host, "8.00", "-", "-"),
+        ("A", *phone, "-", "-", "-"),
+        ("B", *host, "5.00", "-", "-"),
+        ("B", *phone, "10.0", "3.46", "97"),
+    ]
+    assert [row.cells[4].detail for row in found.rows][1:] == [REFUSED, "4.92 to 5.10 ms", "9.50 to 11.0 ms"]
+    assert found.rows[0].cells[1].detail == "bench; AMD EPYC 7B13; 2 cores; Linux 6.8"
+    assert [row.measured for row in found.rows] == [True, False, True, True]
+
+
+def test_a_precision_of_int8_is_said_with_the_bits_of_its_weights():
+    narrow = conditions(front_latency={"executorch": EXECUTORCH | {"weight_bits": 7}})
+    found = sure(measured_on(view(by_hand(), narrow)))
+    assert [row.cells[3].text for row in found.rows][:2] == ["float32", "int8, weights of 7 bits"]
+
+
+def test_one_place_is_nothing_to_compare():
+    unknown = dict.fromkeys(["latency_ms", "latency_low_ms", "latency_high_ms"])
+    refused = table_of([measured(0, 0.6, 5.0, None) | {"latency_note.executorch": REFUSED}])
+    own_alone, other_alone = (
+        view(refused, conditions()),
+        view(
+            table_of([measured(0, 0.6, 5.0, 9.0) | unknown]),
+            conditions(objectives=("accuracy", "params"), latency=None),
+        ),
+    )
+    for seen in (own_alone, other_alone, through(view(by_hand(), conditions()), "executorch")):
+        assert measured_on(seen) is None
+        assert "measured-on" not in render_search(seen)
+    assert '<table id="measured-on"' in render_search(view(by_hand(), conditions()))
 
 
 # The files

@@ -48,6 +48,29 @@ def true_accuracy(labels):
 ALL: list[dict[str, Any]] = [{"depth": depth, "patch": patch} for depth, patch in itertools.product(DEPTH, PATCH)]
 
 
+def test_what_cannot_be_told_from_nothing_is_not_shown():
+    luck = random.Random(0)
+    networks = drawn(80, luck, depth=[1, 2, 3], idle=["a", "b"])
+    found = explained(rows_of(networks, accuracy=lambda labels: 0.5 + DEPTH[labels["depth"]] + luck.gauss(0, 0.02)))
+    assert found.shown
+    assert {one.name: one.shown for one in found.factors} == {"depth": True, "idle": False}
+    noise = explained(rows_of(networks, accuracy=lambda labels: luck.gauss(0.5, 0.1)))
+    assert not noise.shown
+    assert not any(one.shown for one in noise.factors)
+
+
+def test_where_all_together_show_nothing_no_factor_does():
+    # Among tables of little there is one where a factor's interval is above nothing, and that of all together is not.
+    for seed in range(40):
+        luck = random.Random(seed)
+        networks = drawn(16, luck, a=[1, 2], b=[1, 2], c=[1, 2])
+        found = explained(rows_of(networks, accuracy=lambda labels, luck=luck: 0.1 * labels["a"] + luck.gauss(0, 0.07)))
+        if not found.shown and any(one.share.low > 0.005 for one in found.factors):
+            assert not any(one.shown for one in found.factors)
+            return
+    raise AssertionError("or this shows nothing")
+
+
 def test_without_noise_each_factor_has_its_part_of_the_variance():
     found = explained(rows_of(ALL * 10, accuracy=true_accuracy))
     depth, patch = np.var(list(DEPTH.values())), np.var(list(PATCH.values()))

@@ -34,6 +34,8 @@ FURTHER_ROW: Row = {
     "latency_note.litert": 'a, "quoted" reason',
     "latency_ms.executorch": 6.25,
     "latency_low_ms.executorch": 6,
+    "artefact_mib.executorch": 3.5,
+    "delegated.executorch": 0.97,
     "latency_ms": 4.5,
 }
 AWKWARD = [
@@ -82,10 +84,10 @@ def test_a_further_runtime_has_its_columns_between_the_fixed_ones_and_the_factor
     further = [
         f"{name}.{runtime}"
         for runtime in ("litert", "executorch")
-        for name in ("latency_ms", "latency_low_ms", "latency_high_ms", "latency_note")
+        for name in ("latency_ms", "latency_low_ms", "latency_high_ms", "latency_note", "artefact_mib", "delegated")
     ]
     assert list(table.columns) == [*COLUMNS, *further, "param.width"]
-    assert [str(table[name].dtype) for name in further] == ["Float64", "Float64", "Float64", "string"] * 2
+    assert [str(table[name].dtype) for name in further] == [*["Float64"] * 3, "string", *["Float64"] * 2] * 2
     assert whole.further_runtimes == ("litert", "executorch")
     assert table_of([ROW]).further_runtimes == ()
     assert list(table.loc[0, ["latency_ms.executorch", "latency_low_ms.executorch", "latency_ms"]]) == [6.25, 6, 4.5]

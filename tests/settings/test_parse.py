@@ -39,7 +39,7 @@ def test_shares_that_are_written_are_nearly_the_same_when_they_are_read(share):
 
 def test_a_cost_and_an_objective_go_by_the_name_of_the_command_line():
     assert parse.parse_cost("latency") == "latency_ms"
-    assert parse.write_cost("latency_ms") == "latency"
+    assert parse.write_option("latency_ms") == "latency"
     every = SearchSettings().objectives
     assert parse.write_objectives(every) == "accuracy,params,macs,latency"
     assert parse.parse_objectives("latency,accuracy") == ("accuracy", "latency_ms")
@@ -66,6 +66,13 @@ def test_objectives_keep_one_order_and_need_accuracy_and_a_cost():
     for text in ("accuracy", "macs,params", ""):
         with pytest.raises(InputError, match="needs accuracy and at least one cost"):
             parse.parse_objectives(text)
+
+
+def test_a_score_goes_by_the_name_of_the_command_line():
+    assert parse.parse_score("balanced-accuracy") == "balanced_accuracy"
+    assert parse.write_option(parse.parse_score("balanced-accuracy")) == "balanced-accuracy"
+    with pytest.raises(InputError, match=r"^--score: unknown 'macs', known are accuracy, balanced-accuracy$"):
+        parse.parse_score("macs")
 
 
 def test_a_search_is_for_one_score():

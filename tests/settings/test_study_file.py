@@ -20,7 +20,7 @@ SEARCH = SearchSettings(
     seed=3, runtime="torch", measure_front=("litert", "executorch@adb:1"), threads=2,
 )  # fmt: skip
 ABLATE = AblateSettings(
-    name="a", factors=("depth", "heads"), base="s:knee", values=(("1", "2"), ("8,4,2",)), seeds=(3, 7), precision=0.005,
+    name="a", factors=("depth", "heads"), base="s:knee", values=(("1", "2"), ("8,4,2",)), score="balanced_accuracy", seeds=(3, 7), precision=0.005,
     match="latency_ms", no_resize=True, image_size=32,
 )  # fmt: skip
 FOUND = Found(

@@ -215,7 +215,8 @@ def page_of(rows, document):
 
 
 def summary_of(rows, document):
-    return summarise(records_of(rows), origin_of(document).plan)
+    origin = origin_of(document)
+    return summarise(records_of(rows), origin.plan, origin.experiment.score)
 
 
 if __name__ == "__main__":  # example pages, to look at: python tests/support/ablations.py FOLDER

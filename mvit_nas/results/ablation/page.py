@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mvit_nas.maths.statistics import Difference
-from mvit_nas.metrics import ACCURACY, COSTS, Metric, Source
+from mvit_nas.metrics import COSTS, METRICS, Metric, Source
 from mvit_nas.results.ablation.plots import accuracy_plot, forest_plot, interval_points, signed
 from mvit_nas.results.ablation.summary import Interaction, Summary, Variant, Verdict, full_words, summarise, value_words
 from mvit_nas.results.page import (
@@ -36,6 +36,7 @@ class Page:
     """All that the page of an ablation shows, as plain data; ``document`` is what its script draws."""
 
     question: str
+    score: str
     summary: tuple[str, ...]
     cards: tuple[Card, ...]
     columns: tuple[Column, ...]
@@ -51,12 +52,13 @@ class Page:
 
 def page_data(records: Sequence[Record], origin: AblationOrigin) -> Page:
     """All that the page shows."""
-    summary = summarise(records, origin.plan)
+    summary = summarise(records, origin.plan, origin.experiment.score)
     do = "does" if len(summary.factors) == 1 else "do"
     heads = columns(summary, origin)
     with_matched = any(record.candidate.matched for record in records)
     return Page(
         question=f"What {do} {' and '.join(summary.factors)} do to {origin.plan.base}?",
+        score=summary.metric.title,
         summary=tuple(_chips(records, summary, origin)),
         cards=tuple(cards(records, summary, origin)),
         columns=tuple(heads),
@@ -64,11 +66,11 @@ def page_data(records: Sequence[Record], origin: AblationOrigin) -> Page:
         interaction_columns=(*columns_of("Pair"), *heads[2:7]),
         interactions=tuple(_interaction_row(one) for one in summary.interactions),
         run_columns=(
-            *columns_of("Seed", *summary.factors, *(["Matched"] if with_matched else [])),
-            *columns_of("Accuracy (%)", numeric=True),
+            *columns_of("Seed", *summary.factors, *(["Rescaled to equal"] if with_matched else [])),
+            *columns_of(_score_heading(summary), numeric=True),
             *columns_of("State"),
-            *columns_of("Cost (s)", numeric=True),
-            *columns_of("Cached", "Candidate"),
+            *columns_of("Time (s)", numeric=True),
+            *columns_of("Cached", "Network"),
         ),
         runs=tuple(_run_row(record, summary, with_matched=with_matched) for record in records),
         spent=_spent(records, origin),
@@ -101,13 +103,23 @@ def cards(records: Sequence[Record], summary: Summary, origin: AblationOrigin) -
 
 def columns(summary: Summary, origin: AblationOrigin) -> list[Column]:
     """The columns of the verdicts' table."""
-    numbers = ["Accuracy (%)", "Difference (points)", "p (Holm)", "Effect size (g)", "Could have shown (points)"]
+    numbers = [
+        _score_heading(summary),
+        "Difference (points)",
+        "p (Holm)",
+        "Effect size (g)",
+        "Could have shown (points)",
+    ]
     return [
         *columns_of(", ".join(summary.factors)),
         *columns_of(*numbers, numeric=True),
         *columns_of("Verdict"),
         *columns_of(*(axis_label(metric, origin) for metric in _costs(summary)), numeric=True),
     ]
+
+
+def _score_heading(summary: Summary) -> str:
+    return f"{summary.metric.title} ({summary.metric.unit})"
 
 
 def _costs(summary: Summary) -> list[Metric]:
@@ -137,8 +149,8 @@ def _planned_seeds(origin: AblationOrigin) -> int:
 def _headline(records: Sequence[Record], summary: Summary, origin: AblationOrigin) -> Card:
     base = summary.base
     title = f"Against {origin.plan.base} with {base.words}"
-    if base.accuracy is not None:
-        title += f", {100 * base.accuracy:.2f} % accurate"
+    if base.score is not None:
+        title += f", {100 * base.score:.2f} % mean validation {summary.metric.noun}"
     if not records:
         return Card(title=title, subject="No run has ended yet", sentences=())
     better, worse, alike = (
@@ -152,7 +164,7 @@ def _headline(records: Sequence[Record], summary: Summary, origin: AblationOrigi
         if group
     ]
     shown = [*_largest(better), *_largest(worse)]
-    sentences = [_sentence(variant, base) for variant in shown]
+    sentences = [_sentence(variant, base, summary.metric) for variant in shown]
     if len(shown) < len(better) + len(worse):
         sentences.insert(0, "The largest differences; the table has the others:")
     if alike:
@@ -186,7 +198,7 @@ def _largest(group: Sequence[Variant]) -> list[Variant]:
     return sorted(group, key=lambda v: -abs(v.difference.mean))[:2]  # type: ignore[union-attr, arg-type]
 
 
-def _sentence(variant: Variant, base: Variant) -> str:
+def _sentence(variant: Variant, base: Variant, score: Metric) -> str:
     difference = variant.difference
     assert difference is not None  # a verdict of better or worse has one
     assert difference.mean is not None
@@ -198,8 +210,8 @@ def _sentence(variant: Variant, base: Variant) -> str:
     changes = [metric.change(ratio) for metric, ratio in ratios if metric.changes(ratio)]
     price = ", ".join(changes) or "the same cost"
     return (
-        f"{variant.words}: {signed(difference.mean)} points (95 % interval {interval_points(difference)})"
-        f"{f', at {price}' if ratios else ''}."
+        f"{variant.words}: {signed(difference.mean)} points of {score.noun} "
+        f"(95 % interval {interval_points(difference)}){f', at {price}' if ratios else ''}."
     )
 
 
@@ -254,14 +266,14 @@ def _variant_row(variant: Variant, summary: Summary) -> Row:
     spread = "" if variant.spread is None else f"standard deviation {_percent(variant.spread)}"
     cells = [
         cell(variant.value, detail=notes),
-        number(variant.accuracy, _percent, spread),
+        number(variant.score, _percent, spread),
         *_difference_cells(variant.difference, variant.p_holm),
         cell(variant.verdict_words),
     ]
     for metric in _costs(summary):
         details = [_change(variant, summary.base, metric), interval_words(metric, variant.costs.get(metric.name))]
         cells.append(number(variant.cost(metric), metric.cell, "\n".join(filter(None, details))))
-    return Row(cells=tuple(cells), reason=notes, front=variant.is_base, measured=variant.accuracy is not None)
+    return Row(cells=tuple(cells), reason=notes, front=variant.is_base, measured=variant.score is not None)
 
 
 def _difference_cells(difference: Difference | None, p_holm: float | None) -> Iterator[Cell]:
@@ -296,8 +308,8 @@ def _run_row(record: Record, summary: Summary, *, with_matched: bool) -> Row:
     cells = (
         _text_cell(_seed(record)),
         *(_text_cell(str(candidate.labels.get(name, ""))) for name in summary.factors),
-        *([_text_cell(candidate.matched or "")] if with_matched else []),
-        number(record.value(ACCURACY), _percent),
+        *([_text_cell(METRICS[candidate.matched].noun if candidate.matched else "")] if with_matched else []),
+        number(record.value(summary.metric), _percent),
         cell(STATE_WORDS[record.state], detail=record.reason),
         number(record.spent.seconds, "{:.1f}".format),
         cell("yes" if record.spent.cached else "no"),

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from mvit_nas.maths.statistics import Difference, mean_interval
-from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, MACS, METRICS, PARAMS, Form
+from mvit_nas.metrics import COSTS, LATENCY, MACS, METRICS, PARAMS, Form, Metric
 from mvit_nas.results.ablation.summary import Summary, Variant, value_words
 from mvit_nas.results.page import axis_label
 from mvit_nas.study.origin import AblationOrigin
@@ -55,7 +55,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracies:
-    """Mean accuracies in percent, by variant, and the cost ``axes`` to show them against, ``x`` first."""
+    """Mean scores in percent, by variant, and the cost ``axes`` to show them against, ``x`` first."""
 
     axes: Mapping[str, Axis]
     x: str
@@ -80,7 +80,7 @@ def accuracy_plot(summary: Summary, origin: AblationOrigin) -> dict[str, object]
 
 
 def forest(summary: Summary, origin: AblationOrigin) -> Forest | None:
-    """The plot of differences from the base, in accuracy points; None before there is one.
+    """The plot of differences from the base, in points of the score; None before there is one.
 
     One row for each variant but the base, as planned. The range holds all of them and zero.
     """
@@ -93,7 +93,7 @@ def forest(summary: Summary, origin: AblationOrigin) -> Forest | None:
         mean, low, high = (None if value is None else 100 * value for value in ends)
         dots = {
             seed: 100 * (value - base)
-            for seed, value, base in zip(summary.seeds, variant.accuracies, summary.base.accuracies, strict=True)
+            for seed, value, base in zip(summary.seeds, variant.scores, summary.base.scores, strict=True)
             if value is not None and base is not None
         }
         shown += [value for value in (low, high, *dots.values()) if value is not None]
@@ -124,18 +124,18 @@ def forest(summary: Summary, origin: AblationOrigin) -> Forest | None:
 
 
 def accuracies(summary: Summary, origin: AblationOrigin) -> Accuracies | None:
-    """Mean accuracies, in percent, with the 95 % interval over seeds, against each cost; None before one is known.
+    """Mean scores, in percent, with the 95 % interval over seeds, against each cost; None before one is known.
 
     ``x``, the cost to show first, is one that differs.
     """
-    known = [variant for variant in summary.variants if variant.accuracy is not None]
+    known = [variant for variant in summary.variants if variant.score is not None]
     costs = [metric for metric in COSTS if any(variant.cost(metric) is not None for variant in known)]
     if not costs:
         return None
     preferred = [metric for metric in (MACS, LATENCY, PARAMS, *costs) if metric in costs]
     differing = [metric for metric in preferred if len({variant.cost(metric) for variant in known}) > 1]
     means = [_mean(variant) for variant in known]
-    words = html.escape(f"Mean {origin.score_words(ACCURACY)} ({ACCURACY.unit})")
+    words = html.escape(f"Mean {origin.score_words(summary.metric)} ({summary.metric.unit})")
     axes = {
         metric.name: _axis(
             [variant.costs.get(metric.name) for variant in known],
@@ -150,18 +150,18 @@ def accuracies(summary: Summary, origin: AblationOrigin) -> Accuracies | None:
         y=words,
         label=[_shortened(_short(variant)) for variant in known],
         kind=[_kind(variant) for variant in known],
-        hover=[_accuracy_hover(variant, mean) for variant, mean in zip(known, means, strict=True)],
+        hover=[_score_hover(variant, mean, summary.metric) for variant, mean in zip(known, means, strict=True)],
         accuracy=_axis(means, title=words, counts=False),
         kinds=_kinds(summary, origin),
     )
 
 
 def _mean(variant: Variant) -> Measured:
-    """The mean accuracy over seeds with its interval, in percent."""
-    shares = np.array(variant.accuracies, dtype=float)  # NaN for None
+    """The mean score over seeds with its interval, in percent."""
+    shares = np.array(variant.scores, dtype=float)  # NaN for None
     low, high = mean_interval(shares) or (None, None)
     return Measured(
-        value=100 * (variant.accuracy or 0.0),
+        value=100 * (variant.score or 0.0),
         low=None if low is None else 100 * low,
         high=None if high is None else 100 * high,
     )
@@ -178,12 +178,12 @@ def _axis(values: Sequence[Measured | None], *, title: str, counts: bool) -> Axi
 
 
 def signed(share: float) -> str:
-    """A difference of shares in accuracy points, with its sign: "+1.25"."""
+    """A difference of shares in points, with its sign: "+1.25"."""
     return f"{100 * share:+z.2f}".replace("-", "\u2212")
 
 
 def interval_points(difference: Difference) -> str:
-    """The 95 % interval in accuracy points, "\u22120.40 to +1.25"; empty where there is none."""
+    """The 95 % interval in points, "\u22120.40 to +1.25"; empty where there is none."""
     if difference.low is None or difference.high is None:
         return ""
     return f"{signed(difference.low)} to {signed(difference.high)}"
@@ -220,8 +220,8 @@ def _difference_hover(variant: Variant) -> str:
     return "<br>".join([*lines, html.escape(variant.verdict_words)])
 
 
-def _accuracy_hover(variant: Variant, mean: Measured) -> str:
-    lines = [f"<b>{html.escape(variant.words)}</b>", f"{mean.value:.2f} % mean accuracy"]
+def _score_hover(variant: Variant, mean: Measured, metric: Metric) -> str:
+    lines = [f"<b>{html.escape(variant.words)}</b>", f"{mean.value:.2f} % mean {metric.noun}"]
     if mean.low is not None:
         lines.append(f"95 % interval {mean.low:.2f} to {mean.high:.2f} %")
     for name, one in variant.costs.items():

@@ -1,4 +1,4 @@
-"""What an ablation's table says: for each variant its accuracy, its paired difference from the base and its price."""
+"""What an ablation's table says: for each variant its score, its paired difference from the base and its price."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import ALPHA, MIN_PAIRS, Difference, holm, paired_difference
-from mvit_nas.metrics import ACCURACY, COSTS, METRICS, Metric
+from mvit_nas.metrics import COSTS, METRICS, Metric
 from mvit_nas.study.origin import Ablated, PlannedVariant
 from mvit_nas.study.record import Measured, Record, State
 
@@ -30,8 +30,8 @@ class Verdict(StrEnum):
 class Variant:
     """One value of the factor, or one pair of values of two, with what its runs say.
 
-    ``accuracies`` holds one share for each of the summary's seeds, None where the run failed or is not there yet;
-    ``accuracy`` is their mean and ``spread`` their standard deviation. ``difference`` is the one from the base, None
+    ``scores`` holds one share for each of the summary's seeds, None where the run failed or is not there yet;
+    ``score`` is their mean and ``spread`` their standard deviation. ``difference`` is the one from the base, None
     for the base itself. ``runs`` counts the failed ones too. ``costs`` are those that were measured, by metric.
     """
 
@@ -41,8 +41,8 @@ class Variant:
     arch_id: str
     runs: int
     failed: int
-    accuracies: tuple[float | None, ...]
-    accuracy: float | None
+    scores: tuple[float | None, ...]
+    score: float | None
     spread: float | None
     difference: Difference | None
     p_holm: float | None
@@ -96,8 +96,12 @@ class Interaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """An ablation: its variants in the order of the plan, the base among them, and the interactions of two factors."""
+    """An ablation: its variants in the order of the plan, the base among them, and the interactions of two factors.
 
+    ``metric`` is the score that they are judged by.
+    """
+
+    metric: Metric
     factors: tuple[str, ...]
     variants: tuple[Variant, ...]
     interactions: tuple[Interaction, ...]
@@ -120,8 +124,8 @@ class Summary:
         return max(known, key=lambda v: abs(v.difference.mean), default=None)  # type: ignore[union-attr, arg-type]
 
 
-def summarise(records: Sequence[Record], plan: Ablated) -> Summary:
-    """The summary of the runs in ``records``, which are those of ``plan``.
+def summarise(records: Sequence[Record], plan: Ablated, metric: Metric) -> Summary:
+    """The summary of the runs in ``records``, which are those of ``plan``, by the score ``metric``.
 
     Holm's correction is over all variants but the base, matched ones included, whether they were run yet or not;
     over the interactions it is taken apart.
@@ -129,20 +133,21 @@ def summarise(records: Sequence[Record], plan: Ablated) -> Summary:
     planned = plan.variants
     runs = [[record for record in records if _is_run_of(record, variant)] for variant in planned]
     seeds = tuple(sorted({record.seed for record in records if record.seed is not None}))
-    accuracies = [_by_seed(part, seeds) for part in runs]
+    scores = [_by_seed(part, seeds, metric) for part in runs]
     base = next(index for index, variant in enumerate(planned) if variant.is_base)
     comparisons = max(1, len(planned) - 1)
     differences = [
-        None if index == base else paired_difference(found, accuracies[base], comparisons=comparisons)
-        for index, found in enumerate(accuracies)
+        None if index == base else paired_difference(found, scores[base], comparisons=comparisons)
+        for index, found in enumerate(scores)
     ]
     others = iter(holm([difference.p for difference in differences if difference is not None]))
     corrected = [None if difference is None else next(others) for difference in differences]
-    variants = tuple(_variant(*parts) for parts in zip(planned, runs, accuracies, differences, corrected, strict=True))
+    variants = tuple(_variant(*parts) for parts in zip(planned, runs, scores, differences, corrected, strict=True))
     return Summary(
+        metric=metric,
         factors=plan.factors,
         variants=variants,
-        interactions=_interactions(variants, accuracies) if len(plan.factors) == 2 else (),
+        interactions=_interactions(variants, scores) if len(plan.factors) == 2 else (),
         seeds=seeds,
     )
 
@@ -183,16 +188,16 @@ def _is_run_of(record: Record, variant: PlannedVariant) -> bool:
     )
 
 
-def _by_seed(runs: Sequence[Record], seeds: Sequence[int]) -> Floats:
-    """One accuracy for each seed, NaN where the run failed or is not there yet."""
-    known = {record.seed: record.value(ACCURACY) for record in runs}
+def _by_seed(runs: Sequence[Record], seeds: Sequence[int], metric: Metric) -> Floats:
+    """One score for each seed, NaN where the run failed or is not there yet."""
+    known = {record.seed: record.value(metric) for record in runs}
     return np.array([known.get(seed) for seed in seeds], dtype=float)
 
 
 def _variant(
-    planned: PlannedVariant, runs: Sequence[Record], accuracies: Floats, difference: Difference | None, p: float | None
+    planned: PlannedVariant, runs: Sequence[Record], scores: Floats, difference: Difference | None, p: float | None
 ) -> Variant:
-    known = accuracies[~np.isnan(accuracies)]
+    known = scores[~np.isnan(scores)]
     failed = sum(record.state is State.FAILED for record in runs)
     if failed:
         found = Verdict.FAILED
@@ -209,8 +214,8 @@ def _variant(
         arch_id=planned.arch_id,
         runs=len(runs),
         failed=failed,
-        accuracies=tuple(None if np.isnan(value) else float(value) for value in accuracies),
-        accuracy=float(known.mean()) if len(known) else None,
+        scores=tuple(None if np.isnan(value) else float(value) for value in scores),
+        score=float(known.mean()) if len(known) else None,
         spread=float(known.std(ddof=1)) if len(known) > 1 else None,
         difference=difference,
         p_holm=p,
@@ -220,9 +225,9 @@ def _variant(
     )
 
 
-def _interactions(variants: Sequence[Variant], accuracies: Sequence[Floats]) -> tuple[Interaction, ...]:
+def _interactions(variants: Sequence[Variant], scores: Sequence[Floats]) -> tuple[Interaction, ...]:
     """For each pair of values that differ from the base's: together, less the one alone, less the other alone."""
-    free = {tuple(v.labels.values()): values for v, values in zip(variants, accuracies, strict=True) if not v.matched}
+    free = {tuple(v.labels.values()): values for v, values in zip(variants, scores, strict=True) if not v.matched}
     base = next(variant for variant in variants if variant.is_base)
     first, second = base.labels.values()
     pairs = [

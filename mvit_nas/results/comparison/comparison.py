@@ -39,6 +39,7 @@ class Verdict(StrEnum):
     LESS = "finds less"
     NOT_SHOWN = "no difference shown"
     TIE = "tie"
+    NOTHING = "nothing inside the box"
     UNKNOWN = "not known"
 
 
@@ -47,7 +48,7 @@ class Gain:
     """How much more hypervolume a method found than the first one, at equal compute, with its 95 % interval.
 
     ``pairs`` of seeds are what it is the mean over, where they are ``paired``. Where there is no interval, the ``note``
-    says why. A tie is the same hypervolume with every shared seed.
+    says why. A tie is the same hypervolume with every shared seed; where neither has any, there is nothing to compare.
     """
 
     verdict: Verdict
@@ -384,6 +385,8 @@ def _gain(values: Mapping[int, float], base: Mapping[int, float]) -> Gain:
         note = f"the same with {'the one seed' if seeds == 1 else f'all {seeds} seeds'}" if tie else note
     pairs = seeds if paired else None
     verdict = Verdict.TIE if tie else _verdict(interval)
+    if not any([*values.values(), *base.values()]):
+        verdict, note = Verdict.NOTHING, "no network is inside the box"
     return Gain(verdict=verdict, difference=difference, interval=interval, paired=paired, pairs=pairs, note=note)
 
 

@@ -86,13 +86,13 @@ def _study_section(study: Study) -> Section:
 
 
 def title(comparison: Comparison) -> str:
-    """What is compared: "cost-aware or tpe?"."""
+    """What is compared: "Which finds more: cost-aware or tpe?"."""
     labels = [method.label for method in comparison.methods]
     if comparison.before_and_after:
         return f"What changed from {labels[0]} to {labels[1]}?"
     if len(labels) == 1:
         return f"{labels[0]} over {_seeds(comparison.methods[0])}"
-    return f"{', '.join(labels[:-1])} or {labels[-1]}?"
+    return f"Which finds more: {_joined(labels, 'or')}?"
 
 
 def cards(comparison: Comparison) -> Iterator[Card]:
@@ -102,7 +102,13 @@ def cards(comparison: Comparison) -> Iterator[Card]:
     yield Card(
         title="The verdict",
         subject=headline(comparison),
-        sentences=tuple(f"{method.label}: {_volume_words(method)} of the box." for method in comparison.methods),
+        sentences=(
+            *(f"{method.label}: {_volume_words(method)} of the box." for method in comparison.methods),
+            (
+                "The box holds every trade-off between a reference and the ideal, and is the same for all; the more of "
+                "it is dominated by what a search found, the better that is."
+            ),
+        ),
     )
     for method in comparison.methods[1:]:
         assert method.gain is not None, "only the first has none"
@@ -134,8 +140,7 @@ def headline(comparison: Comparison) -> str:
 
 
 def _group_words(found: Verdict, first: str, others: Sequence[str]) -> str:
-    last = "or" if found in (Verdict.NOT_SHOWN, Verdict.UNKNOWN) else "and"
-    names = others[0] if len(others) == 1 else f"{', '.join(others[:-1])} {last} {others[-1]}"
+    names = _joined(others, "or" if found in (Verdict.NOT_SHOWN, Verdict.UNKNOWN) else "and")
     verb = "finds" if len(others) == 1 else "find"
     match found:
         case Verdict.MORE:
@@ -146,8 +151,14 @@ def _group_words(found: Verdict, first: str, others: Sequence[str]) -> str:
             return f"No difference shown between {first} and {names}"
         case Verdict.TIE:
             return f"A tie between {first} and {names}"
+        case Verdict.NOTHING:
+            return f"Nothing that {_joined([first, *others], 'or')} found is inside the box"
         case Verdict.UNKNOWN:
             return f"Too little is known to tell {first} from {names}"
+
+
+def _joined(names: Sequence[str], last: str) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
 def verdict(gain: Gain) -> str:
@@ -204,6 +215,11 @@ def _difference_sentence(method: Method, first: Method, spent: str) -> str:
     )
     if gain.verdict is Verdict.TIE:
         return f"{head}: {gain.note}."
+    if gain.verdict is Verdict.NOTHING:
+        return (
+            f"After {spent} each, no network that {first.label} or {method.label} found is better than the reference "
+            "in every goal, so there is nothing to compare."
+        )
     head += f": a difference of {_points(gain.difference)}"
     if gain.interval is None:
         return f"{head}; {gain.note}."
@@ -214,7 +230,7 @@ def _difference_sentence(method: Method, first: Method, spent: str) -> str:
 def _saving(method: Method, first: Method, equal: float) -> Iterator[str]:
     """How much sooner the better one was where the other ended."""
     ahead, behind = (method, first) if method.mean > first.mean else (first, method)
-    reached = spent_to_reach(ahead.by_trainings, behind.mean)
+    reached = spent_to_reach(ahead.by_trainings, behind.mean) if behind.mean else None
     if reached is not None and reached < equal:
         spent = trainings_words(reached)
         mean = ", in the mean of its seeds" if len(ahead.studies) > 1 else ""

@@ -22,6 +22,8 @@ _MOST_VALUES = 200
 _RESAMPLES = 200
 # The variance of the noise over that of the effects: from nearly none to so much that nothing is learned.
 _RIDGES = np.logspace(-3, 4, 36)
+# A share that would be written as 0 % shows nothing.
+_LEAST_SHOWN = 0.005
 # Columns that say the same as others leave directions of no length but for rounding.
 _ROUNDING = 1e-8
 
@@ -48,10 +50,14 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factor:
-    """What one factor does to an objective. Without a ``share`` there are no effects, and ``reason`` says why."""
+    """What one factor does to an objective. Without a ``share`` there are no effects, and ``reason`` says why.
+
+    ``shown`` says whether the share can be told from nothing: where it cannot, a page and a figure say "none shown".
+    """
 
     name: str
     share: Measured | None = None
+    shown: bool = False
     effects: tuple[Effect, ...] = ()
     reason: str = ""
 
@@ -60,12 +66,14 @@ class Factor:
 class Explained:
     """What the factors do to one objective, most important first; ``share`` is what all explain together.
 
+    ``shown`` says whether that can be told from nothing; where it cannot, no factor's can.
     Without a ``share`` nothing is known of any factor, and ``reason`` says why.
     """
 
     objective: str
     networks: int
     share: Measured | None = None
+    shown: bool = False
     factors: tuple[Factor, ...] = ()
     reason: str = ""
 
@@ -130,17 +138,24 @@ def _explain(
     means = np.exp(means) if metric.is_cost else means
     means = np.clip(means, 0.0, 1.0) if metric.form is Form.SHARE else means
     share, shares = _shares(x, y, where, ridge)
+    learned = _is_above_nothing(share)
     explained = []
     for name in sorted(varied, key=lambda name: -shares[name].value):
         effects = [
             Effect(label=label, networks=labels[name].count(label), mean=_estimate(mean))
             for label, mean in zip(varied[name], means[where[name]], strict=True)
         ]
-        explained.append(Factor(name=name, share=shares[name], effects=tuple(effects)))
+        shown = learned and _is_above_nothing(shares[name])
+        explained.append(Factor(name=name, share=shares[name], shown=shown, effects=tuple(effects)))
     for name, found in known.items():
         if len(found) < 2:
             explained.append(Factor(name=name, reason=_why_constant(labels[name], found)))
-    return Explained(objective=metric.name, networks=networks, share=share, factors=tuple(explained))
+    return Explained(objective=metric.name, networks=networks, share=share, shown=learned, factors=tuple(explained))
+
+
+def _is_above_nothing(share: Measured) -> bool:
+    assert share.low is not None, "a share has an interval"
+    return share.low >= _LEAST_SHOWN
 
 
 def _why_none(networks: int, values: pareto.Floats, varied: Mapping[str, Sequence[str]]) -> str:

@@ -27,6 +27,7 @@ from mvit_nas.results.search.document import Document, document, history, measur
 from mvit_nas.results.search.findings import STATE_WORDS, Finding, findings, interval_words, lasting_findings, said
 from mvit_nas.results.search.health import Light, lights
 from mvit_nas.results.search.letters import names
+from mvit_nas.results.search.measured_on import MeasuredOn, measured_on
 from mvit_nas.results.search.runtimes import Comparison, compare, sentences
 from mvit_nas.results.view import StudyView, numbers, rank
 from mvit_nas.study.record import Further, Record, State
@@ -82,6 +83,7 @@ class Page:
     light_counts: tuple[tuple[Colour, int, str], ...]
     metrics: int
     sliders: int
+    measured_on: MeasuredOn | None
     further: tuple[FurtherSection, ...]
     columns: tuple[Column, ...]
     candidates: tuple[Row, ...]
@@ -117,6 +119,7 @@ def page_data(view: StudyView, devices: Sequence[Device] = ()) -> Page:
         ),
         metrics=len(list(measured_metrics(view))),
         sliders=sum(not metric.aside for metric in measured_metrics(view)),
+        measured_on=measured_on(view),
         further=tuple(further_section(view, one) for one in comparisons.values()),
         columns=tuple(columns(view)),
         candidates=tuple(candidates(view)),
