@@ -65,11 +65,11 @@ class Tabs:
         tab = self._last
         tab.page.set_viewport_size(viewport or {"width": 1280, "height": 900})
         tab.page.emulate_media(color_scheme=color_scheme)
+        yield tab
         try:
-            yield tab
             tab.leave()
         except BaseException:
-            self.close()  # in what state a test left it that failed, nobody knows
+            self.close()  # it may have crashed: the next test shall not meet it
             raise
 
     def close(self) -> None:
