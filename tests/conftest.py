@@ -4,11 +4,13 @@ import gc
 import os
 import shutil
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 from reports import write_report
+from tabs import Tabs
 
 from mvit_nas.cli.app import main
 
@@ -81,7 +83,7 @@ def answered(monkeypatch, capsys):
     return run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next((found for name in names if (found := shutil.which(name))), None)
@@ -96,26 +98,28 @@ def browser():
         running.close()
 
 
+@pytest.fixture(scope="session")
+def tabs(browser):
+    tabs = Tabs(browser)
+    yield tabs
+    tabs.close()
+
+
 @pytest.fixture
-def opened(browser, tmp_path):
-    """Open a report; afterwards, no error was in the console and nothing but the file was asked for."""
-    pages, complaints, requests = [], [], []
+def shown(tabs):
+    """Show a file in a tab; afterwards, no error was in the console and nothing but the file was asked for."""
+    with ExitStack() as used:
+        yield lambda path, **options: used.enter_context(tabs.tab(**options)).show(path)
+
+
+@pytest.fixture
+def opened(shown, tmp_path):
+    """Open a report."""
 
     def open_report(table, document, **options):
-        path = write_report(table, document, tmp_path)
-        page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("dialog", lambda dialog: complaints.append(dialog.message))
-        page.goto(path.as_uri())
+        page = shown(write_report(table, document, tmp_path), **options)
         if options.get("java_script_enabled", True):
             page.wait_for_selector("html[data-ready]")
-        pages.append(page)
         return page
 
-    yield open_report
-    for page in pages:
-        page.close()
-    assert complaints == []
-    assert {url for url in requests if not url.startswith(("data:", "blob:"))} <= {(tmp_path / "report.html").as_uri()}
+    return open_report

@@ -426,27 +426,15 @@ def test_a_comparison_is_a_page_and_its_numbers(tmp_path):
 
 
 @pytest.fixture
-def opened_comparison(browser, tmp_path):
-    """Open a comparison; afterwards, no error was in the console and nothing but the file was asked for."""
-    pages, complaints, requests = [], [], []
+def opened_comparison(shown, tmp_path):
+    """Open a comparison."""
 
     def open_page(comparison, **options):
-        path = write_comparison(comparison, CONDITIONS, tmp_path)
-        page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("dialog", lambda dialog: complaints.append(dialog.message))
-        page.goto(path.as_uri())
-        pages.append(page)
+        page = shown(write_comparison(comparison, CONDITIONS, tmp_path), **options)
         page.wait_for_function("[...document.querySelectorAll('#history, #attained')].every(plot => plot.data)")
         return page
 
-    yield open_page
-    for page in pages:
-        page.close()
-    assert complaints == []
-    assert {url for url in requests if not url.startswith("data:")} <= {(tmp_path / "compare.html").as_uri()}
+    return open_page
 
 
 def test_the_lines_on_the_page_are_those_of_the_comparison(opened_comparison):

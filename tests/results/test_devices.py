@@ -1,7 +1,7 @@
 """A file of devices and their limits, and the page that offers them."""
 
 import pytest
-from reports import environment, example_table
+from reports import environment, example_table, write_report
 
 from mvit_nas.errors import InputError
 from mvit_nas.results.report import remake_report
@@ -38,15 +38,13 @@ def test_a_file_that_is_not_of_devices_is_an_error_in_one_line(tmp_path, text, s
     assert "\n" not in str(error.value)
 
 
-def test_a_button_sets_the_limits_of_a_device(opened, browser, tmp_path):
-    opened(example_table(), environment())
+def test_a_button_sets_the_limits_of_a_device(shown, tmp_path):
+    write_report(example_table(), environment(), tmp_path)
     path = tmp_path / "devices.yaml"
     path.write_text("Pixel 8: 9 ms, 3M\nWatch: 4 MiB\n")
-    page = browser.new_page()
-    page.goto(remake_report(tmp_path, devices=path).as_uri())
+    page = shown(remake_report(tmp_path, devices=path))
     page.wait_for_selector("html[data-settled=yes]")
     page.click("#devices button:has-text('Pixel 8')")
     page.wait_for_url("**limit.latency_ms=9&limit.params=3000000")
     assert page.locator("label[for=limit-params] output").text_content() == "at most 3M parameters"
     assert page.get_by_role("button", name="Watch (size not measured)").count() == 1
-    page.close()

@@ -4,13 +4,22 @@ import io
 import json
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
-from reports import environment, example_table, only_costs, rows_of, three_rows, trained, view, with_further
+from reports import (
+    environment,
+    example_table,
+    only_costs,
+    rows_of,
+    three_rows,
+    trained,
+    view,
+    with_further,
+    write_report,
+)
 
 from mvit_nas.arch.config import to_dict
 from mvit_nas.arch.presets import PRESETS
@@ -150,14 +159,14 @@ def test_on_a_phone_the_answer_comes_first(opened):
 
 
 @pytest.mark.parametrize("width", [400, 1440])
-def test_little_moves_while_the_page_opens(opened, browser, width):
-    path = urlsplit(opened(drawn_table(), environment()).url).path
+def test_little_moves_while_the_page_opens(browser, tmp_path, width):
+    path = write_report(drawn_table(), environment(), tmp_path)
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.add_init_script(
         "window.moved = 0; new PerformanceObserver(list => { for (const one of list.getEntries()) window.moved += one.value; })"
         ".observe({ type: 'layout-shift', buffered: true })"
     )
-    page.goto(f"file://{path}")
+    page.goto(path.as_uri())
     settled(page)
     page.wait_for_timeout(300)
     assert page.evaluate("window.moved") <= 0.1
