@@ -18,6 +18,7 @@ from mvit_nas.cli.progress import interrupts, watched
 from mvit_nas.errors import MvitNasError
 from mvit_nas.settings import commands
 from mvit_nas.settings.parse import joined_name
+from mvit_nas.settings.train import TrainSettings
 
 app = typer.Typer(
     name="mvit-nas",
@@ -109,6 +110,21 @@ def confirm(settings: commands.ConfirmSettings) -> None:
     _print_json(documents.of_confirmation(outcome)) if settings.as_json else tables.print_confirmation(outcome)
 
 
+def train(settings: TrainSettings) -> None:
+    """Train a chosen network in full and keep it as a folder that can be exported and passed on."""
+    from mvit_nas.jobs import train as job
+
+    if settings.dry_run:
+        with watched() as watch, interrupts():
+            plan = job.plan(settings, reporter=watch)
+        _print_json(asdict(plan)) if settings.as_json else tables.print_training_plan(plan)
+        return
+    with watched() as watch, interrupts() as should_stop:
+        outcome = job.train(settings, reporter=watch, should_stop=should_stop)
+    if outcome is not None:  # this is the first of several processes, or the only one
+        _print_json(documents.of_training(outcome)) if settings.as_json else tables.print_training(outcome)
+
+
 def latency(settings: commands.LatencySettings) -> None:
     """Measure how long networks take on the CPU or the phone, and which are faster than which."""
     from mvit_nas.jobs import latency as job
@@ -157,7 +173,7 @@ def compare(settings: commands.CompareSettings) -> None:
         tables.print_comparison(comparison, page)
 
 
-for run in (search, ablate, confirm, latency, devices, report, compare):
+for run in (search, ablate, confirm, train, latency, devices, report, compare):
     command(app, run)
 
 

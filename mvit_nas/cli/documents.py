@@ -10,7 +10,7 @@ from mvit_nas.metrics import COSTS, OBJECTIVES, Metric
 from mvit_nas.settings.flag import plain
 
 if TYPE_CHECKING:
-    from mvit_nas.jobs import ablate, confirm, devices, latency, search
+    from mvit_nas.jobs import ablate, confirm, devices, latency, search, train
     from mvit_nas.maths.statistics import Difference
     from mvit_nas.results.ablation.summary import Variant
     from mvit_nas.study.confirmation import ConfirmedNetwork, Ranks
@@ -113,6 +113,25 @@ def _compared(difference: "Difference | None") -> Document:
         "detectable": difference.detectable,
         "pairs": difference.pairs,
     }
+
+
+def of_training(outcome: "train.Outcome") -> Document:
+    """What ``train`` made."""
+    return {
+        "model": outcome.name,
+        "folder": str(outcome.folder),
+        "arch_id": outcome.arch_id,
+        "schedule": outcome.schedule,
+        "epochs": outcome.epochs,
+        "validation": _plain_measured(outcome.validation),
+        "test": None if outcome.test is None else _plain_measured(outcome.test),
+        "temperature": outcome.temperature,
+        "seconds": outcome.seconds,
+    }
+
+
+def _plain_measured(found: "Measured") -> Document:
+    return {"accuracy": found.value, "low": found.low, "high": found.high}
 
 
 def of_confirmation(outcome: "confirm.Outcome") -> Document:

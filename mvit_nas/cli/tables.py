@@ -12,7 +12,7 @@ from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, MACS, OBJECTIVES, PARAMS,
 from mvit_nas.units import format_seconds
 
 if TYPE_CHECKING:
-    from mvit_nas.jobs import ablate, confirm, devices, latency, search
+    from mvit_nas.jobs import ablate, confirm, devices, latency, search, train
     from mvit_nas.maths.statistics import Difference
     from mvit_nas.results.ablation.summary import Variant
     from mvit_nas.results.comparison.comparison import Comparison
@@ -197,6 +197,26 @@ def print_confirm_plan(plan: "confirm.ConfirmPlan") -> None:
     print(f"known     {plan.known} of them, from earlier runs")
     print(f"test part read {plan.looks} time{'s' * (plan.looks != 1)} so far")
     print(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
+
+
+def print_training_plan(plan: "train.TrainPlan") -> None:
+    """What ``train`` would do and take."""
+    print(f"model     {plan.name}, network {plan.arch_id}")
+    print(f"schedule  {plan.schedule}, {plan.steps:,} steps{' in bfloat16' * plan.bf16}")
+    print(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
+
+
+def print_training(outcome: "train.Outcome") -> None:
+    """How well a trained network does, and where it lies."""
+    trained = f"{outcome.epochs} epochs by the schedule {outcome.schedule}, {format_seconds(outcome.seconds)}"
+    print(f"network     {outcome.arch_id}, {trained}")
+    for part, found in (("validation", outcome.validation), ("test", outcome.test)):
+        if found is not None and found.low is not None and found.high is not None:
+            interval = f"{ACCURACY.interval(found.low, found.high)}, over images alone"
+            print(f"{part:<12}{ACCURACY.format(found.value)} ({interval})")
+    if outcome.test is None:
+        print("test        not looked at; --test does")
+    print(f"model       {outcome.folder}")
 
 
 def print_comparison(comparison: "Comparison", page: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.errors import InterruptedCleanlyError, PartialError, TrainingError
@@ -61,7 +62,10 @@ def outputs(
     known = _read(path)
     if known is not None:
         return known
-    found = _computed(training, arch, seed=seed, part=part, should_stop=should_stop)
+    model = build(arch, classes=training.classes)
+    model.load_state_dict(training.weights(training.training_name(arch, seed=seed)))
+    side = training.schedule.side(arch.image_size)
+    found = outputs_of(model.to(training.device), training, part=part, side=side, should_stop=should_stop)
     try:
         write_whole(path, lambda temporary: _write(temporary, found))
     except OSError as error:
@@ -94,13 +98,12 @@ def _write(path: Path, found: Outputs) -> None:
 
 
 @torch.inference_mode()
-def _computed(
-    training: ShortTraining, arch: ArchConfig, *, seed: int, part: ScoredPart, should_stop: Callable[[], bool]
+def outputs_of(
+    model: nn.Module, training: ShortTraining, *, part: ScoredPart, side: int, should_stop: Callable[[], bool] = never
 ) -> Outputs:
-    side, task = training.schedule.side(arch.image_size), training.task
-    model = build(arch, classes=training.classes)
-    model.load_state_dict(training.weights(training.training_name(arch, seed=seed)))
-    model.to(training.device).eval()
+    """What a trained ``model`` says of ``part`` at ``side``. Raises as ``outputs`` does."""
+    task = training.task
+    model.eval()
     images = training.scored_part(part, side)
     found = []
     for first in range(0, len(images.labels_N), _BATCH):

@@ -162,8 +162,7 @@ class ShortTraining:
             lists = {name: tuple(known[name]) for name in ("correct_K", "images_K", "losses")}
             return Score(**{**known, **lists, "rungs": rungs}), True
         side = self.schedule.side(arch.image_size)
-        largest = max(batch.side for batch in self.schedule.batches(self.data.count("train"), side))
-        train, validation = self.part("train", largest), self.scored_part("validation", side)
+        train, validation = self.train_part(side), self.scored_part("validation", side)
 
         def trained() -> tuple[MobileViT, Score | Progress]:
             model = build(arch, classes=self.classes, seed=seed)
@@ -181,7 +180,7 @@ class ShortTraining:
                 should_stop=should_stop,
                 at_rung=at_rung,
                 checkpoint=None if at_rung is None else Checkpoint(checkpoint),
-                on_step=self._reporting(len(train.labels_N)),
+                on_step=self.reporting(len(train.labels_N), side),
             )
 
         checkpoint = self._checkpoints / f"{name}.pt"
@@ -200,9 +199,11 @@ class ShortTraining:
                 self._keep_weights(model, name)
         return score, False
 
-    def _reporting(self, images: int) -> OnStep:
-        """What tells the reporter of each step of a training on so many ``images``."""
-        steps, steps_per_epoch = self.schedule.steps(images), self.schedule.steps_per_epoch(images)
+    def reporting(self, images: int, side: int) -> OnStep:
+        """What tells the reporter of each step of a training on so many ``images`` at ``side``."""
+        batches = self.schedule.batches(images, side)
+        steps_per_epoch, steps = len(batches), len(batches) * self.schedule.epochs
+        batch_size = sum(batch.size for batch in batches) / len(batches)
         start = last = time.monotonic()
         first: int | None = None
 
@@ -221,7 +222,7 @@ class ShortTraining:
                     step=step,
                     steps=steps,
                     loss=float(loss),
-                    images_per_second=rate * self.schedule.batch_size,
+                    images_per_second=rate * batch_size,
                     seconds_left=(steps - step) / rate,
                 )
             )
@@ -278,6 +279,10 @@ class ShortTraining:
                 self.data, name, side=stored, cache=self._images, progress=self._decoding()
             )
         return self._parts[name, stored]
+
+    def train_part(self, side: int) -> Images:
+        """The training part for networks that are trained at ``side``, or at several sides around it."""
+        return self.part("train", max(batch.side for batch in self.schedule.batches(self.data.count("train"), side)))
 
     def contract(self, side: int) -> InputContract:
         """What is done to images before networks of ``side`` pixels are scored on them."""

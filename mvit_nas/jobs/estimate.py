@@ -13,6 +13,7 @@ from mvit_nas.data.store import Images
 from mvit_nas.evaluate.short import ShortTraining
 from mvit_nas.nn.backbone import build
 from mvit_nas.training.loop import fit
+from mvit_nas.training.speed import Speed
 
 # Training steps that are timed for an estimate.
 _TRIED_STEPS = 3
@@ -28,9 +29,9 @@ class StepCost:
     peak_gib: float
 
 
-def try_step(training: ShortTraining, arch: ArchConfig) -> StepCost:
+def try_step(training: ShortTraining, arch: ArchConfig, *, speed: Speed | None = None) -> StepCost:
     """Real training steps of ``arch`` on noise, which needs no decoding."""
-    schedule = replace(training.schedule, images_per_epoch=training.schedule.batch_size)
+    schedule = replace(training.schedule, images_per_epoch=training.schedule.batch_size, multi_scale=False)
     side = schedule.side(arch.image_size)
     batch = Images(
         pixels_NHWC=np.random.default_rng(0).integers(0, 256, (schedule.batch_size, side, side, 3), np.uint8),
@@ -51,6 +52,7 @@ def try_step(training: ShortTraining, arch: ArchConfig) -> StepCost:
             side=side,
             seed=0,
             device=training.device,
+            speed=speed,
         ).seconds
 
     seconds(1)  # what a process does once, and prepares for each shape, is no part of a step

@@ -1,11 +1,12 @@
 """What a person names: a preset, a trial of a study, its front, a model folder, an architecture file."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from mvit_nas.arch.config import ArchConfig, from_dict
+from mvit_nas.arch.config import ArchConfig, arch_id, from_dict
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import SearchSpace, parse_space
 from mvit_nas.errors import ArchError, InputError, unknown
@@ -22,13 +23,17 @@ _CLASSES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A network by the name that it was chosen by, with the space and the images of the study that it is from."""
+    """A network by the name that it was chosen by, with the space and the images of the study that it is from.
+
+    ``trial`` is that study and the number of its trial.
+    """
 
     name: str
     arch: ArchConfig
     classes: int = _CLASSES
     space: SearchSpace | None = None
     images: Images | None = None
+    trial: tuple[str, int] | None = None
 
 
 def find_choice(text: str, out: Path, *, where: str) -> Choice:
@@ -50,6 +55,8 @@ def find_choices(text: str, out: Path, *, where: str) -> list[Choice]:
     if (path / CONFIG).is_file():
         document = read_document(path)
         return [Choice(name=path.name, arch=document.arch, classes=len(document.classes))]
+    if path.suffix == ".json" and path.is_file():
+        return _decided(path, out, where)
     if path.is_file():
         try:
             values = yaml.safe_load(path.read_text())
@@ -67,6 +74,19 @@ def find_choices(text: str, out: Path, *, where: str) -> list[Choice]:
         f"{where}: {unknown(text, PRESETS)}; a trial of a study is written NAME:37, NAME:best, NAME:knee "
         "(the cheapest within a point of the best) or NAME:front, and a file or a model folder must exist"
     )
+
+
+def _decided(path: Path, out: Path, where: str) -> list[Choice]:
+    """The network that a decision file names, which the page of a search exported."""
+    try:
+        decision = json.loads(path.read_text("utf-8"))
+        study, trial, identity = (decision[key] for key in ("study", "trial", "arch_id"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{where} {path}: is no decision file ({' '.join(str(error).split())})") from None
+    found = find_choices(f"{study}:{trial}", out, where=f"{where} {path}")
+    if [arch_id(one.arch) for one in found] != [identity]:
+        raise InputError(f"{where} {path}: trial {trial} of {study} is not the network {identity} that it decides for")
+    return found
 
 
 def _of_study(folder: Path, study: str, trial: str, where: str) -> list[Choice]:
@@ -108,4 +128,5 @@ def _of_record(record: Record, origin: Origin, folder: Path, text: str, where: s
         classes=len(origin.images.classes),
         space=parse_space(space.text, name=space.name, where=f"the space of {text}"),
         images=origin.images,
+        trial=None if record.trial is None else (folder.name, record.trial),
     )

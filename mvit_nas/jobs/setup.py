@@ -137,7 +137,7 @@ def schedule_for(settings: Training, images: ImageData, known: Schedule | None =
 
     Where they name none, it is that of the study, if it is ``known``, else the one for the ``images``.
     """
-    flags = {one.name for one in fields(Training)}
+    flags = {one.name for one in fields(settings)} - {"name", "seed"}
     overrides = [one.name for one in fields(Schedule) if one.name in flags]
     given = {name: value for name in overrides if (value := getattr(settings, name)) is not None}
     if settings.schedule is None and known is not None and replace(known, **given) == known:

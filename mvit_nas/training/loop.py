@@ -88,9 +88,7 @@ def fit(
             epoch = len(progress.losses)
             if at_rung is not None and epoch in judged:
                 with run.averaged():
-                    some = score(
-                        model, validation, _evenly(everything), task=task, device=device, should_stop=should_stop
-                    )
+                    some = score(model, validation, _evenly(everything), task=task, device=device)
                 rung = Rung(epoch=epoch, loss=progress.losses[-1], correct=some.correct, images=some.images)
                 progress = replace(progress, rungs=(*progress.rungs, rung))
                 run.keep(checkpoint, progress)
@@ -98,6 +96,7 @@ def fit(
                     return progress
         if checkpoint is not None and workers.any(checkpoint.is_due(), device):
             run.keep(checkpoint, progress)
+    run.keep(checkpoint, progress)
     run.end()
     result = score(model, validation, everything, task=task, device=device, should_stop=should_stop)
     if checkpoint is not None and workers.is_first:
@@ -119,7 +118,7 @@ def score(
     *,
     task: Classification,
     device: torch.device,
-    should_stop: Callable[[], bool],
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Accuracy:
     """The score of ``model`` on the images of ``part`` at ``index_N``, as they are stored.
 
