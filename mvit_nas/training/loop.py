@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -75,7 +75,7 @@ def fit(
     progress = run.state.load(checkpoint.path) if checkpoint is not None else Progress()
     if progress.rungs and at_rung is not None and at_rung(progress.rungs):
         return progress
-    before, everything = progress.seconds, np.arange(len(validation.aspects_N))
+    before = progress.seconds
     judged = schedule.rungs() if rungs is None else rungs
     for step in range(progress.steps, run.steps):
         if workers.any(should_stop(), device):
@@ -87,10 +87,7 @@ def fit(
             progress = replace(progress, losses=(*progress.losses, run.epoch_loss(len(progress.losses))))
             epoch = len(progress.losses)
             if at_rung is not None and epoch in judged:
-                with run.averaged():
-                    some = score(model, validation, _evenly(everything), task=task, device=device)
-                rung = Rung(epoch=epoch, loss=progress.losses[-1], correct=some.correct, images=some.images)
-                progress = replace(progress, rungs=(*progress.rungs, rung))
+                progress = _with_rung(run, validation, progress)
                 run.keep(checkpoint, progress)
                 if at_rung(progress.rungs):
                     return progress
@@ -98,16 +95,23 @@ def fit(
             run.keep(checkpoint, progress)
     run.keep(checkpoint, progress)
     run.end()
-    result = score(model, validation, everything, task=task, device=device, should_stop=should_stop)
+    result = score(
+        model, validation, np.arange(len(validation.aspects_N)), task=task, device=device, should_stop=should_stop
+    )
     if checkpoint is not None and workers.is_first:
         checkpoint.path.unlink(missing_ok=True)
-    return Score(
-        correct_K=result.correct_K,
-        images_K=result.images_K,
-        losses=progress.losses,
-        seconds=before + time.perf_counter() - start,
-        rungs=progress.rungs,
-    )
+    seconds = before + time.perf_counter() - start
+    return Score(**asdict(result), losses=progress.losses, seconds=seconds, rungs=progress.rungs)
+
+
+def _with_rung(run: "_Run", validation: LabelledImages, progress: Progress) -> Progress:
+    """``progress`` with the score of some validation images after the epoch that just ended."""
+    with run.averaged() as model:
+        index_N = _evenly(np.arange(len(validation.aspects_N)))
+        some = score(model, validation, index_N, task=run.task, device=run.state.device)
+    losses = progress.losses
+    rung = Rung(epoch=len(losses), loss=losses[-1], correct=some.correct, images=some.images)
+    return replace(progress, rungs=(*progress.rungs, rung))
 
 
 @torch.inference_mode()
@@ -160,7 +164,8 @@ class _Run:
     ) -> None:
         batches = schedule.batches(len(train.aspects_N), side)
         workers.check(batch.size for batch in batches)
-        self._train, self._schedule, self._task, self._workers = train, schedule, task, workers
+        self.task = task
+        self._train, self._schedule, self._workers = train, schedule, workers
         self._draws = Draws(seed, images=len(train.aspects_N), batches=batches)
         self.steps_per_epoch = len(batches)
         self.steps = schedule.epochs * len(batches)
@@ -184,8 +189,8 @@ class _Run:
         state.model.train()
         drawn = self._draws.step(number).of(self._workers.rank, self._workers.count).sorted()
         torch.manual_seed(drawn.seed)
-        inputs, targets = self._task.augmented(
-            self._task.take(self._train, drawn.index_B, device=state.device),
+        inputs, targets = self.task.augmented(
+            self.task.take(self._train, drawn.index_B, device=state.device),
             side=drawn.side,
             augmentation=schedule.augmentation,
             min_crop=schedule.min_crop,
@@ -212,7 +217,7 @@ class _Run:
             with self._workers.alone_until(self._network, is_last=place == len(parts)):
                 with self._speed.autocast(self.state.device):
                     outputs = self._network(part)
-                loss = self._task.loss(outputs, answers, label_smoothing=self._schedule.label_smoothing)
+                loss = self.task.loss(outputs, answers, label_smoothing=self._schedule.label_smoothing)
                 loss = loss * (len(part) / len(inputs)) if len(parts) > 1 else loss
                 loss.backward()  # type: ignore[no-untyped-call]
             total = total + loss.detach()
@@ -234,11 +239,11 @@ class _Run:
             checkpoint.keep(self.state, progress, by_this=self._workers.is_first)
 
     @contextmanager
-    def averaged(self) -> Iterator[None]:
+    def averaged(self) -> Iterator[nn.Module]:
         """The model meanwhile as it is scored: with the moving average of its parameters, where there is one."""
         self._average_statistics()
         self.state.average.swap()
-        yield
+        yield self.state.model
         self.state.average.swap()
 
     def end(self) -> None:

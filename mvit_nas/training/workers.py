@@ -1,6 +1,7 @@
 """The processes that train one network together, as torchrun starts them; one alone needs none of it."""
 
 import os
+import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -56,7 +57,10 @@ class Workers:
         from torch.nn.parallel import DistributedDataParallel
 
         devices = [device] if device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+        with warnings.catch_warnings():
+            # torch calls the flag deprecated and says that what shall replace it is not there yet.
+            warnings.simplefilter("ignore", FutureWarning)
+            return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
 
     def alone_until(self, network: nn.Module, *, is_last: bool) -> AbstractContextManager[None]:
         """Gradients stay each process's own until the last part of a batch."""

@@ -94,3 +94,13 @@ def test_with_frozen_statistics_two_halves_are_one_whole():
 def test_statistics_are_averaged_before_a_model_is_scored():
     (_, _, one), (_, _, other) = of_two(frozen=False)
     assert one == other
+
+
+if __name__ == "__main__":  # how far two processes are from one with live statistics, which no test asks
+    alone, whole = losses(ALONE, frozen=False)
+    (_, one, halves), _ = of_two(frozen=False)
+    apart = np.abs(np.array(one) - np.array(alone))
+    print(
+        f"loss of 20 steps: at most {apart.max():.3f} apart, {apart.mean():.3f} in the mean, from {alone[0]:.2f} down"
+    )
+    print(f"statistics: {float((torch.tensor(halves) - whole).norm() / whole.norm()):.3f} of their norm apart")
