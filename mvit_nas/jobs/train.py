@@ -110,11 +110,13 @@ def prepare(settings: TrainSettings, *, reporter: Reporter) -> Prepared:
     folders = None if choice.trial is None else folders_of(choice.trial[0], settings.out)
     images = find_images(settings.data or _data_of(folders), reporter=reporter)
     arch = _arch(choice, settings, images, reporter)
-    default = "digits_medium" if images.schedule == "digits" else "long"
-    training = make_training(replace(settings, schedule=settings.schedule or default), images, reporter=reporter)
+    schedule = settings.schedule or ("digits_medium" if images.schedule == "digits" else "long")
+    training = make_training(replace(settings, schedule=schedule), images, reporter=reporter)
     if settings.compile and training.device.type != "cuda":
         raise InputError("--compile is for CUDA: on a processor compiling takes a minute and saves 3 %")
-    name = settings.name or check_name(f"{folders.name}-{choice.trial[1]}" if folders and choice.trial else choice.name)
+    chosen = choice.name if choice.trial is None else "-".join(map(str, choice.trial))
+    # With the schedule, since confirm keeps its models by the choice alone.
+    name = settings.name or check_name(f"{chosen}-{Path(schedule).stem}")
     return Prepared(
         settings=settings,
         name=name,

@@ -59,7 +59,9 @@ class TrainSettings(Training, Printed):
     )
     keep_every: float = training("How often the state is kept for --resume.", 300.0, text=parse.SECONDS)
     out: Path = _models()
-    name: str | None = study("The model's folder in models/. Without it: from the choice.", None, text=parse.NAME)
+    name: str | None = study(
+        "The model's folder in models/. Without it: from choice and schedule.", None, text=parse.NAME
+    )
     resume: bool = study("Go on with the training of this name.", False)
     dry_run: bool = output("Say what it would do and take, and stop.", False)
 

@@ -143,7 +143,7 @@ def test_what_cannot_be_done_is_one_line(settings, tmp_path, changes, error, wor
 
 
 def test_a_dry_run_trains_nothing(tmp_path, settings):
-    found = job.plan(settings, reporter=Heard())
-    assert (found.name, found.arch_id) == ("m", arch_id(ARCH))
+    found = job.plan(replace(settings, name=None), reporter=Heard())
+    assert (found.name, found.arch_id) == ("small-quick", arch_id(ARCH))
     assert found.steps == 3 * 5
     assert not (tmp_path / "models").exists()
