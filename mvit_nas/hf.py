@@ -19,7 +19,7 @@ from mvit_nas.models.folder import MODEL_TYPE
 from mvit_nas.nn.backbone import MobileViT, build
 
 
-class MvitNasConfig(PreTrainedConfig):
+class MvitNasConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # of its __init_subclass__
     """The ``config.json`` of a model folder: the model's document beside what transformers keeps."""
 
     model_type = MODEL_TYPE
@@ -38,7 +38,7 @@ class MvitNasConfig(PreTrainedConfig):
         return plain
 
 
-class MvitNasForImageClassification(PreTrainedModel):  # type: ignore[no-untyped-call]  # of its __init_subclass__
+class MvitNasForImageClassification(PreTrainedModel):
     """A network of a model folder. Its logits are those of the network divided by the model's temperature: their
     softmax is what ``mvit-nas predict`` says.
     """

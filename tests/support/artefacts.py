@@ -20,7 +20,8 @@ class Answering(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         image = image.permute(0, 3, 1, 2) if self.nhwc else image
-        return (self.network(image) / self.temperature).softmax(1)
+        logits: Tensor = self.network(image)
+        return (logits / self.temperature).softmax(1)
 
 
 def write_onnx(path: Path, model: Model, *, document: bool = True, free: bool = False) -> Path:
