@@ -3,7 +3,6 @@
 Each runtime is imported when a file of it is opened, and torch by none of them but ExecuTorch.
 """
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvit_nas.errors import DeviceError, InputError, MvitNasError
+from mvit_nas.silence import silence
 
 Floats = npt.NDArray[np.float32]
 
@@ -46,15 +46,19 @@ class Executed:
 
 def open_executed(path: Path) -> Executed:
     """The network in the file at ``path``. Raises InputError for one that is none, DeviceError without its runtime."""
-    return _LOADERS[path.suffix.lower()](path)
+    return _LOADERS[path.suffix](path)
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """What a runtime raises within over the file at ``path``, as an InputError in one line; DeviceError without it."""
-    title, package = RUNTIMES[path.suffix.lower()]
+    """What a runtime raises within over the file at ``path``, as an InputError in one line; DeviceError without it.
+
+    Nothing is printed meanwhile: some runtimes say how they were built.
+    """
+    title, package = RUNTIMES[path.suffix]
     try:
-        yield
+        with silence():
+            yield
     except MvitNasError:
         raise
     except ModuleNotFoundError as error:
@@ -66,9 +70,7 @@ def reading(path: Path) -> Iterator[None]:
 def _open_onnx(path: Path) -> Executed:
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors alone
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (images,) = session.get_inputs()
 
     def run(image: Floats) -> Floats:
@@ -96,10 +98,8 @@ def _open_litert(path: Path) -> Executed:
 
 def _open_executorch(path: Path) -> Executed:
     import torch
+    from executorch.runtime import Runtime
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of an interface that may change
-        from executorch.runtime import Runtime
     method = Runtime.get().load_program(path).load_method("forward")
 
     def run(image: Floats) -> Floats:

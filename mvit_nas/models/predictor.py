@@ -41,7 +41,7 @@ def open_predictor(path: Path, *, classes: Sequence[str] = (), side: int | None 
         if named:
             raise InputError(f"{path} says its classes and its size by itself: leave --classes and --size out")
         return _of_folder(path)
-    if path.suffix.lower() not in RUNTIMES:
+    if path.suffix not in RUNTIMES:
         raise InputError(f"{path} is no model: give a model folder, or a file that ends in {', '.join(RUNTIMES)}")
     if not path.is_file():
         raise InputError(f"there is no file {path}")

@@ -140,5 +140,5 @@ def test_a_network_of_other_stages_is_refused():
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "m").write_text("a file")
-    with pytest.raises(PartialError, match="cannot write to .*m "):
+    with pytest.raises(PartialError, match=r"cannot write to .*m "):
         write_transformers(tmp_path / "m", model_of(XXS))
