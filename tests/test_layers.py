@@ -70,7 +70,7 @@ OWNERS = {
     "litert_torch": {"cost/runtimes/litert.py"},
     "ai_edge_quantizer": {"cost/runtimes/litert.py"},
     "ai_edge_litert": {"cost/runtimes/litert.py", "cost/probe.py", "models/executed.py"},
-    "executorch": {"cost/runtimes/executorch.py", "cost/probe.py", "models/executed.py"},
+    "executorch": {"cost/runtimes/executorch.py", "cost/probe.py", "models/embedded.py", "models/executed.py"},
     "transformers": {"hf.py"},
     "torchao": {"cost/runtimes/executorch.py"},
     "filelock": {"files.py", "data/store.py"},

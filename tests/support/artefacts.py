@@ -44,3 +44,33 @@ def write_onnx(path: Path, model: Model, *, document: bool = True, free: bool = 
         onnx.helper.set_model_props(graph, {"mvit_nas": model.document.to_json()})
         onnx.save(graph, str(path))
     return path
+
+
+def write_litert(path: Path, model: Model) -> Path:
+    """A .tflite file with the model's document, of images with the colours last."""
+    import litert_torch
+
+    from mvit_nas.models.embedded import write_document
+
+    side = model.document.contract.side
+    network = Answering(model, nhwc=True).eval()
+    litert_torch.convert(network, sample_kwargs={"image": torch.zeros(1, side, side, 3)}).export(str(path))
+    write_document(path, model.document)
+    return path
+
+
+def write_executorch(path: Path, model: Model) -> Path:
+    """A .pte file with the model's document."""
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    side = model.document.contract.side
+    # XNNPACK's partitioner refuses weights that lie channels-last.
+    network: nn.Module = Answering(model).eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    edge = to_edge_transform_and_lower(
+        torch.export.export(network, (torch.zeros(1, 3, side, side),)),
+        partitioner=[XnnpackPartitioner()],
+        constant_methods={"mvit_nas": model.document.to_json()},
+    )
+    path.write_bytes(edge.to_executorch().buffer)
+    return path
