@@ -22,8 +22,9 @@ class InputContract:
 
     It is turned upright as its EXIF says, its shortest edge is resized to ``edge`` by Pillow's bilinear filter, the
     middle square of ``side`` is cut out, and its values in red, green, blue are multiplied by ``scale``, which makes
-    them 0 to 1. ``crop`` is the share of the shortest edge that the square shows. The other fields have one value;
-    they are here so that a file says all of it.
+    them 0 to 1. ``crop`` is the share of the shortest edge that the square shows. ``layout`` is the order of the axes:
+    networks take NCHW, files of LiteRT NHWC. The other fields have one value; they are here so that a file says all of
+    it.
     """
 
     side: int
@@ -33,7 +34,7 @@ class InputContract:
     filter: Literal["bilinear"] = "bilinear"
     colours: Literal["RGB"] = "RGB"
     scale: float = 1 / 255
-    layout: Literal["NCHW"] = "NCHW"
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
 
     def __post_init__(self) -> None:
         whole = isinstance(self.side, int) and not isinstance(self.side, bool)
@@ -44,7 +45,9 @@ class InputContract:
             raise InputError(f"crop must be a number above 0 and at most 1, got {self.crop!r}")
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name not in ("side", "crop") and value != field.default:
+            if field.name == "layout" and value not in ("NCHW", "NHWC"):
+                raise InputError(f"layout must be 'NCHW' or 'NHWC', got {value!r}")
+            if field.name not in ("side", "crop", "layout") and value != field.default:
                 raise InputError(f"{field.name} must be {field.default!r}, got {value!r}")
 
     @property

@@ -12,7 +12,8 @@ import numpy as np
 from mvit_nas.data.parts import FORMS, PART_NAMES, PARTS, VERSION, IntArray, Listing, Part, label, some
 from mvit_nas.errors import DataError
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+# What names an image.
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 def list_folder(root: Path) -> Listing:
@@ -41,7 +42,7 @@ def list_folder(root: Path) -> Listing:
         notes.append(f"Files left out by extension: {some(f'{n} {name}' for name, n in sorted(ignored.items()))}.")
 
     if not any(found["train"].values()):
-        loose = any(name.lower().endswith(_SUFFIXES) for name in files)
+        loose = any(name.lower().endswith(SUFFIXES) for name in files)
         where = "only images outside class folders" if loose else "no images"
         raise DataError(f"there are {where} in {root}; it should hold {FORMS}")
     if empty := [repr(name) for name, paths in found["train"].items() if not paths]:
@@ -75,8 +76,8 @@ def _images_by_class(root: Path, prefix: str, ignored: Counter[str]) -> dict[str
     found = {}
     for name in scan(root / prefix)[0]:
         files = scan(root / prefix / name)[1]
-        found[name] = [f"{prefix}{name}/{file}" for file in files if file.lower().endswith(_SUFFIXES)]
-        ignored.update(Path(file).suffix.lower() or file for file in files if not file.lower().endswith(_SUFFIXES))
+        found[name] = [f"{prefix}{name}/{file}" for file in files if file.lower().endswith(SUFFIXES)]
+        ignored.update(Path(file).suffix.lower() or file for file in files if not file.lower().endswith(SUFFIXES))
     return found
 
 

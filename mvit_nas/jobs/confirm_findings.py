@@ -16,7 +16,8 @@ from mvit_nas.evaluate.short import ShortTraining
 from mvit_nas.jobs.confirm_plan import Member
 from mvit_nas.jobs.folders import Folders
 from mvit_nas.maths.calibration import calibration, fitted_temperature, probabilities
-from mvit_nas.maths.confirmed import Compared, Estimated, accuracies, choose, comparisons, wilson
+from mvit_nas.maths.confirmed import Compared, Estimated, accuracies, choose, comparisons
+from mvit_nas.maths.share import wilson
 from mvit_nas.maths.statistics import rank_correlation
 from mvit_nas.metrics import ACCURACY
 from mvit_nas.models.document import ModelDocument

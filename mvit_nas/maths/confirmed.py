@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from mvit_nas.maths.pareto import Floats
+from mvit_nas.maths.share import wilson
 from mvit_nas.maths.statistics import ALPHA, holm
 
 # As a share: two networks so near are as good as each other.
@@ -127,18 +128,6 @@ def choose(accuracies: Sequence[float], pairs: Sequence[Compared], costs: Sequen
     return Chosen(take=take, tied=tuple(position for position in group if position != take))
 
 
-def wilson(share: float, answers: float, *, quantile: float | None = None) -> tuple[float, float]:
-    """The 95 % interval of a ``share`` of so many independent ``answers`` (Wilson 1927).
-
-    ``answers`` need not be whole; ``quantile`` stands in for the normal one.
-    """
-    z = float(stats.norm.isf(ALPHA / 2)) if quantile is None else quantile
-    centre = (share + z * z / (2 * answers)) / (1 + z * z / answers)
-    half = z / (1 + z * z / answers) * math.sqrt(share * (1 - share) / answers + (z / (2 * answers)) ** 2)
-    # Rounding may leave the share itself just outside.
-    return max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share))
-
-
 def _spread(values_SN: Floats, between: float, *, freedom: int) -> _Spread:
     """The variance of the mean of ``values_SN``, whose seed means vary by ``between``, known with that ``freedom``.
 
@@ -167,7 +156,11 @@ def _share(values_SN: Floats, spread: _Spread) -> Estimated:
     value, images = float(values_SN.mean()), values_SN.shape[1]
     known = spread.variance > 0 and 0 < value < 1
     answers = value * (1 - value) / spread.variance if known else float(images)
-    low, high = wilson(value, answers, quantile=float(stats.t.isf(ALPHA / 2, spread.freedom)) if known else None)
+    low, high = (
+        wilson(value, answers, quantile=float(stats.t.isf(ALPHA / 2, spread.freedom)))
+        if known
+        else wilson(value, answers)
+    )
     return Estimated(value=value, deviation=math.sqrt(spread.variance), freedom=spread.freedom, low=low, high=high)
 
 

@@ -5,7 +5,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from mvit_nas.models.samples import Sample, write_samples
 from mvit_nas.nn.backbone import MobileViT, build
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-_PREPROCESSOR, _CARD, _CHECK = "preprocessor_config.json", "README.md", "check"
+PREPROCESSOR, _CARD, _CHECK = "preprocessor_config.json", "README.md", "check"
 # What transformers looks a class up by.
 MODEL_TYPE, ARCHITECTURE = "mvit_nas", "MvitNasForImageClassification"
 
@@ -44,10 +44,19 @@ class Model:
 
     def probabilities(self, pixels_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """[N, classes] of images as the contract makes them."""
-        with torch.inference_mode():
-            images_NCHW = torch.from_numpy(pixels_NHWC.copy()).permute(0, 3, 1, 2).float().div_(255)
-            logits_NK = self.network()(images_NCHW).double() / self.document.temperature
-            return np.asarray(logits_NK.softmax(1).numpy())
+        return self.answering()(pixels_NHWC)
+
+    def answering(self) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float64]]:
+        """``probabilities`` for who asks often: the network is built once."""
+        network = self.network()
+
+        def probabilities(pixels_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+            with torch.inference_mode():
+                images_NCHW = torch.from_numpy(pixels_NHWC.copy()).permute(0, 3, 1, 2).float().div_(255)
+                logits_NK = network(images_NCHW).double() / self.document.temperature
+                return np.asarray(logits_NK.softmax(1).numpy())
+
+        return probabilities
 
 
 def write_model(
@@ -76,7 +85,7 @@ def write_model(
     try:
         write_whole(folder / WEIGHTS, lambda temporary: save_weights(model.weights, temporary))
         write_samples(folder / _CHECK, samples, document)
-        _write_json(folder / _PREPROCESSOR, document.contract.transformers_config())
+        _write_json(folder / PREPROCESSOR, document.contract.transformers_config())
         write_text(folder / _CARD, card(document, name=folder.name, facts=facts))
         _write_json(folder / CONFIG, config)  # last: a folder without it is no model
     except OSError as error:

@@ -3,9 +3,7 @@
 Axes: B images of a batch, N of a part, H and W pixels down and across, C colours, K classes.
 """
 
-import math
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 from typing import Protocol
 
 import numpy as np
@@ -13,10 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from mvit_nas.maths.share import wilson
 from mvit_nas.tasks.crops import Augmentation, as_stored, centre_crops, random_crops
-
-# Standard deviations on either side of an interval of 95 %.
-_Z = NormalDist().inv_cdf(0.975)
 
 
 class LabelledImages(Protocol):
@@ -64,7 +60,7 @@ class Accuracy:
     @property
     def interval(self) -> tuple[float, float]:
         """Its 95 % interval, from the number of images alone (Wilson 1927)."""
-        return _wilson(self.accuracy, self.images)
+        return wilson(self.accuracy, self.images)
 
     @property
     def balanced(self) -> float:
@@ -87,18 +83,11 @@ class Accuracy:
         variance = sum(share * (1 - share) / images for share, images in shares) / len(shares) ** 2
         least = 0.5 / self.images  # at 0 and 1 the variance of the share itself says nothing
         inside = min(max(self.balanced, least), 1 - least)
-        return _wilson(self.balanced, inside * (1 - inside) / variance)
+        return wilson(self.balanced, inside * (1 - inside) / variance)
 
     @property
     def _classes(self) -> list[tuple[int, int]]:
         return [pair for pair in zip(self.correct_K, self.images_K, strict=True) if pair[1]]
-
-
-def _wilson(share: float, images: float) -> tuple[float, float]:
-    centre = (share + _Z**2 / (2 * images)) / (1 + _Z**2 / images)
-    half = _Z / (1 + _Z**2 / images) * math.sqrt(share * (1 - share) / images + (_Z / (2 * images)) ** 2)
-    # At 0 and 1 rounding may leave the share itself just outside.
-    return max(min(centre - half, share), 0.0), min(max(centre + half, share), 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

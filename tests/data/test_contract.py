@@ -232,7 +232,7 @@ def test_a_contract_says_what_it_is_in_words() -> None:
         ({"colours": "BGR"}, "f: colours must be 'RGB', got 'BGR'"),
         ({"orientation": None}, "f: orientation must be 'exif', got None"),
         ({"scale": 1.0}, "f: scale must be 0.00392156862745098, got 1.0"),
-        ({"layout": "NHWC"}, "f: layout must be 'NCHW', got 'NHWC'"),
+        ({"layout": "CHW"}, "f: layout must be 'NCHW' or 'NHWC', got 'CHW'"),
         ({"resize": "squash"}, "f: resize must be 'shortest_edge', got 'squash'"),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from mvit_nas.maths.confirmed import Chosen, Compared, Estimated, accuracies, choose, comparisons, wilson
+from mvit_nas.maths.confirmed import Chosen, Compared, Estimated, accuracies, choose, comparisons
 
 
 def answers(luck, *, networks=4, seeds=3, images=400, seed_spread=0.0, levels=None):
@@ -107,11 +107,6 @@ def test_one_network_has_an_accuracy_and_no_pairs():
     correct = answers(np.random.default_rng(6), networks=1)
     assert len(accuracies(correct)) == 1
     assert comparisons(correct) == []
-
-
-def test_wilson_is_that_of_others_and_takes_its_quantile_from_the_caller():
-    assert wilson(17 / 40, 40) == pytest.approx(proportion_confint(17, 40, method="wilson"))
-    assert wilson(17 / 40, 40, quantile=3.0)[0] < wilson(17 / 40, 40)[0]
 
 
 def pair(first, second, p):

@@ -3,7 +3,7 @@
 import pytest
 
 from mvit_nas.errors import InputError
-from mvit_nas.settings import commands
+from mvit_nas.settings import commands, shipping
 from mvit_nas.settings.flag import Decides, flags_of
 
 TRAINING = "--schedule --epochs --batch-size --learning-rate --class-weights --device"
@@ -21,6 +21,7 @@ FLAGS = {
     commands.DevicesSettings: "targets --json",
     commands.ReportSettings: "name --devices --out --runtime --target",
     commands.CompareSettings: "studies --name --out --json",
+    shipping.PredictSettings: "model images --classes --size --top --json --csv",
 }
 # What a study means; all else may change from one run of it to the next.
 DECIDING = {

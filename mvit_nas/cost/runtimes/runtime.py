@@ -4,10 +4,6 @@ Exporters print, log and warn; none of it is for whoever searches.
 """
 
 import contextlib
-import logging
-import os
-import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +12,7 @@ import torch
 from torch import nn
 
 from mvit_nas.errors import InputError, MeasurementError, MvitNasError
+from mvit_nas.silence import silence as silence
 
 # Of the weights of an int8 artefact.
 BITS, NARROW_BITS = 8, 7
@@ -79,25 +76,3 @@ def _cause(error: BaseException) -> str:
         error = error.__cause__
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), "without a message")
     return f"{type(error).__name__}: {line}"
-
-
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """Nothing reaches standard output and standard error, from C++ neither; warnings and logs are dropped."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    level = logging.root.manager.disable
-    with contextlib.ExitStack() as stack:
-        nowhere = stack.enter_context(open(os.devnull, "w"))  # noqa: PTH123  (a device, not a path)
-        for descriptor in (1, 2):
-            kept = os.dup(descriptor)
-            stack.callback(os.close, kept)
-            stack.callback(os.dup2, kept, descriptor)
-            os.dup2(nowhere.fileno(), descriptor)
-        stack.enter_context(contextlib.redirect_stdout(nowhere))
-        stack.enter_context(contextlib.redirect_stderr(nowhere))
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        logging.disable(logging.CRITICAL)
-        stack.callback(logging.disable, level)
-        yield
