@@ -68,8 +68,9 @@ OWNERS = {
     "litert_torch": {"cost/runtimes/litert.py"},
     "ai_edge_quantizer": {"cost/runtimes/litert.py"},
     "ai_edge_litert": {"cost/runtimes/litert.py", "cost/probe.py"},
-    "executorch": {"cost/runtimes/executorch.py", "cost/probe.py", "models/embedded.py"},
+    "executorch": {"cost/runtimes/executorch.py", "cost/probe.py"},
     "torchao": {"cost/runtimes/executorch.py"},
+    "coremltools": {"artifacts/coreml.py"},
     "filelock": {"files.py", "data/store.py"},
 }
 FOLDERS = {"pandas": "results/", "plotly": "figures/"}

@@ -13,10 +13,11 @@ import typer
 
 from mvit_nas import __version__
 from mvit_nas.cli import documents, tables
+from mvit_nas.cli import shipping as printed
 from mvit_nas.cli.flags import command
 from mvit_nas.cli.progress import interrupts, watched
 from mvit_nas.errors import MvitNasError
-from mvit_nas.settings import commands
+from mvit_nas.settings import commands, shipping
 from mvit_nas.settings.parse import joined_name
 
 app = typer.Typer(
@@ -109,6 +110,16 @@ def confirm(settings: commands.ConfirmSettings) -> None:
     _print_json(documents.of_confirmation(outcome)) if settings.as_json else tables.print_confirmation(outcome)
 
 
+def export(settings: shipping.ExportSettings) -> None:
+    """Make of a model the files that phones and servers run, and check each in its own runtime."""
+    from mvit_nas.jobs import export as job
+
+    with watched() as watch, interrupts() as should_stop:
+        outcome = job.export(settings, reporter=watch, should_stop=should_stop)
+    _print_json(printed.of_export(outcome)) if settings.as_json else printed.print_export(outcome)
+    _fail(outcome.error)
+
+
 def latency(settings: commands.LatencySettings) -> None:
     """Measure how long networks take on the CPU or the phone, and which are faster than which."""
     from mvit_nas.jobs import latency as job
@@ -157,7 +168,7 @@ def compare(settings: commands.CompareSettings) -> None:
         tables.print_comparison(comparison, page)
 
 
-for run in (search, ablate, confirm, latency, devices, report, compare):
+for run in (search, ablate, confirm, export, latency, devices, report, compare):
     command(app, run)
 
 
