@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, and folders that one process works in at a time."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,18 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """``write_whole`` of a text."""
     write_whole(path, lambda temporary: temporary.write_text(text, "utf-8", newline=""))
+
+
+def replace_folder(path: Path, made: Path) -> None:
+    """Put the folder ``made``, of the same disk, in the place of ``path``. Raises OSError.
+
+    A kill in between leaves no folder there, but never a part of one.
+    """
+    before = path.with_name(f".{path.name}-{os.getpid()}")
+    if path.exists():
+        path.rename(before)
+    made.rename(path)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 @contextmanager

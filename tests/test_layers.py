@@ -73,6 +73,7 @@ OWNERS = {
     "executorch": {"cost/runtimes/executorch.py", "cost/probe.py", "models/embedded.py", "models/executed.py"},
     "transformers": {"hf.py"},
     "torchao": {"cost/runtimes/executorch.py"},
+    "coremltools": {"artifacts/coreml.py"},
     "filelock": {"files.py", "data/store.py"},
 }
 FOLDERS = {"pandas": "results/", "plotly": "figures/"}

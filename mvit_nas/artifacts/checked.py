@@ -86,11 +86,13 @@ def artefact_of(runtime: Runtime, path: Path) -> Artefact:
         )
 
 
-def outputs(runtime: Runtime, path: Path, images: Tensor) -> np.ndarray:
-    """Logits [N, classes] of the artefact at ``path`` on this host for ``images`` [N, 3, H, W], one at a time."""
+def outputs(runtime: Runtime, path: Path, images: Tensor, *, batch: int = 1) -> np.ndarray:
+    """What the artefact at ``path`` gives on this host, [N, classes], for ``images`` [N, ...], ``batch`` at once."""
     with refusals(runtime.title, "run"):
         network = LOADERS[runtime.name][1](path.read_bytes(), 1)()
-        return np.concatenate([np.asarray(network(image[None].contiguous().numpy())).copy() for image in images])
+        return np.concatenate(
+            [np.asarray(network(some.contiguous().numpy())).copy() for some in torch.split(images, batch)]
+        )
 
 
 @functools.cache

@@ -18,7 +18,7 @@ from mvit_nas.cli.progress import interrupts, watched
 from mvit_nas.errors import MvitNasError, PartialError
 from mvit_nas.settings import commands
 from mvit_nas.settings.parse import joined_name
-from mvit_nas.settings.shipping import PredictSettings
+from mvit_nas.settings.shipping import ExportSettings, PredictSettings
 from mvit_nas.settings.train import TrainSettings
 
 app = typer.Typer(
@@ -126,6 +126,16 @@ def train(settings: TrainSettings) -> None:
         _print_json(documents.of_training(outcome)) if settings.as_json else tables.print_training(outcome)
 
 
+def export(settings: ExportSettings) -> None:
+    """Make of a model the files that phones and servers run, and check each in its own runtime."""
+    from mvit_nas.jobs import export as job
+
+    with watched() as watch, interrupts() as should_stop:
+        outcome = job.export(settings, reporter=watch, should_stop=should_stop)
+    _print_json(shipping.of_export(outcome)) if settings.as_json else shipping.print_export(outcome)
+    _fail(outcome.error)
+
+
 def latency(settings: commands.LatencySettings) -> None:
     """Measure how long networks take on the CPU or the phone, and which are faster than which."""
     from mvit_nas.jobs import latency as job
@@ -190,7 +200,7 @@ def predict(settings: PredictSettings) -> None:
         sys.exit(PartialError.exit_code)
 
 
-for run in (search, ablate, confirm, train, latency, devices, report, compare, predict):
+for run in (search, ablate, confirm, train, export, latency, devices, report, compare, predict):
     command(app, run)
 
 

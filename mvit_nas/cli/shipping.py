@@ -2,12 +2,17 @@
 
 import csv
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.text import Text
+
 from mvit_nas.cli.documents import Document
+from mvit_nas.cli.tables import add_row, new_table
 
 if TYPE_CHECKING:
-    from mvit_nas.jobs import predict
+    from mvit_nas.jobs import export, predict
 
 
 def print_predictions(outcome: "predict.Outcome") -> None:
@@ -55,3 +60,61 @@ def of_predictions(outcome: "predict.Outcome") -> Document:
         "correct": None if counted is None else counted.correct,
         "labelled": 0 if counted is None else counted.images,
     }
+
+
+def of_export(outcome: "export.Outcome") -> Document:
+    """What ``export`` made or checked."""
+    return {
+        "photos": outcome.photos,
+        "files": [one.record() for one in outcome.files],
+        "error": None if outcome.error is None else str(outcome.error),
+    }
+
+
+def print_export(outcome: "export.Outcome") -> None:
+    """The files as a table, what to know of them, on stdout."""
+    console = Console(highlight=False)
+    console.print(Text(f"\nBeside PyTorch on {outcome.photos}:"))
+    table = new_table("file", "size", "delegated", "difference", "same class", "accuracy (95 %)", "time")
+    for one in outcome.files:
+        add_row(table, *_cells(one))
+    console.print(table)
+    for line in _lines(outcome):
+        console.print(Text(line))
+
+
+def _label(one: "export.ExportedFile") -> str:
+    return one.format + " int8" * one.int8
+
+
+def _cells(one: "export.ExportedFile") -> list[str]:
+    artefact, parity, ratio = one.artefact, one.parity, one.ratio
+    scored = None if parity is None else parity.scored
+    return [
+        _label(one),
+        f"{artefact.size_bytes / 1e6:.2f} MB",
+        "-" if artefact.delegated is None else f"{100 * artefact.delegated:.0f} %",
+        "not run" if parity is None else f"{parity.difference:.1g}",
+        "-" if parity is None else f"{100 * parity.agreement:.1f} %",
+        "-" if scored is None else f"{100 * scored.accuracy:.1f} % ({100 * scored.low:.1f} to {100 * scored.high:.1f})",
+        "-" if ratio is None else f"{ratio.value:.2f}",
+    ]
+
+
+def _lines(outcome: "export.Outcome") -> Iterator[str]:
+    if any(one.ratio is not None for one in outcome.files):
+        yield "time: int8's as a share of float32's, one thread, in turns"
+    for one in outcome.files:
+        parity = one.parity
+        if parity is not None and parity.sample_difference is not None:
+            yield f"{_label(one)}: the model's {parity.samples} samples within {parity.sample_difference:.1g}"
+        if one.int8 and parity is not None and parity.scored is not None:
+            scored = parity.scored
+            turned = f"{scored.to_wrong} images turned wrong and {scored.to_right} right"
+            yield f"{_label(one)}: PyTorch has {100 * scored.torch_accuracy:.1f} %; {turned}"
+    for note in dict.fromkeys(note for one in outcome.files for note in one.notes):
+        yield f"note: {note}"
+    for processor in dict.fromkeys(one.processor for one in outcome.files):
+        yield f"checked on {processor}"
+    for one in outcome.files:
+        yield str(one.path)

@@ -25,12 +25,12 @@ _MOST_CHANGES = 12
 def print_front(outcome: "search.Outcome") -> None:
     """The front, and where the report lies."""
     shown = [metric for metric in OBJECTIVES if metric.source is Source.COUNTED or metric in outcome.objectives]
-    table = _table("network", *map(_title, shown), *outcome.further)
+    table = new_table("network", *map(_title, shown), *outcome.further)
     table.columns[0].no_wrap = True
     for record in outcome.front:
         name = f"{record.candidate.arch_id} {record.candidate.name}".strip()
         further = [record.measured(LATENCY.by(runtime)) for runtime in outcome.further]
-        _add(
+        add_row(
             table,
             name,
             *(_value(metric, record.measured(metric)) for metric in shown),
@@ -55,7 +55,7 @@ def _value(metric: Metric, found: "Measured | None") -> str:
     return metric.cell(found.value) if metric.form is Form.COUNT else metric.format(found.value)
 
 
-def _table(first: str, *numbers: str, by_runtime: bool = False, title: str | None = None) -> Table:
+def new_table(first: str, *numbers: str, by_runtime: bool = False, title: str | None = None) -> Table:
     """A table whose first column, and the runtime's, is words; what is in the others is set right."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left")
     table.add_column(first)
@@ -70,7 +70,8 @@ def _add_numbers(table: Table, *titles: str) -> None:
         table.add_column(title, justify="right", no_wrap=True)
 
 
-def _add(table: Table, *cells: str) -> None:
+def add_row(table: Table, *cells: str) -> None:
+    """Add ``cells`` to ``table``, whatever is in them."""
     table.add_row(*map(Text, cells))  # as text, since brackets in names mean nothing
 
 
@@ -78,13 +79,13 @@ def print_verdicts(outcome: "ablate.Outcome") -> None:
     """The verdict table, what to know of it, and where the report lies, on stdout."""
     summary = outcome.summary
     console = Console(highlight=False)
-    table = _table(" x ".join(summary.factors), summary.metric.noun, "difference (95 %)", "p Holm")
+    table = new_table(" x ".join(summary.factors), summary.metric.noun, "difference (95 %)", "p Holm")
     table.add_column("verdict")
     same_params = len({variant.cost(PARAMS) for variant in summary.variants}) == 1
     costs = COSTS[1:] if same_params else COSTS
     _add_numbers(table, *(metric.unit if metric.form is Form.QUANTITY else _title(metric) for metric in costs))
     for variant in summary.variants:
-        _add(
+        add_row(
             table,
             variant.value,
             _score_words(variant),
@@ -157,14 +158,14 @@ def print_confirmation(outcome: "confirm.Outcome") -> None:
     from mvit_nas.results.search.confirmed import ledger_words, record_of, sentences
 
     found, view = outcome.confirmation, outcome.view
-    table = _table("network", "trial", "test accuracy", "in the search", _cost_title(view.cost))
+    table = new_table("network", "trial", "test accuracy", "in the search", _cost_title(view.cost))
     table.columns[0].no_wrap = True
     for one in found.networks:
         record = record_of(view, one.trial)
         searched, cost = (None if record is None else record.measured(each) for each in (ACCURACY, view.cost))
         test = "failed" if one.failure else _value(ACCURACY, one.accuracy)
         then = "-" if searched is None else ACCURACY.format(searched.value)
-        _add(table, one.label, str(one.trial), test, then, "-" if cost is None else view.cost.cell(cost.value))
+        add_row(table, one.label, str(one.trial), test, then, "-" if cost is None else view.cost.cell(cost.value))
     console = Console(highlight=False)
     console.print()
     console.print(table)
@@ -224,11 +225,11 @@ def print_comparison(comparison: "Comparison", page: Path) -> None:
     from mvit_nas.results.comparison.fronts_page import count_words, front_lines
     from mvit_nas.results.comparison.page import gain_words, headline, percent_words, trainings_words
 
-    table = _table("method", "seeds", "hypervolume")
+    table = new_table("method", "seeds", "hypervolume")
     table.add_column("points (95 %)", justify="right")
     for method in comparison.methods:
         difference = "-" if method.gain is None else gain_words(method.gain)
-        _add(table, method.label, str(len(method.studies)), percent_words(method.mean), difference)
+        add_row(table, method.label, str(len(method.studies)), percent_words(method.mean), difference)
     console = Console(highlight=False)
     console.print(Text(f"\n{headline(comparison)}"))
     console.print(f"\nHypervolume after {trainings_words(comparison.trainings)} each:")
@@ -251,9 +252,9 @@ def print_latencies(outcome: "latency.Outcome") -> None:
     console = Console(highlight=False)
     with_accuracy = any(one.accuracy is not None for one in outcome.measurements)
     titles = ("ms (95 % interval)", "accuracy" if with_accuracy else "p90", "size", "delegated")
-    table = _table("network", *titles, by_runtime=True)
+    table = new_table("network", *titles, by_runtime=True)
     for one in outcome.measurements:
-        _add(table, *_latency_cells(one, with_accuracy=with_accuracy))
+        add_row(table, *_latency_cells(one, with_accuracy=with_accuracy))
     for line in _condition_lines(outcome):
         console.print(Text(line))
     console.print(table)
@@ -272,10 +273,10 @@ def _stages_table(outcome: "latency.Outcome") -> Table:
     rows = [one for one in outcome.measurements if one.stages is not None]
     names = list(dict.fromkeys(name for one in rows for name in one.stages or {}))
     titles = [name.removeprefix("stages.") for name in names]
-    table = _table("network", *titles, by_runtime=True, title="ms by stage")
+    table = new_table("network", *titles, by_runtime=True, title="ms by stage")
     for one in rows:
         stages = one.stages or {}
-        _add(table, one.model, one.runtime, *(f"{stages[name]:.2f}" if name in stages else "-" for name in names))
+        add_row(table, one.model, one.runtime, *(f"{stages[name]:.2f}" if name in stages else "-" for name in names))
     return table
 
 

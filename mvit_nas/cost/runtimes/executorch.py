@@ -3,6 +3,7 @@
 import copy
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from executorch.exir.schema import Program
 
 _TITLE = "ExecuTorch"
+_NONE: Mapping[str, str] = {}
 # XNNPACK's names of what takes nearly all of the time.
 _PRODUCTS = {"XNNConv2d", "XNNDepthwiseConv2d", "XNNConvTranspose2d", "XNNFullyConnected", "XNNBatchMatrixMultiply"}
 
@@ -42,18 +44,21 @@ class _LayerNorm(nn.Module):
         return centred * torch.rsqrt(variance + self.eps) * self.weight + self.bias
 
 
-def export(model: nn.Module, images: Tensor, path: Path) -> None:
-    """Write ``model`` as a program (.pte) of float32 whose operators go to XNNPACK."""
+def export(model: nn.Module, images: Tensor, path: Path, *, texts: Mapping[str, str] = _NONE) -> None:
+    """Write ``model`` as a program (.pte) of float32 whose operators go to XNNPACK.
+
+    Each of ``texts`` becomes a method that gives it, by its name.
+    """
     with refusals(_TITLE, "export"):
         plain = _plain(model)
         for module in list(plain.modules()):
             for name, child in module.named_children():
                 if isinstance(child, nn.LayerNorm):
                     setattr(module, name, _LayerNorm(child))
-        _write(torch.export.export(plain, (images,)), path)
+        _write(torch.export.export(plain, (images,)), path, texts)
 
 
-def quantise(model: nn.Module, images: Tensor, path: Path) -> None:
+def quantise(model: nn.Module, images: Tensor, path: Path, *, texts: Mapping[str, str] = _NONE) -> None:
     """Write ``model`` with convolutions and linear layers of int8: static, one scale for each channel of weights.
 
     Layer norm, softmax and the products of attention stay in float32.
@@ -71,7 +76,7 @@ def quantise(model: nn.Module, images: Tensor, path: Path) -> None:
         with torch.no_grad():
             for image in torch.split(images, 1):
                 prepared(image)
-        _write(torch.export.export(convert_pt2e(prepared), example), path)
+        _write(torch.export.export(convert_pt2e(prepared), example), path, texts)
 
 
 def delegated(path: Path) -> float:
@@ -137,11 +142,11 @@ def _plain(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload, no-any-return]
 
 
-def _write(program: torch.export.ExportedProgram, path: Path) -> None:
+def _write(program: torch.export.ExportedProgram, path: Path, texts: Mapping[str, str]) -> None:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+    edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()], constant_methods=dict(texts))
     path.write_bytes(edge.to_executorch().buffer)
 
 

@@ -20,15 +20,24 @@ _QUANTISED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LOGISTIC", "MU
 _PRODUCTS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL"}
 
 
-def export(model: nn.Module, images: torch.Tensor, path: Path) -> None:
-    """Write ``model`` as a flatbuffer (.tflite) of float32."""
+def export(model: nn.Module, images: torch.Tensor, path: Path, *, name: str = "") -> None:
+    """Write ``model`` as a flatbuffer (.tflite) of float32.
+
+    With a ``name``, that of the one parameter of its ``forward``, the input is called so, and outputs as the keys of
+    the mapping that ``forward`` gives; without one they are numbered.
+    """
     with refusals(_TITLE, "export"):
         import litert_torch
 
-        litert_torch.convert(model, (images,)).export(str(path))
+        converted = (
+            litert_torch.convert(model, sample_kwargs={name: images})
+            if name
+            else litert_torch.convert(model, (images,))
+        )
+        converted.export(str(path))
 
 
-def quantise(model: nn.Module, images: torch.Tensor, path: Path) -> None:
+def quantise(model: nn.Module, images: torch.Tensor, path: Path, *, name: str = "") -> None:
     """Write ``model`` with operators of int8: static, weights by channel, float32 in and out.
 
     Layer norm's means, softmax and the products of attention stay in float32.
@@ -38,15 +47,15 @@ def quantise(model: nn.Module, images: torch.Tensor, path: Path) -> None:
         from ai_edge_quantizer.quantizer import Quantizer
 
         exported = Path(folder) / "exported.tflite"
-        export(model, images[:1], exported)
+        export(model, images[:1], exported, name=name)
         quantiser = Quantizer(str(exported))
         for operation in _QUANTISED:
             quantiser.add_static_config(
                 regex=".*", operation_name=TFLOperationName[operation], activation_num_bits=8, weight_num_bits=8
             )
         ((signature, tensors),) = _interpreter(exported).get_signature_list().items()
-        (name,) = tensors["inputs"]
-        calibration = {signature: [{name: image.numpy()} for image in torch.split(images, 1)]}
+        (called,) = tensors["inputs"]
+        calibration = {signature: [{called: image.numpy()} for image in torch.split(images, 1)]}
         result = quantiser.quantize(quantiser.calibrate(calibration))
         path.write_bytes(result.quantized_model)
 
