@@ -11,7 +11,7 @@ TIMING = "--runtime --target --threads --adb-benchmark"
 STUDY = "--data --space --image-size --name --out --config --resume --dry-run --json"
 FLAGS = {
     commands.SearchSettings: f"{STUDY} {TRAINING} {TIMING} --budget --objectives --sampler --baseline --trials "
-    "--early-stopping --inherit --stop-when-settled --finish --timeout --seed --measure-front",
+    "--early-stopping --seeds-for-front --inherit --stop-when-settled --finish --timeout --seed --measure-front",
     commands.AblateSettings: f"{STUDY} {TRAINING} {TIMING} factors --base --values --score --seeds --precision --max-seeds --match "
     "--no-resize",
     commands.ConfirmSettings: f"{TRAINING} name trials --top --no-presets --seeds --data --timeout --out --dry-run --json "
