@@ -71,6 +71,7 @@ OWNERS = {
     "executorch": {"cost/runtimes/executorch.py", "cost/probe.py"},
     "torchao": {"cost/runtimes/executorch.py"},
     "filelock": {"files.py", "data/store.py"},
+    "huggingface_hub": {"models/sources.py"},
 }
 FOLDERS = {"pandas": "results/", "plotly": "figures/"}
 

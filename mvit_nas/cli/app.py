@@ -12,12 +12,13 @@ from typing import Annotated
 import typer
 
 from mvit_nas import __version__
-from mvit_nas.cli import documents, tables
+from mvit_nas.cli import documents, shipping, tables
 from mvit_nas.cli.flags import command
 from mvit_nas.cli.progress import interrupts, watched
 from mvit_nas.errors import MvitNasError
 from mvit_nas.settings import commands
 from mvit_nas.settings.parse import joined_name
+from mvit_nas.settings.shipping import ReproduceSettings
 
 app = typer.Typer(
     name="mvit-nas",
@@ -157,7 +158,18 @@ def compare(settings: commands.CompareSettings) -> None:
         tables.print_comparison(comparison, page)
 
 
-for run in (search, ablate, confirm, latency, devices, report, compare):
+def reproduce(settings: ReproduceSettings) -> None:
+    """Train a trial again from its record, and say whether its number came back."""
+    from mvit_nas.jobs import reproduce as job
+
+    with watched() as watch, interrupts() as should_stop:
+        outcome = job.reproduce(settings, reporter=watch, should_stop=should_stop)
+    _print_json(shipping.of_reproduced(outcome)) if settings.as_json else shipping.print_reproduced(outcome)
+    if not outcome.is_explained:  # which was said
+        sys.exit(1)
+
+
+for run in (search, ablate, confirm, latency, devices, report, compare, reproduce):
     command(app, run)
 
 
