@@ -92,7 +92,7 @@ class Features(nn.Module):
         self.channels = tuple(stages[index].channels for index in out_indices)
         self.strides = tuple(strides[index] for index in out_indices)
         self.stem = network.stem
-        self.stages = network.stages[: max(out_indices) + 1]
+        self.stages = nn.Sequential(*list(network.stages)[: max(out_indices) + 1])
 
     def forward(self, x_BCHW: Tensor) -> list[Tensor]:
         x_BCHW = self.stem(x_BCHW.contiguous(memory_format=torch.channels_last))

@@ -180,7 +180,7 @@ def trained():
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
         for _ in range(30):
             network(torch.rand(16, 3, 32, 32, generator=generator))
     return network.state_dict()
