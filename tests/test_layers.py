@@ -75,6 +75,7 @@ OWNERS = {
     "torchao": {"cost/runtimes/executorch.py"},
     "coremltools": {"artifacts/coreml.py"},
     "filelock": {"files.py", "data/store.py"},
+    "huggingface_hub": {"models/sources.py"},
 }
 FOLDERS = {"pandas": "results/", "plotly": "figures/"}
 

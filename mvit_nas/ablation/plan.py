@@ -172,6 +172,12 @@ def _is_base(base: ArchConfig, change: _Change) -> bool:
         return False
 
 
+def schedule_with(schedule: Schedule, labels: Mapping[str, Label]) -> Schedule:
+    """``schedule`` as the variant with these ``labels`` has it: those of factors of the training set its fields."""
+    own = {factor: _training_value(factor, str(label)) for factor, label in labels.items() if factor in _TRAINING}
+    return replace(schedule, **own)  # type: ignore[arg-type]
+
+
 def _training_value(factor: str, text: str) -> float | str:
     if factor == "augmentation":
         if text not in _TRAINING[factor]:

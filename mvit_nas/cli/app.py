@@ -18,7 +18,7 @@ from mvit_nas.cli.progress import interrupts, watched
 from mvit_nas.errors import MvitNasError, PartialError
 from mvit_nas.settings import commands
 from mvit_nas.settings.parse import joined_name
-from mvit_nas.settings.shipping import ExportSettings, PredictSettings
+from mvit_nas.settings.shipping import ExportSettings, PredictSettings, ReproduceSettings
 from mvit_nas.settings.train import TrainSettings
 
 app = typer.Typer(
@@ -200,7 +200,18 @@ def predict(settings: PredictSettings) -> None:
         sys.exit(PartialError.exit_code)
 
 
-for run in (search, ablate, confirm, train, export, latency, devices, report, compare, predict):
+def reproduce(settings: ReproduceSettings) -> None:
+    """Train a trial again from its record, and say whether its number came back."""
+    from mvit_nas.jobs import reproduce as job
+
+    with watched() as watch, interrupts() as should_stop:
+        outcome = job.reproduce(settings, reporter=watch, should_stop=should_stop)
+    _print_json(shipping.of_reproduced(outcome)) if settings.as_json else shipping.print_reproduced(outcome)
+    if not outcome.is_explained:  # which was said
+        sys.exit(1)
+
+
+for run in (search, ablate, confirm, train, export, latency, devices, report, compare, predict, reproduce):
     command(app, run)
 
 

@@ -25,7 +25,7 @@ from mvit_nas.evaluate.static import check_static_cost
 from mvit_nas.files import write_whole
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY
 from mvit_nas.nn.backbone import MobileViT, build
-from mvit_nas.nn.weights.inherit import inherited
+from mvit_nas.nn.weights.inherit import Source, initialised
 from mvit_nas.reporter import Reporter, TrainingStep
 from mvit_nas.study.record import Measured, Rung
 from mvit_nas.tasks.classify import Accuracy, Classification
@@ -35,6 +35,8 @@ from mvit_nas.training.schedule import Schedule
 
 # What the numbers of a training run depend on beside its key; a change of the loop that changes them raises it.
 _TRAINING_VERSION = 6
+# The same of trainings that start from other weights alone: a change of what is copied raises it.
+_INHERITANCE_VERSION = 2
 # Parts of at least so many images take long enough to say that they are decoded.
 _MANY_IMAGES = 5000
 # The running line moves at most once in so many seconds.
@@ -42,7 +44,10 @@ _REPORT_SECONDS = 0.1
 
 
 class ShortTraining:
-    """Accuracy of candidates on one data set and schedule, on one device."""
+    """Accuracy of candidates on one data set and schedule, on one device.
+
+    Each starts from what fits of ``source``, where there is one, and else from weights of its own.
+    """
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class ShortTraining:
         schedule: Schedule,
         *,
         device: torch.device,
+        source: Source | None = None,
         folder: Path | None = None,
         reporter: Reporter | None = None,
     ) -> None:
@@ -60,12 +66,18 @@ class ShortTraining:
         self.task = Classification(classes=self.classes)
         self.schedule = schedule
         self.device = device
+        self.source = source
         self._images = folder / "images"
         self._cache = Cache(folder / "evaluations")
         self._checkpoints = folder / "checkpoints"
         self._weights = folder / "weights"
         self._reporter = reporter or Reporter()
         self._parts: dict[tuple[str, int | InputContract], Images] = {}
+
+    @property
+    def start(self) -> str | None:
+        """Names the weights that networks start from, None where those are their own."""
+        return None if self.source is None else self.source.digest
 
     @property
     def epochs(self) -> int:
@@ -166,8 +178,10 @@ class ShortTraining:
 
         def trained() -> tuple[MobileViT, Score | Progress]:
             model = build(arch, classes=self.classes, seed=seed)
-            if parent:
-                model.load_state_dict(inherited(model.state_dict(), self.weights(parent)))
+            source = self._of(parent) if parent else self.source
+            if source is not None:
+                state, _ = initialised(model.state_dict(), source, self.data.classes, partial=True)
+                model.load_state_dict(state)
             return model, fit(
                 model,
                 train,
@@ -233,6 +247,10 @@ class ShortTraining:
         """What the training of ``arch`` is called, whose weights may have been kept."""
         return digest(self._score_key(arch, seed, parent))
 
+    def _of(self, training: str) -> Source:
+        """What a network takes that inherits from the ``training`` of that name."""
+        return Source(name=training, weights=self.weights(training), classes=self.data.classes)
+
     def has_weights(self, training: str) -> bool:
         """Whether the weights of the ``training`` of that name were kept."""
         return self._weights_of(training).is_file()
@@ -265,6 +283,13 @@ class ShortTraining:
         """The same on another schedule."""
         other = copy.copy(self)
         other.schedule = schedule
+        return other
+
+    def outside(self, folder: Path) -> "ShortTraining":
+        """The same on the same images, which knows nothing of what was trained, and keeps its own in ``folder``."""
+        other = copy.copy(self)
+        other.folder, other._cache = folder, Cache(folder / "evaluations")
+        other._checkpoints, other._weights = folder / "checkpoints", folder / "weights"
         return other
 
     def part(self, name: Literal["train"], side: int) -> Images:
@@ -326,12 +351,13 @@ class ShortTraining:
         return progress
 
     def _score_key(self, arch: ArchConfig, seed: int, parent: str = "") -> Key:
-        inheritance = {"parent": parent} if parent else {}
+        inheritance = {"parent": parent, "inheritance": _INHERITANCE_VERSION} if parent else {}
         return inheritance | self._conditions(arch_id(arch), seed)
 
     def _conditions(self, identity: str, seed: int) -> dict[str, object]:
         schedule = {key: value for key, value in self.schedule.to_dict().items() if key != "name"}
-        return {
+        start = {} if self.start is None else {"init": self.start, "inheritance": _INHERITANCE_VERSION}
+        return start | {
             "kind": "score",
             "arch_id": identity,
             "schedule": schedule,

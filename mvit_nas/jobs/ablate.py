@@ -30,7 +30,7 @@ from mvit_nas.jobs.folders import Folders, folders_of, known_schedule, known_spa
 from mvit_nas.jobs.journal import Journal
 from mvit_nas.jobs.named_networks import Choice, find_choice
 from mvit_nas.jobs.provenance import ablation_origin, updated
-from mvit_nas.jobs.setup import FINE, MEASURING_SECONDS, Setup, find_images, find_space, set_up
+from mvit_nas.jobs.setup import FINE, MEASURING_SECONDS, Setup, find_images, find_space, set_up, with_start
 from mvit_nas.metrics import LATENCY, MACS, METRICS, PARAMS, Metric
 from mvit_nas.reporter import Reporter
 from mvit_nas.results.ablation.summary import Summary, summarise, value_words
@@ -121,6 +121,7 @@ def prepare(settings: AblateSettings, *, reporter: Reporter) -> Prepared:
     if base.images is not None and base.images.fingerprint != images.fingerprint:
         reporter.say(f"note: these are not the images of the study that {settings.base} is from")
     arch = _base_arch(settings, base, space)
+    setup = with_start(setup, arch, settings, which="the base", reporter=reporter)
     made = _planned(settings, arch, setup, reporter)
     found = Found(
         data={"name": images.name, "fingerprint": images.fingerprint},
@@ -132,6 +133,7 @@ def prepare(settings: AblateSettings, *, reporter: Reporter) -> Prepared:
             "values": [list(dict.fromkeys(one.labels[factor] for one in made.variants)) for factor in settings.factors],
             "resize": not settings.no_resize,
             "max_seeds": settings.most_seeds,
+            "init": setup.training.start,
         },
     )
     settings = replace(settings, name=name, runtime=setup.meter.runtime.name)

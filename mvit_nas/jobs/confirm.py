@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mvit_nas.data.find import find_data
-from mvit_nas.data.parts import ImageData
 from mvit_nas.errors import InputError, InterruptedCleanlyError, PartialError, TrainingError
 from mvit_nas.evaluate.confirm import Outputs, ScoredPart, has_outputs, outputs
 from mvit_nas.evaluate.short import ShortTraining
 from mvit_nas.files import claimed
+from mvit_nas.jobs.begun import study_images, study_source
 from mvit_nas.jobs.confirm_findings import Scored, findings
 from mvit_nas.jobs.confirm_plan import Member, Planned, make_plan, plan_lines
 from mvit_nas.jobs.folders import Folders, folders_of, known_schedule
@@ -25,8 +24,7 @@ from mvit_nas.results.report import remake_report
 from mvit_nas.results.search.confirmed import verdict_words
 from mvit_nas.results.table import read_table
 from mvit_nas.results.view import StudyView
-from mvit_nas.settings.commands import ConfirmSettings, SearchSettings
-from mvit_nas.settings.study_file import read_config
+from mvit_nas.settings.commands import ConfirmSettings
 from mvit_nas.study.confirmation import Confirmation, Look
 from mvit_nas.study.confirmation_file import append_look, read_looks, write_confirmation
 from mvit_nas.study.origin import AblationOrigin
@@ -117,10 +115,14 @@ def prepare(settings: ConfirmSettings, *, reporter: Reporter) -> Prepared:
     folders = folders_of(settings.name, settings.out)
     view = _search(folders, settings)
     members = _members(view, settings)
-    images = _images(view, folders, settings)
+    images = study_images(view.origin, folders, settings.data)
     reporter.say(f"data:     {images.source}, as they were searched on")
     default = "digits_medium" if images.schedule == "digits" else "medium"
-    training = make_training(replace(settings, schedule=settings.schedule or default), images, reporter=reporter)
+    source = study_source(view.origin, folders, settings)
+    if source is not None:
+        reporter.say(f"start:    from what fits of {source.name}, as in the search")
+    scheduled = replace(settings, schedule=settings.schedule or default)
+    training = make_training(scheduled, images, source=source, reporter=reporter)
     reporter.doing("trying a training step of each network")
     planned = make_plan(members, settings, training, searched=known_schedule(folders), folder=folders.state)
     for line in plan_lines(planned):
@@ -179,23 +181,6 @@ def _is_within(record: Record, view: StudyView) -> bool:
     """Whether it keeps every budget of the search, as far as is known."""
     values = [(budget, record.value(METRICS[budget.metric])) for budget in view.origin.experiment.budgets]
     return all(value is None or budget.low <= value <= budget.high for budget, value in values)
-
-
-def _images(view: StudyView, folders: Folders, settings: ConfirmSettings) -> ImageData:
-    """The images of the search. Raises InputError where they are others now, which names both."""
-    searched, given = view.origin.images, settings.data
-    if given is None and folders.settings.exists():
-        asked = read_config(folders.settings, SearchSettings).get("data")
-        given = None if asked is None else str(asked)
-    elif given is None and searched.name != "digits":
-        raise InputError(f"{settings.name} was searched on {searched.name!r}: give its images with --data")
-    images = find_data(given)
-    if images.fingerprint != searched.fingerprint:
-        raise InputError(
-            f"the images are not those of the search: {settings.name} was searched on {searched.name} "
-            f"({searched.fingerprint}), and {images.name} is {images.fingerprint} now; give its images with --data"
-        )
-    return images
 
 
 def confirm(

@@ -89,20 +89,40 @@ def _decided(path: Path, out: Path, where: str) -> list[Choice]:
     return found
 
 
+def find_record(text: str, out: Path) -> tuple[Record, Origin]:
+    """The trial that ``text`` names, and where its study's numbers come from. Raises InputError."""
+    study, _, trial = text.rpartition(":")
+    folder = out / "reports" / study
+    if not study or not (folder / "results.csv").is_file():
+        reports = out / "reports"
+        known = ", ".join(sorted(path.parent.name for path in reports.glob("*/results.csv"))) or "none"
+        raise InputError(f"{text}: name a trial of a study in {reports}, as in NAME:37: known are {known}")
+    records, origin = _records(folder, study, trial, text)
+    if len(records) != 1:
+        raise InputError(f"{text} names {len(records)} networks; name one, as in {study}:0")
+    return records[0], origin
+
+
 def _of_study(folder: Path, study: str, trial: str, where: str) -> list[Choice]:
+    chosen, origin = _records(folder, study, trial, f"{where} {study}:{trial}")
+    return [_of_record(record, origin, folder, f"{study}:{trial}", where) for record in chosen]
+
+
+def _records(folder: Path, study: str, trial: str, where: str) -> tuple[list[Record], Origin]:
+    """The trials that are named, at least one. InputError that begins with ``where`` otherwise."""
     table, origin = read_table(folder / "results.csv"), read_origin(folder / "environment.json")
     if trial in ("best", "knee", "front"):
         if not isinstance(origin, SearchOrigin):
-            raise InputError(f"{where} {study}:{trial}: {study} is an ablation; name a trial, as in {study}:0")
+            raise InputError(f"{where}: {study} is an ablation; name a trial, as in {study}:0")
         chosen = _of_search(StudyView(table, origin), trial)
         if not chosen:
-            raise InputError(f"{where} {study}:{trial}: {study} has no network that was scored")
+            raise InputError(f"{where}: {study} has no network that was scored")
     else:  # the trial of that number, or of the network of that name
         chosen = [record for record in table.records if trial in (str(record.trial), record.label)][:1]
     if not chosen:
         last = max((one.trial for one in table.records if one.trial is not None), default=0)
-        raise InputError(f"{where} {study}:{trial}: {study} has no such trial; it has the trials 0 to {last}")
-    return [_of_record(record, origin, folder, f"{study}:{trial}", where) for record in chosen]
+        raise InputError(f"{where}: {study} has no such trial; it has the trials 0 to {last}")
+    return chosen, origin
 
 
 def _of_search(view: StudyView, which: str) -> list[Record]:

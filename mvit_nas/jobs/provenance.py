@@ -46,6 +46,8 @@ O = TypeVar("O", SearchOrigin, AblationOrigin)  # noqa: E741
 _RUNTIMES = ("onnx", "onnxruntime", "litert-torch", "ai-edge-litert", "executorch", "torchao")
 # With fewer degrees of freedom a standard deviation is hardly known.
 _LEAST_FREEDOM = 3
+# Those that the numbers of a training hang on.
+_DECIDING = ("torch", "numpy", "pillow")
 _PACKAGES = ("torch", "optuna", "fvcore", "numpy", "pandas", "pillow", "scikit-learn", "scipy", "statsmodels")
 
 
@@ -88,6 +90,19 @@ def seed_spread(training: ShortTraining) -> SeedSpread | None:
 def conditions(meter: LatencyMeter) -> Conditions:
     """What the latencies of ``meter`` hang on."""
     return from_document(Conditions, meter.conditions().to_dict())
+
+
+def here(device: torch.device) -> dict[str, str | None]:
+    """What decides the numbers of a training on ``device`` beside its settings, by its name in words."""
+    return {
+        "mvit-nas": __version__,
+        "commit": commit_of(Path(__file__)),
+        **{name: metadata.version(name) for name in _DECIDING},
+        "processor": this_processor(),
+        "threads": str(training_threads()),
+        "device": device.type,
+        "GPU": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+    }
 
 
 def _begun(kind: Callable[..., O], setup: Setup, settings: SearchSettings | AblateSettings, **own: object) -> O:

@@ -20,7 +20,17 @@ from mvit_nas.jobs.folders import Folders, folders_of, known_schedule, known_spa
 from mvit_nas.jobs.journal import Journal
 from mvit_nas.jobs.provenance import conditions, search_origin, seed_spread, updated
 from mvit_nas.jobs.repeats import to_repeat
-from mvit_nas.jobs.setup import COARSE, FINE, MEASURING_SECONDS, Setup, find_images, find_space, make_meter, set_up
+from mvit_nas.jobs.setup import (
+    COARSE,
+    FINE,
+    MEASURING_SECONDS,
+    Setup,
+    find_images,
+    find_space,
+    make_meter,
+    set_up,
+    with_start,
+)
 from mvit_nas.maths.pareto import near_front
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, MACS, PARAMS, SCORES, Metric, metrics_of, score_of
 from mvit_nas.optimize.candidates import Candidates, Goal
@@ -133,12 +143,15 @@ def prepare(settings: SearchSettings, *, reporter: Reporter) -> Prepared:
     reporter.say(
         f"        {100 * feasible.share:.3g} % of {feasible.drawn} settings drawn from the space are within it{later}"
     )
+    middle = feasible.designs[len(feasible.designs) // 2].arch
+    assert middle is not None, "what is within a budget is a network"
+    setup = with_start(setup, middle, settings, which="a network of middling cost", reporter=reporter)
     found = Found(
         data={"name": images.name, "fingerprint": images.fingerprint},
         space_name=space.name,
         space=space.text,
         schedule=setup.training.schedule.to_dict(),
-        more={"image_size": space.base.image_size},
+        more={"image_size": space.base.image_size, "init": setup.training.start},
     )
     settings = replace(settings, name=name, runtime=setup.meter.runtime.name)
     return Prepared(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 
+from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.space import SearchSpace, fix_image_size, load_space, parse_space, shipped_spaces
 from mvit_nas.cost.runtimes.registry import default_runtime, find_runtime
 from mvit_nas.cost.runtimes.runtime import Runtime
@@ -13,8 +14,11 @@ from mvit_nas.data.parts import ImageData
 from mvit_nas.errors import DeviceError, InputError
 from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.short import ShortTraining, training_threads
+from mvit_nas.models.sources import read_source
+from mvit_nas.nn.backbone import build
+from mvit_nas.nn.weights.inherit import Source, initialised
 from mvit_nas.reporter import Reporter
-from mvit_nas.settings.commands import AblateSettings, SearchSettings, Target, Training
+from mvit_nas.settings.commands import AblateSettings, SearchSettings, Starting, Target, Training
 from mvit_nas.training.schedule import NAMES, Schedule, find_schedule, parse_schedule
 
 # What one latency may take, beside exporting it and warming up.
@@ -27,11 +31,12 @@ _SMALL_SIDE = 96
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What a job works on."""
+    """What a job works on. ``start`` says from which weights trainings start, "" where from their own."""
 
     space: SearchSpace
     training: ShortTraining
     meter: LatencyMeter
+    start: str = ""
 
     @property
     def classes(self) -> int:
@@ -43,11 +48,9 @@ class Setup:
         """What to know of the data and of how candidates see it."""
         side = self.space.base.image_size
         trained = self.training.schedule.side(side)
-        notes = self.training.data.notes
-        if trained == side:
-            return notes
         smaller = f"Networks for {side} px are trained and scored at {trained} px, where attention sees fewer tokens."
-        return (*notes, smaller)
+        own = (self.start, "" if trained == side else smaller)
+        return (*self.training.data.notes, *filter(None, own))
 
     @property
     def scored_on(self) -> str:
@@ -116,20 +119,41 @@ def set_up(
     meter = make_meter(
         settings, runtime=settings.runtime, precision=precision, seconds=MEASURING_SECONDS, reporter=reporter
     )
-    training = make_training(settings, images, known=known, reporter=reporter)
+    source = None if settings.init is None else read_source(settings.init, colours=settings.init_colours)
+    training = make_training(settings, images, known=known, source=source, reporter=reporter)
     setup = Setup(space=space, training=training, meter=meter)
     for note in setup.notes[len(images.notes) :]:
         reporter.say(f"note:  {note}")
     return setup
 
 
+def with_start(setup: Setup, arch: ArchConfig, settings: Starting, *, which: str, reporter: Reporter) -> Setup:
+    """``setup`` that says how well the weights of ``--init`` fit ``arch``, ``which`` one in words; as it is without.
+
+    Raises InputError where hardly anything fits.
+    """
+    source, classes = setup.training.source, setup.training.data.classes
+    if source is None:
+        return setup
+    fresh = build(arch, classes=len(classes)).state_dict()
+    _, taken = initialised(fresh, source, classes, partial=settings.partial)
+    start = f"Networks start from what fits of {source.name} ({source.digest}); of {which} {taken}."
+    reporter.say(f"start: {start}")
+    return replace(setup, start=start)
+
+
 def make_training(
-    settings: Training, images: ImageData, *, known: Schedule | None = None, reporter: Reporter
+    settings: Training,
+    images: ImageData,
+    *,
+    known: Schedule | None = None,
+    source: Source | None = None,
+    reporter: Reporter,
 ) -> ShortTraining:
-    """What trains on ``images`` as ``settings`` say."""
+    """What trains on ``images`` as ``settings`` say, from ``source`` where there is one."""
     torch.set_num_threads(training_threads())
     schedule = schedule_for(settings, images, known)
-    return ShortTraining(images, schedule, device=choose_device(settings.device), reporter=reporter)
+    return ShortTraining(images, schedule, device=choose_device(settings.device), source=source, reporter=reporter)
 
 
 def schedule_for(settings: Training, images: ImageData, known: Schedule | None = None) -> Schedule:

@@ -30,7 +30,9 @@ from mvit_nas.metrics import ACCURACY
 from mvit_nas.models.document import ModelDocument
 from mvit_nas.models.folder import CONFIG, Model, write_model
 from mvit_nas.models.samples import some_photos
+from mvit_nas.models.sources import read_source
 from mvit_nas.nn.backbone import build
+from mvit_nas.nn.weights.inherit import initialised
 from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import SearchSettings
 from mvit_nas.settings.parse import check_name
@@ -111,7 +113,8 @@ def prepare(settings: TrainSettings, *, reporter: Reporter) -> Prepared:
     images = find_images(settings.data or _data_of(folders), reporter=reporter)
     arch = _arch(choice, settings, images, reporter)
     schedule = settings.schedule or ("digits_medium" if images.schedule == "digits" else "long")
-    training = make_training(replace(settings, schedule=schedule), images, reporter=reporter)
+    source = None if settings.init is None else read_source(settings.init, colours=settings.init_colours)
+    training = make_training(replace(settings, schedule=schedule), images, source=source, reporter=reporter)
     if settings.compile and training.device.type != "cuda":
         raise InputError("--compile is for CUDA: on a processor compiling takes a minute and saves 3 %")
     chosen = choice.name if choice.trial is None else "-".join(map(str, choice.trial))
@@ -214,6 +217,7 @@ def _begin(prepared: Prepared) -> None:
         "network": arch_id(prepared.arch),
         "schedule": training.schedule.to_dict(),
         "seed": prepared.settings.seed,
+        "init": None if training.source is None else training.source.digest,
         "data": training.data.fingerprint,
         "classes": list(training.data.classes),
     }
@@ -241,6 +245,14 @@ def _trained(
 ) -> tuple[nn.Module, Score]:
     training, schedule, side = prepared.training, prepared.training.schedule, prepared.side
     model = build(prepared.arch, classes=training.classes, seed=prepared.settings.seed)
+    if training.source is not None:
+        state, taken = initialised(
+            model.state_dict(), training.source, training.data.classes, partial=prepared.settings.partial
+        )
+        model.load_state_dict(state)
+        reporter.say(f"start: {training.source.name} ({training.source.digest}): {taken}")
+        for which, names in (("whole", taken.whole), ("in part", taken.part), ("drawn anew", taken.anew)):
+            reporter.say(f"  {which}: {', '.join(names) or 'none'}")
     train, validation = training.train_part(side), training.scored_part("validation", side)
     log = TrainingLog(prepared.state, prepared.settings, reporter=reporter, epochs=schedule.epochs)
     unwritten: list[bool] = []
@@ -311,6 +323,7 @@ def _keep(prepared: Prepared, model: nn.Module, score: Score, *, should_stop: Ca
             "seed": settings.seed,
             "validation_accuracy": shown.value,
             "test_accuracy": None if test is None else test.value,
+            "init": None if training.source is None else f"{training.source.name} ({training.source.digest})",
             "data": training.data.fingerprint,
             "losses": list(score.losses),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -56,6 +56,14 @@ class Difference:
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
+def farthest_apart(deviation: float, *, freedom: int) -> float:
+    """How far apart two values lie at most, in 95 % of the cases, whose standard ``deviation`` was estimated.
+
+    ``freedom`` are the degrees of freedom that it was estimated with.
+    """
+    return float(stats.t.ppf(1 - ALPHA / 2, freedom)) * deviation * math.sqrt(2)
+
+
 def paired_difference(values: ArrayLike, base: ArrayLike, *, comparisons: int = 1) -> Difference:
     """``values`` minus ``base``, seed by seed; NaN where a run has no value, and the pair does not count.
 

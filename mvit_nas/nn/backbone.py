@@ -5,12 +5,16 @@ as they lie.
 """
 
 import hashlib
+import itertools
+import operator
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from mvit_nas.arch.config import ArchConfig, StageConfig
+from mvit_nas.errors import ArchError
 from mvit_nas.nn.blocks import make_block
 from mvit_nas.nn.blocks.inverted_residual import InvertedResidual
 from mvit_nas.nn.layers import ConvNormAct
@@ -47,6 +51,7 @@ class MobileViT(nn.Module):
 
     def __init__(self, arch: ArchConfig, *, classes: int, fused_attention: bool) -> None:
         super().__init__()
+        self.arch = arch
         self.stem = ConvNormAct(3, arch.stem.channels, kernel_size=3, stride=arch.stem.stride)
         self.stages = nn.Sequential()
         channels = arch.stem.channels
@@ -64,6 +69,48 @@ class MobileViT(nn.Module):
         y_BCHW = self.head(self.stages(self.stem(x_BCHW)))
         y_BC = y_BCHW.mean((2, 3), keepdim=True).flatten(1)  # XNNPACK takes the mean only if it keeps its axes
         return cast(Tensor, self.classifier(self.head_dropout(y_BC)))
+
+
+class Features(nn.Module):
+    """The maps that heads for detection and segmentation take: images [B, 3, H, W] to a list of [B, C, h, w].
+
+    Each is what leaves the stage of that index in ``out_indices``. ``channels`` and ``strides`` are theirs: h is
+    H / stride, rounded up. Weights have the names that they have in the whole network.
+    """
+
+    def __init__(self, network: MobileViT, out_indices: Sequence[int]) -> None:
+        super().__init__()
+        stages = network.arch.stages
+        for index in out_indices:
+            if not 0 <= index < len(stages):
+                raise ArchError(f"out_indices must be stages, 0 to {len(stages) - 1}, got {index}")
+        if not out_indices:
+            raise ArchError("out_indices must name at least one stage")
+        first, own = network.arch.stem.stride, [stage.stride for stage in stages]
+        strides = list(itertools.accumulate(own, operator.mul, initial=first))[1:]
+        self.out_indices = tuple(out_indices)
+        self.channels = tuple(stages[index].channels for index in out_indices)
+        self.strides = tuple(strides[index] for index in out_indices)
+        self.stem = network.stem
+        self.stages = nn.Sequential(*list(network.stages)[: max(out_indices) + 1])
+
+    def forward(self, x_BCHW: Tensor) -> list[Tensor]:
+        x_BCHW = self.stem(x_BCHW.contiguous(memory_format=torch.channels_last))
+        maps = []
+        for stage in self.stages:
+            x_BCHW = stage(x_BCHW)
+            maps.append(x_BCHW)
+        return [maps[index] for index in self.out_indices]
+
+
+def features(network: ArchConfig | MobileViT, *, out_indices: Sequence[int] | None = None) -> Features:
+    """The stages of ``network`` as a backbone, all of them or those of ``out_indices``; with fresh weights of an arch.
+
+    It shares its modules with a network that is given. Raises ArchError for a stage that is not there.
+    """
+    if isinstance(network, ArchConfig):
+        network = build(network, classes=1)
+    return Features(network, range(len(network.arch.stages)) if out_indices is None else out_indices)
 
 
 def _initialise(model: nn.Module, seed: int) -> None:

@@ -100,6 +100,36 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Start:
+    """Which weights a training starts from, instead of weights of its own."""
+
+    init: str | None = training(
+        "Start every network from what fits of these weights: a model folder, a folder or file of Hugging Face's or "
+        "timm's, an id of the hub.",
+        None,
+        metavar="FOLDER|FILE|ID",
+        decides=FOUND,
+    )
+    init_colours: str | None = training(
+        "rgb or bgr: what those weights were trained on, where they do not say it.",
+        None,
+        text=parse.COLOURS,
+        decides=FOUND,
+    )
+
+    def __post_init__(self) -> None:
+        if self.init is None and self.init_colours is not None:
+            raise InputError("--init-colours says something of the weights of --init: give both, or neither")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Starting(Start):
+    """The same for who begins something from them."""
+
+    partial: bool = training("Start from --init although less than a tenth of the network fits.", False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Printed:
     """What is printed."""
 
@@ -122,7 +152,7 @@ class Kept(Printed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchSettings(Timing, Training, Kept):
+class SearchSettings(Timing, Training, Starting, Kept):
     """The flags of ``mvit-nas search``.
 
     ``trials``, ``timeout_seconds`` and ``stop_when_settled`` say when to stop, ``measure_front`` on which further
@@ -195,6 +225,9 @@ class SearchSettings(Timing, Training, Kept):
 
     def __post_init__(self) -> None:
         Target.__post_init__(self)
+        Start.__post_init__(self)
+        if self.init is not None and self.inherit:
+            raise InputError("--init and --inherit are two ways to start a training: give one")
         if self.trials < 1:
             raise InputError(f"--trials must be at least 1, got {self.trials}")
         if self.seed < 0:
@@ -221,7 +254,7 @@ class SearchSettings(Timing, Training, Kept):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AblateSettings(Timing, Training, Kept):
+class AblateSettings(Timing, Training, Starting, Kept):
     """The flags of ``mvit-nas ablate``.
 
     ``seeds`` and what adds to them (``max_seeds`` until the interval is as narrow as ``precision``, a share) may change
@@ -280,6 +313,7 @@ class AblateSettings(Timing, Training, Kept):
 
     def __post_init__(self) -> None:
         Target.__post_init__(self)
+        Start.__post_init__(self)
         if self.precision is None and self.most_seeds != len(self.seeds):
             raise InputError("--max-seeds adds seeds until --precision is reached: give both, or neither")
         if self.most_seeds < len(self.seeds):
@@ -325,7 +359,7 @@ class LatencySettings(Target, Training, Printed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConfirmSettings(Training, Printed):
+class ConfirmSettings(Training, Start, Printed):
     """The flags of ``mvit-nas confirm``. ``trials`` empty leaves the choice to ``top`` and the presets."""
 
     name: str = question("Name of the search.", option="", metavar="NAME")

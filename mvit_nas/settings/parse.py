@@ -117,6 +117,13 @@ def write_objectives(names: tuple[str, ...]) -> str:
     return ",".join(_OPTIONS[name] for name in names)
 
 
+def parse_colours(text: str) -> str:
+    """The colours that weights were trained on: "rgb" or "bgr"."""
+    if text not in ("rgb", "bgr"):
+        raise InputError(f"--init-colours must be rgb or bgr, got {text!r}")
+    return text
+
+
 def parse_sampler(text: str) -> str:
     """The sampler that "auto" or a name means."""
     if text not in ("auto", *SAMPLERS):
@@ -185,6 +192,7 @@ NAMES = Text(parse_names, ",".join, "LIST")
 FRONT_RUNTIMES = Text(parse_front_runtimes, ",".join, "LIST")
 OBJECTIVE_NAMES = Text(parse_objectives, write_objectives, "LIST")
 SAMPLER = Text(parse_sampler, str, "NAME")
+COLOURS = Text(parse_colours, str, "rgb|bgr")
 BASELINE = Text(parse_baseline, write_baseline, "random[:SHARE]")
 RATE = Text(parse_rate, repr, "RATE")
 VALUES = Text(lambda text: tuple(text.split()), " ".join, "VALUE...")

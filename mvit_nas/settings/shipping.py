@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mvit_nas.errors import InputError
 from mvit_nas.settings import parse
-from mvit_nas.settings.commands import Printed, output, question, study
+from mvit_nas.settings.commands import Printed, Start, output, question, study, training
 from mvit_nas.settings.train import TrainSettings
 
 
@@ -71,5 +71,20 @@ class PredictSettings(Printed):
             raise InputError("--json and --csv are two ways to print: give one")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReproduceSettings(Start, Printed):
+    """The flags of ``mvit-nas reproduce``. ``device`` "" is that of the trial, where it is here."""
+
+    trial: str = question("A trial of a study: NAME:37, NAME:best.", option="", metavar="NAME:TRIAL")
+    data: str | None = question("The images of the study, where they lie elsewhere now.", None, metavar="FOLDER|NAME")
+    device: str = training("Training device: auto, cpu, cuda or cuda:N. Without it: the trial's, where it is here.", "")
+    out: Path = study("Where experiments/ and reports/ lie.", Path(), metavar="FOLDER")
+
+
 # By name, in the order of the help.
-SHIPPING: dict[str, type] = {"train": TrainSettings, "export": ExportSettings, "predict": PredictSettings}
+SHIPPING: dict[str, type] = {
+    "train": TrainSettings,
+    "export": ExportSettings,
+    "predict": PredictSettings,
+    "reproduce": ReproduceSettings,
+}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mvit_nas.errors import InputError
 from mvit_nas.settings import parse
-from mvit_nas.settings.commands import Printed, Training
+from mvit_nas.settings.commands import Printed, Starting, Training
 from mvit_nas.settings.flag import Group
 
 question, training = Group.QUESTION.flag, Group.TRAINING.flag
@@ -20,7 +20,7 @@ PRECISIONS, LOGGERS = ("auto", "float32", "bf16"), ("tensorboard", "wandb", "mlf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainSettings(Training, Printed):
+class TrainSettings(Training, Starting, Printed):
     """The flags of ``mvit-nas train``. ``name`` None takes it from the choice."""
 
     choice: str = question(
@@ -66,6 +66,7 @@ class TrainSettings(Training, Printed):
     dry_run: bool = output("Say what it would do and take, and stop.", False)
 
     def __post_init__(self) -> None:
+        Starting.__post_init__(self)
         if self.precision not in PRECISIONS:
             raise InputError(f"--precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         for one in self.log:

@@ -19,6 +19,7 @@ from mvit_nas.evaluate.cache import Cache
 from mvit_nas.evaluate.estimator import Estimate, Question
 from mvit_nas.evaluate.short import ShortTraining
 from mvit_nas.nn.backbone import build
+from mvit_nas.nn.weights.inherit import Source
 from mvit_nas.study.record import Candidate, Measured, Record, Rung, State
 from mvit_nas.training.checkpoint import Progress
 from mvit_nas.training.loop import Score
@@ -79,6 +80,28 @@ def test_a_score_is_known_for_its_own_question_only(digits, trained):
     assert make(other_data).is_known(ARCH, seed=0) is False
     # The schedule's name is a label: what it holds is the question.
     assert make(digits, schedule=replace(find_schedule("smoke"), name="mine")).is_known(ARCH, seed=0)
+
+
+def started(digits, weights, classes=None):
+    source = Source(name="there", weights=weights, classes=classes or digits.classes)
+    return ShortTraining(digits, SMOKE, device=torch.device("cpu"), source=source)
+
+
+def test_networks_start_from_what_fits_of_the_source_and_are_known_for_it_alone(digits, trained):
+    weights = build(ARCH, classes=10, seed=7).state_dict()
+    training = started(digits, weights)
+    training.score(ARCH, seed=0)
+    training.score(OTHER, seed=0)
+    for run in trained:
+        assert torch.equal(run["weights"], weights["stem.conv.weight"])
+    assert training.is_known(ARCH, seed=0)
+    assert started(digits, dict(weights)).is_known(ARCH, seed=0)
+    assert not make(digits).is_known(ARCH, seed=0)
+    assert not started(digits, weights, digits.classes[::-1]).is_known(ARCH, seed=0)
+    assert not started(digits, {**weights, "head.conv.weight": weights["head.conv.weight"] + 1}).is_known(ARCH, seed=0)
+    # What spreads between seeds there says nothing of networks that start from their own weights.
+    training.score(ARCH, seed=1)
+    assert (len(training.by_seed()), make(digits).by_seed()) == (1, [])
 
 
 def test_a_seed_is_shared_by_all_architectures(digits, trained):

@@ -147,3 +147,19 @@ def test_a_dry_run_trains_nothing(tmp_path, settings):
     assert (found.name, found.arch_id) == ("small-quick", arch_id(ARCH))
     assert found.steps == 3 * 5
     assert not (tmp_path / "models").exists()
+
+
+def test_a_training_starts_from_a_model_and_lists_what_it_took(tmp_path, settings):
+    train(settings, name="first")
+    outcome, said = train(settings, name="second", init="models/first", epochs=1)
+    anew, _ = train(settings, name="third", epochs=1)
+    lines = "\n".join(said)
+    assert "start: " in lines
+    assert "whole: " in lines
+    assert "drawn anew: none" in lines
+    assert outcome.validation.value >= anew.validation.value
+    assert mvit_nas.load("models/second").document.provenance["init"]
+    with pytest.raises(InterruptedCleanlyError):
+        train(settings, name="fourth", stop_after=2)
+    with pytest.raises(InputError, match="begun with another init"):
+        train(settings, name="fourth", resume=True, init="models/first")

@@ -8,26 +8,28 @@ from mvit_nas.settings.flag import Decides, flags_of
 
 TRAINING = "--schedule --epochs --batch-size --learning-rate --class-weights --device"
 TIMING = "--runtime --target --threads --adb-benchmark"
+START = "--init --init-colours"
 STUDY = "--data --space --image-size --name --out --config --resume --dry-run --json"
 FLAGS = {
-    commands.SearchSettings: f"{STUDY} {TRAINING} {TIMING} --budget --objectives --sampler --baseline --trials "
-    "--early-stopping --seeds-for-front --inherit --stop-when-settled --finish --timeout --seed --measure-front",
-    commands.AblateSettings: f"{STUDY} {TRAINING} {TIMING} factors --base --values --score --seeds --precision --max-seeds --match "
+    commands.SearchSettings: f"{STUDY} {TRAINING} {START} --partial {TIMING} --budget --objectives --sampler --baseline --trials --seeds-for-front "
+    "--early-stopping --inherit --stop-when-settled --finish --timeout --seed --measure-front",
+    commands.AblateSettings: f"{STUDY} {TRAINING} {START} --partial {TIMING} factors --base --values --score --seeds --precision --max-seeds --match "
     "--no-resize",
-    commands.ConfirmSettings: f"{TRAINING} name trials --top --no-presets --seeds --data --timeout --out --dry-run --json "
+    commands.ConfirmSettings: f"{TRAINING} {START} name trials --top --no-presets --seeds --data --timeout --out --dry-run --json "
     "--no-images",
     commands.LatencySettings: f"{TRAINING} {TIMING} choices --precision --cap --image-size --int8 --data --by-stage --out "
     "--json",
     commands.DevicesSettings: "targets --json",
     commands.ReportSettings: "name --devices --out --runtime --target",
+    shipping.ReproduceSettings: f"{START} trial --data --device --out --json",
     commands.CompareSettings: "studies --name --out --json",
     shipping.PredictSettings: "model images --classes --size --top --json --csv",
 }
 # What a study means; all else may change from one run of it to the next.
 DECIDING = {
-    commands.SearchSettings: "--budget --data --space --image-size --objectives --sampler --baseline --early-stopping --inherit "
+    commands.SearchSettings: "--budget --data --space --image-size --objectives --sampler --baseline --early-stopping --inherit --init --init-colours "
     "--schedule --epochs --batch-size --learning-rate --class-weights --seed --runtime --target --threads --name",
-    commands.AblateSettings: "factors --base --values --match --no-resize --data --space --image-size "
+    commands.AblateSettings: "factors --base --values --match --no-resize --data --space --image-size --init --init-colours "
     "--schedule --epochs --batch-size --learning-rate --class-weights --runtime --target --threads --name",
 }
 
@@ -60,6 +62,17 @@ def test_settings_that_cannot_be_are_refused():
         commands.SearchSettings(seed=-1)
     with pytest.raises(InputError, match="--threads must be at least 1, got 0"):
         commands.LatencySettings(choices=("x",), threads=0)
+    with pytest.raises(InputError, match="--init and --inherit are two ways to start a training: give one"):
+        commands.SearchSettings(init="m", inherit=True)
+    for kind, own in (
+        (commands.SearchSettings, {}),
+        (commands.AblateSettings, {"factors": ("x",)}),
+        (commands.ConfirmSettings, {"name": "s"}),
+    ):
+        with pytest.raises(
+            InputError, match="--init-colours says something of the weights of --init: give both, or neither"
+        ):
+            kind(**own, init_colours="rgb")
     with pytest.raises(InputError, match="--max-seeds adds seeds until --precision is reached"):
         commands.AblateSettings(factors=("depth",), max_seeds=9)
     with pytest.raises(InputError, match="--max-seeds must be at least the 5 of --seeds, got 2"):
