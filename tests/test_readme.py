@@ -16,7 +16,9 @@ README = (ROOT / "README.md").read_text()
 
 
 def commands():
-    text = re.findall(r"mvit-nas (?:search|ablate|confirm|export|report|latency|devices|compare|predict)[^`\n|]*", README)
+    text = re.findall(
+        r"mvit-nas (?:search|ablate|confirm|export|report|latency|devices|compare|predict)[^`\n|]*", README
+    )
     return sorted({line.split(" && ")[0].strip() for line in text})
 
 
