@@ -16,8 +16,8 @@ README = (ROOT / "README.md").read_text()
 
 
 def commands():
-    text = re.findall(r"mvit-nas (?:search|ablate|confirm|report|latency|devices|compare|predict)[^`\n|]*", README)
-    text = re.findall(r"mvit-nas (?:search|ablate|confirm|reproduce|report|latency|devices|compare)[^`\n|]*", README)
+    names = "search|ablate|confirm|train|export|reproduce|report|latency|devices|compare|predict"
+    text = re.findall(rf"mvit-nas (?:{names})[^`\n|]*", README)
     return sorted({line.split(" && ")[0].strip() for line in text})
 
 

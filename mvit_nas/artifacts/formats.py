@@ -42,6 +42,11 @@ class Order:
     dynamic_batch: bool
 
     @property
+    def example(self) -> Tensor:
+        """One image, black: PyTorch's program keeps it, and a photo of the train part is nobody else's business."""
+        return torch.zeros_like(self.images[:1])
+
+    @property
     def texts(self) -> dict[str, str]:
         """The document by its key."""
         return {KEY: self.document.to_json()}
@@ -156,7 +161,7 @@ def _write_onnx(module: nn.Module, order: Order, path: Path) -> None:
     if order.int8:
         onnx.quantise(module, order.images, path, names=names, dynamic_batch=order.dynamic_batch)
     else:
-        onnx.export(module, order.images[:1], path, names=names, dynamic_batch=order.dynamic_batch)
+        onnx.export(module, order.example, path, names=names, dynamic_batch=order.dynamic_batch)
     write_document(path, order.document)
 
 
@@ -164,7 +169,7 @@ def _write_litert(module: nn.Module, order: Order, path: Path) -> None:
     if order.int8:
         litert.quantise(_Named(module).eval(), order.images, path, name=IMAGE)
     else:
-        litert.export(_Named(module).eval(), order.images[:1], path, name=IMAGE)
+        litert.export(_Named(module).eval(), order.example, path, name=IMAGE)
     write_document(path, order.document)
 
 
@@ -172,15 +177,15 @@ def _write_executorch(module: nn.Module, order: Order, path: Path) -> None:
     if order.int8:
         executorch.quantise(module, order.images, path, texts=order.texts)
     else:
-        executorch.export(module, order.images[:1], path, texts=order.texts)
+        executorch.export(module, order.example, path, texts=order.texts)
 
 
 def _write_torch(module: nn.Module, order: Order, path: Path) -> None:
-    pytorch.export(module, order.images[:1], path, texts=order.texts)
+    pytorch.export(module, order.example, path, texts=order.texts)
 
 
 def _write_coreml(module: nn.Module, order: Order, path: Path) -> None:
-    coreml.convert(module, order.images[:1], path, order.document, name=IMAGE)
+    coreml.convert(module, order.example, path, order.document, name=IMAGE)
 
 
 def _of(runtime: Runtime, write: Callable[[nn.Module, Order, Path], None], *, layout: str = "NCHW") -> Format:

@@ -78,6 +78,7 @@ def print_export(outcome: "export.Outcome") -> None:
     console = Console(highlight=False)
     console.print(Text(f"\nBeside PyTorch on {outcome.photos}:"))
     table = new_table("file", "size", "delegated", "difference", "same class", "accuracy (95 %)", "time")
+    table.columns[0].no_wrap = True
     for one in outcome.files:
         add_row(table, *_cells(one))
     console.print(table)

@@ -97,15 +97,15 @@ class LatencyMeter:
             path = Path(folder) / f"candidate{self.runtime.suffix}"
             artefact = export(self.runtime, arch, path, classes=classes, weight_bits=self.weight_bits)
             self._cache.put(key, asdict(artefact))
-            return self.measure(artefact, path, side=arch.image_size)
+            return self.measure(artefact, path, shape=_images(arch.image_size))
 
-    def measure(self, artefact: Artefact, path: Path, *, side: int) -> Measured:
-        """The latency of the ``artefact`` in the file ``path`` on images of ``side``."""
+    def measure(self, artefact: Artefact, path: Path, *, shape: tuple[int, ...]) -> Measured:
+        """The latency of the ``artefact`` in the file ``path`` on images of ``shape``, [1, 3, H, W] or [1, H, W, 3]."""
         known = self._known(artefact)
         if known is not None:
             return known
         reference_ms = self.anchors_ms()[0]
-        processes = measure(self.target, self._job(path, side))
+        processes = measure(self.target, self._job(path, shape))
         latency = self._latency_of(processes, reference_ms)
         samples = [[asdict(one) for one in rounds] for rounds in processes]
         self._cache.put(self._latency_key(artefact), {"latency": asdict(latency), "samples": samples})
@@ -124,7 +124,7 @@ class LatencyMeter:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"candidate{self.runtime.suffix}"
             export(self.runtime, _at_inference(arch), path, classes=classes, weight_bits=self.weight_bits)
-            shares = self.target.stages(self._job(path, arch.image_size))
+            shares = self.target.stages(self._job(path, _images(arch.image_size)))
         return {stage: share * milliseconds for stage, share in sorted(shares.items(), key=_stage_order)}
 
     def conditions(self) -> LatencyConditions:
@@ -166,14 +166,14 @@ class LatencyMeter:
         self._told[artefact.digest] = Latency(**found["latency"])
         return Measured(latency=self._told[artefact.digest], artefact=artefact)
 
-    def _job(self, candidate: Path, side: int) -> Job:
+    def _job(self, candidate: Path, shape: tuple[int, ...]) -> Job:
         return Job(
             runtime=self.runtime.name,
             threads=self.threads,
             candidate=candidate,
             reference=self._reference[1],
-            candidate_shape=(1, 3, side, side),
-            reference_shape=(1, 3, _REFERENCE_SIDE, _REFERENCE_SIDE),
+            candidate_shape=shape,
+            reference_shape=_images(_REFERENCE_SIDE),
             precision=self.precision,
             seconds=self._seconds,
         )
@@ -205,7 +205,7 @@ class LatencyMeter:
             path = self._reference[1]
             self._say(f"measuring the reference on {self.target.name}")
             # Against itself its ratio is 1, and either's own time counts as much.
-            own = self._latency_of(measure(self.target, self._job(path, _REFERENCE_SIDE)), 1.0)
+            own = self._latency_of(measure(self.target, self._job(path, _images(_REFERENCE_SIDE))), 1.0)
             known = {"milliseconds": [own.reference_ms * (1 + own.median_ms) / 2]}
             self._cache.put(self._anchor_key, known)
         return list(known["milliseconds"])
@@ -243,6 +243,10 @@ class LatencyMeter:
             "exporters": {"torch": torch.__version__} | {name: _version(name) for name in self.runtime.modules},
             "version": _EXPORT_VERSION,
         }
+
+
+def _images(side: int) -> tuple[int, ...]:
+    return (1, 3, side, side)
 
 
 def _at_inference(arch: ArchConfig) -> ArchConfig:

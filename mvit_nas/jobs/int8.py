@@ -48,7 +48,7 @@ class Trained:
                 meter.runtime, for_inference(model), self.calibration, path, weight_bits=meter.weight_bits
             )
             correct = outputs(meter.runtime, path, self.images).argmax(1) == self.labels
-            return meter.measure(artefact, path, side=self.arch.image_size), float(correct.mean())
+            return meter.measure(artefact, path, shape=self.images[:1].shape), float(correct.mean())
 
 
 class Trainer:

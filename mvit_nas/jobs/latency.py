@@ -170,8 +170,8 @@ def _measure(subject: Subject, meter: LatencyMeter, trainer: Trainer | None, *, 
     measured, stages, accuracy, error = None, None, None, None
     try:
         if isinstance(subject, Path):
-            side = _side(meter.runtime, subject)
-            measured = meter.measure(artefact_of(meter.runtime, subject), subject, side=side)
+            shape = _shape(meter.runtime, subject)
+            measured = meter.measure(artefact_of(meter.runtime, subject), subject, shape=shape)
         elif trainer is not None:
             measured, accuracy = trainer.trained(subject.name, subject.arch).measure(meter)
         else:
@@ -196,12 +196,15 @@ def _measure(subject: Subject, meter: LatencyMeter, trainer: Trainer | None, *, 
     )
 
 
-def _side(runtime: Runtime, file: Path) -> int:
+def _shape(runtime: Runtime, file: Path) -> tuple[int, ...]:
+    """That of one image for ``file``, which may take any number at once."""
     assert runtime.shape is not None, "only files whose shape can be read are subjects"
     shape = runtime.shape(file)
-    if len(shape) != 4 or shape[:2] != (1, 3) or shape[2] != shape[3]:
-        raise InputError(f"{file}: takes images of the shape {list(shape)}; only [1, 3, side, side] is measured")
-    return shape[2]
+    side = shape[2] if len(shape) == 4 else 0
+    if side < 1 or shape[0] not in (0, 1) or shape[1:] not in ((3, side, side), (side, side, 3)):
+        wanted = "[1, 3, side, side] and [1, side, side, 3]"
+        raise InputError(f"{file}: takes images of the shape {list(shape)}; only {wanted} are measured")
+    return (1, *shape[1:])
 
 
 def _verdicts(found: list[Measurement]) -> Iterator[Verdict]:

@@ -64,7 +64,7 @@ def test_a_network_is_trained_once_and_has_the_evaluated_weights(trainer):
 def test_the_accuracy_is_that_of_the_artefact_that_is_timed(trainer, monkeypatch, is_int8):
     meter = LatencyMeter(RUNTIMES["onnxruntime"], this_host(), threads=1, precision=0.2, seconds=1.0, int8=is_int8)
     timed = []
-    monkeypatch.setattr(meter, "measure", lambda artefact, path, *, side: timed.append((artefact, path.read_bytes())))
+    monkeypatch.setattr(meter, "measure", lambda artefact, path, *, shape: timed.append((artefact, path.read_bytes())))
     asked = []
     answers = np.eye(10)
 

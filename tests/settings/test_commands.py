@@ -17,6 +17,7 @@ FLAGS = {
     "--no-resize",
     commands.ConfirmSettings: f"{TRAINING} {START} name trials --top --no-presets --seeds --data --timeout --out --dry-run --json "
     "--no-images",
+    shipping.ExportSettings: "model --format --int8 --dynamic-batch --data --check --out --json",
     commands.LatencySettings: f"{TRAINING} {TIMING} choices --precision --cap --image-size --int8 --data --by-stage --out "
     "--json",
     commands.DevicesSettings: "targets --json",
