@@ -241,8 +241,8 @@ def _tied(view: StudyView, best: Record, within: Sequence[Record]) -> Iterator[s
     ]
     if tied:
         cost, record = min(tied, key=lambda pair: pair[0])
-        change = view.cost.change(cost / price)
-        yield f"{_name(view, record)} is tied with it (no difference shown) and has {change}{_dearer(view, record, best)}"
+        change = view.cost.change(cost / price) + _dearer(view, record, best)
+        yield f"{_name(view, record)} is tied with it (no difference shown) and has {change}"
 
 
 def _dearer(view: StudyView, record: Record, best: Record) -> str:

@@ -163,8 +163,8 @@ def spent_words(view: StudyView) -> str:
         return f"{format_seconds(taken)} in trials, {elapsed} from start to end."
     if len(cached) == len(view.trained):
         return f"{format_seconds(trained)} of training, taken from the cache in {elapsed}."
-    some = counted(len(cached), "network")
-    return f"{format_seconds(trained)} of training; {some} came from the cache, so that it took {elapsed} from start to end."
+    some = f"{counted(len(cached), 'network')} came from the cache"
+    return f"{format_seconds(trained)} of training; {some}, so that it took {elapsed} from start to end."
 
 
 def columns(view: StudyView) -> list[Column]:
