@@ -408,7 +408,7 @@ def test_the_plots_are_drawn(opened):
     assert page.evaluate(trace("forest", 0, "y")) == [0, 2, 4]
     assert page.evaluate(trace("forest", 1, "x.length")) == 14
     assert page.locator("#forest .annotation").text_content() == "mobilevit_xxspatch_size 2"
-    assert page.locator("#accuracy .scatterlayer .trace").count() == 3
+    assert page.locator("#accuracy .scatterlayer .trace").count() == 4  # three kinds, and their names
 
 
 def test_kinds_without_intervals_are_in_the_legend_too(opened):
