@@ -21,6 +21,9 @@ _REACH, _STEP, _MOST_POINTS = 6.0, 0.25, 2001
 _AT_ONCE = 256
 # From so many deviations on, a difference is shown.
 _SHOWN = float(stats.norm.isf(0.025))
+# The chance to be on the front is computed for so many at most, unless the front has more: each is an integral over a
+# grid, for all that may beat it. Of 10,000 networks that are nearly equal most are near the front.
+MOST_NEAR = 300
 # With fewer networks the spread of their true accuracies cannot be told from the noise, and nothing is shrunk.
 _LEAST = 5
 
@@ -131,16 +134,17 @@ def _points(floor: float, ceiling: float, deviation: float) -> int:
 def reaching_front(believed: Believed, costs_NC: Floats, front_F: NDArray[np.intp]) -> NDArray[np.intp]:
     """The places of those that no member of the front, ``front_F``, which costs no more is shown to be better than.
 
-    Who is left out has a chance of less than 2.5 % to be on the front. So is who has an unknown cost; the members are
-    in.
+    Who is left out has a chance of less than 2.5 % to be on the front, or is not among the nearest: beside the members,
+    who are all in, as many are looked at as make 300. Who has an unknown cost is left out.
     """
     mean_N, deviation_N = believed.mean_N, believed.deviation_N
-    reaches_N = np.asarray(~np.isnan(costs_NC).any(1))
+    behind_N = np.where(np.isnan(costs_NC).any(1), np.inf, -np.inf)  # the member that is furthest ahead, in deviations
     for member in front_F:
         lead_N = (mean_N[member] - mean_N) / np.hypot(deviation_N[member], deviation_N)
-        reaches_N &= ~((costs_NC[member] <= costs_NC).all(1) & (lead_N > _SHOWN))
-    reaches_N[front_F] = True
-    return np.flatnonzero(reaches_N)
+        behind_N = np.where((costs_NC[member] <= costs_NC).all(1), np.maximum(behind_N, lead_N), behind_N)
+    behind_N[front_F] = np.inf
+    nearest = np.argsort(behind_N, kind="stable")[: max(0, MOST_NEAR - len(front_F))]
+    return np.union1d(front_F, nearest[behind_N[nearest] <= _SHOWN])
 
 
 def p_above(believed: Believed, one: int, other: int) -> float:

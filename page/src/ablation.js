@@ -65,7 +65,8 @@ function drawAccuracy(data) {
   })), [0, -16, xaxis._length + 16, yaxis._length]);
   // Plotly never writes again at a point that had no name once: only those that have one are told of.
   const named = all.map((i, at) => ({ i, side: sides[at] })).filter(({ side }) => side);
-  const names = { name: "names", type: "scatter", mode: "text", showlegend: false, hoverinfo: "skip", cliponaxis: false,
+  // A mark that is not seen keeps a name off the mark that is.
+  const names = { name: "names", type: "scatter", mode: "markers+text", marker: { size: 14, opacity: 0 }, showlegend: false, hoverinfo: "skip", cliponaxis: false,
     x: named.map(({ i }) => cost.values[i]), y: named.map(({ i }) => score.values[i]), text: named.map(({ i }) => labels[i]),
     textposition: named.map(({ side }) => side), textfont: { color: named.map(({ i }) => colour(tones[kindOf[i]])), size: 13 } };
   show("accuracy", [...traces, names], view);

@@ -35,7 +35,7 @@ export function learningCurves(study) {
           line: { color: tones[i], width: 2.5, dash: i ? "dash" : "solid" }, marker: { size: 7 }, hoverinfo: "text",
           text: curve.map(([epoch, percent]) => `${escaped(study.label(row))}<br>after epoch ${epoch}: ${fixed(percent, 1)} %`), visible: curve.length > 0 };
       })];
-    const view = layout("Epoch", `${study.metric(study.score).title} (%)`);
+    const view = layout("Epoch", `${study.metric(study.score).title} (%)`, { printed: 220 });
     view.showlegend = true;
     show("curves", traces, view, { displayModeBar: false });
   }

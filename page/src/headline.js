@@ -71,7 +71,14 @@ function tied(study, best, rows) {
   const found = study.initialFront.filter(row => row !== best && among.has(row) && cheaper(row) && isTied(study, best, row));
   if (!found.length || !price(best) || price(best) === Infinity) return [];
   const row = found.reduce((a, b) => price(b) < price(a) ? b : a);
-  return [`${study.label(row)} is tied with it (no difference shown) and has ${changeWords(metric, price(row) / price(best))}`];
+  return [`${study.label(row)} is tied with it (no difference shown) and has ${changeWords(metric, price(row) / price(best))}${dearer(study, row, best)}`];
+}
+
+// What ``row`` needs more of than the best, of the costs that are goals.
+function dearer(study, row, best) {
+  const more = study.objectives.map(name => study.metric(name)).filter(({ name, maximise }) => !maximise && study.column(name)[row] >= 1.005 * study.column(name)[best] && study.column(name)[best] > 0)
+    .map(metric => changeWords(metric, study.column(metric.name)[row] / study.column(metric.name)[best]));
+  return more.length ? `, but ${more.join(" and ")}` : "";
 }
 
 // Whether no difference between two is shown: 95 % of what is believed of it holds zero.
@@ -88,7 +95,7 @@ const tiedWhenConfirmed = study => study.confirmed.tied.length
 function chance(study, best, among, likely) {
   const known = among.filter(row => isKnown(study.sure.mean[row]));
   if (known.length < 2 || !known.includes(best)) return [];
-  return [`the best of these with a probability of ${likely ? fixed(100 * likely.get(best), 0) : "…"} % (${study.sure.covers})`];
+  return [`the best of these ${known.length} with a probability of ${likely ? fixed(100 * likely.get(best), 0) : "…"} % (${study.sure.covers})`];
 }
 
 function cheapest(study, within) {
@@ -114,7 +121,7 @@ export const againstPresets = (study, row) => study.presets.flatMap(name => {
   return preset === undefined || name === study.column("name")[row] ? [] : [`Against ${name}: ${difference(study, row, preset)}`];
 });
 
-// All that is known by number: "44.1 % validation accuracy after the short schedule (42.7 to 45.4 % ...), 6M parameters".
+// All that is known by number: "44.1 % validation accuracy (42.7 to 45.4 %) after the short schedule, 6M parameters".
 function numbers(study, row) {
   const value = name => study.column(name)[row];
   // Of the scores the search's own.
@@ -124,8 +131,8 @@ function numbers(study, row) {
     const isScore = metric.name === study.score;
     const confirmed = isScore && study.confirmed?.networks.find(one => one.row === row)?.words;
     if (confirmed) return confirmed;
-    const { interval, covers } = intervalOf(study, metric, row);
-    return `${words} validation ${metric.noun}${isScore ? ` after the ${study.schedule} schedule` : ""}${interval ? ` (${interval}; ${covers})` : ""}`;
+    const { interval } = intervalOf(study, metric, row);
+    return `${words} validation ${metric.noun}${interval ? ` (${interval})` : ""}${isScore ? ` after the ${study.schedule} schedule` : ""}`;
   }).join(", ");
 }
 

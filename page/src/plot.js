@@ -27,7 +27,8 @@ function lines(title) {
 // Hypervolume is drawn from 0, in percent, on every page.
 export const HYPERVOLUME = "Hypervolume (% of the box)";
 
-export function layout(x, y) {
+// ``printed`` is the height on paper, in pixels, as the stylesheet has it.
+export function layout(x, y, { printed = 300 } = {}) {
   const axis = title => ({
     title: { text: lines(title), standoff: 12, font: { size: 13 } }, automargin: true, gridcolor: colour("line"),
     linecolor: colour("line"), zeroline: false, tickfont: { color: colour("quiet") },
@@ -39,7 +40,7 @@ export function layout(x, y) {
     hoverlabel: { align: "left", bgcolor: colour("panel"), bordercolor: colour("line"), font: { color: colour("text") } },
     modebar: { bgcolor: "transparent", color: colour("quiet"), activecolor: colour("text") },
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 13 } },
-    width: printing ? 680 : undefined, height: printing ? 340 : undefined, autosize: !printing,
+    width: printing ? 680 : undefined, height: printing ? printed : undefined, autosize: !printing,
   };
 }
 

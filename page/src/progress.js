@@ -16,7 +16,7 @@ export function hypervolumePlot(study) {
     const dashes = ["solid", "dash", "dot"];
     const traces = study.history.map((line, i) => ({ type: "scatter", mode: "lines", name: escaped(line.name), x: line[choice.value], y: line.percent,
       line: { shape: "hv", width: i ? 2 : 2.5, color: colour(tones[i % 3]), dash: dashes[i % 3] }, hovertemplate: "%{x:.4~g}: %{y:.2f} %<extra></extra>" }));
-    const view = layout(AXES[choice.value], HYPERVOLUME);
+    const view = layout(AXES[choice.value], HYPERVOLUME, { printed: 220 });
     view.yaxis.rangemode = "tozero";
     view.showlegend = traces.length > 1;
     if (traces.length < 2) view.margin.t = 16; // no legend
@@ -40,7 +40,7 @@ export function spendingPlot(study) {
       return { name: study.states[state], type: "bar", x: sums.map((_, i) => study.trial(sorted[i * size])), y: sums, marker: { color: colour(state) }, hoverinfo: "text",
         hovertext: sums.map((sum, i) => `${size === 1 ? "trial" : `${size} trials from`} ${study.trial(sorted[i * size])}, ${study.states[state]}: ${formatSeconds(sum)}`) };
     });
-    const view = layout("Trial", size === 1 ? "Cost of the trial (s)" : `Cost of ${size} trials (s)`);
+    const view = layout("Trial", size === 1 ? "Cost of the trial (s)" : `Cost of ${size} trials (s)`, { printed: 220 });
     view.barmode = "stack";
     view.bargap = groups > 100 ? 0 : 0.2;
     view.showlegend = true;

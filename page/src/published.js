@@ -48,8 +48,8 @@ export function publishedPlot(study) {
     const budgets = study.budgets.filter(one => one.metric === cost.name);
     view.shapes = budgets.map(({ high }) => ({ type: "line", layer: "below", x0: high, x1: high, yref: "paper", y0: 0, y1: 1,
       line: { color: colour("budget"), width: 1.5, dash: "dash" } }));
-    view.annotations = budgets.map(({ high, words: text }) => ({ x: Math.log10(high), yref: "paper", y: 0.02, yanchor: "bottom", xanchor: "left", xshift: 4, showarrow: false,
-      text: escaped(`budget: ${text}`), font: { size: 12, color: colour("budget") } }));
+    view.annotations = budgets.map(({ high, words: text }) => ({ x: Math.log10(high), yref: "paper", y: 0.02, yanchor: "bottom", xanchor: isNarrow() ? "center" : "left", xshift: isNarrow() ? 0 : 4, showarrow: false,
+      text: isNarrow() ? `budget:<br>${escaped(text)}` : escaped(`budget: ${text}`), font: { size: 12, color: colour("budget") } }));
     if (heights.length) view.yaxis.range = [Math.min(...heights) - 6, Math.max(...heights) + 4];
     const at = list => ({ x: list.map(one => one.values[cost.name]), y: list.map(percent) });
     const common = { type: "scatter", cliponaxis: false, showlegend: false };

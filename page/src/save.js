@@ -22,7 +22,7 @@ export function offerToSave(id, picture) {
     return button;
   });
   const above = host.previousElementSibling;
-  const place = above?.matches(".controls:not([hidden])") ? above : element("div.controls", {});
+  const place = above?.matches(".controls:not([hidden])") ? above : element("div.controls.saving", {});
   if (place !== above) host.before(place);
   place.append(element("span.spread", { "data-save": id }, buttons));
 }

@@ -72,9 +72,9 @@ test("the cheapest within a point of the best does not move when others are left
 test("what is tied is said by the difference, and how likely the best is by what it is among", () => {
   const first = study => findings(study, {}, study.trained)[0].facts;
   const told = deviation => first(small({ sure: { ...SURE, deviation } }));
-  assert.deepEqual(told([0.01, 0.01, 0.01, 0, 0.01]), ["70.5 % validation accuracy after the short schedule (60.0 to 80.0 %; over seeds and images), 2M parameters, 9M MACs",
-    "the best of these with a probability of 64 % (over seeds and images)", "B is tied with it (no difference shown) and has 33 % fewer MACs"]);
-  assert.deepEqual(told([0.001, 0.001, 0.001, 0, 0.01]).slice(1), ["the best of these with a probability of 100 % (over seeds and images)"]);
+  assert.deepEqual(told([0.01, 0.01, 0.01, 0, 0.01]), ["70.5 % validation accuracy (60.0 to 80.0 %) after the short schedule, 2M parameters, 9M MACs",
+    "the best of these 4 with a probability of 64 % (over seeds and images)", "B is tied with it (no difference shown) and has 33 % fewer MACs, but 100 % more parameters"]);
+  assert.deepEqual(told([0.001, 0.001, 0.001, 0, 0.01]).slice(1), ["the best of these 4 with a probability of 100 % (over seeds and images)"]);
 });
 
 test("what was confirmed is what to take", () => {

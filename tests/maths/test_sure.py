@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mvit_nas.maths.sure import Believed, believe, half_width, p_above, p_best, p_front, reaching_front
+from mvit_nas.maths.sure import MOST_NEAR, Believed, believe, half_width, p_above, p_best, p_front, reaching_front
 
 
 def believed(*pairs):
@@ -60,6 +60,17 @@ def test_who_cannot_reach_the_front_has_little_chance_to_be_on_it():
     assert set(front) < set(near)
     assert len(near) < 250
     assert np.delete(p_front(found, costs), near).max() < 0.025
+
+
+def test_of_many_that_are_nearly_equal_the_nearest_to_the_front_are_looked_at():
+    count = 1000
+    means = np.linspace(0.5, 0.51, count)  # the dearer, the worse, and none is shown to be
+    found = Believed(mean_N=means, deviation_N=np.full(count, 0.01))
+    costs = -np.arange(count, dtype=float)[:, None]
+    near = reaching_front(found, costs, np.array([count - 1]))
+    assert near.tolist() == list(range(count - MOST_NEAR, count))
+    everybody = np.arange(count)
+    assert reaching_front(found, costs, everybody).tolist() == everybody.tolist()
 
 
 def test_whose_cost_is_unknown_reaches_no_front():

@@ -280,8 +280,8 @@ def test_the_cards_say_it_in_sentences():
         title="The verdict",
         subject="Too little is known to tell cost-aware from tpe, after 3 trainings (2 seeds each)",
         sentences=(
-            "cost-aware: 50.0 % (40.0 to 60.0 % over 2 seeds) of the box.",
-            "tpe: 28.0 % (26.0 to 30.0 % over 2 seeds) of the box.",
+            "cost-aware: 50.0 % (2 seeds from 40.0 to 60.0 %) of the box.",
+            "tpe: 28.0 % (2 seeds from 26.0 to 30.0 %) of the box.",
             (
                 "The box holds every trade-off between a reference and the ideal, and is the same for all; the more of it "
                 "is dominated by what a search found, the better that is."

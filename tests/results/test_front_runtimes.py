@@ -203,9 +203,9 @@ def test_the_table_seen_through_a_runtime_has_its_latencies():
 
 def test_the_headline_is_about_the_latency_that_is_shown():
     assert headline(through(view(by_hand(), conditions()), "executorch"))[0] == (
-        "Best (no budget was set): A, 70.0 % validation accuracy after the short schedule "
-        "(67.4 to 72.4 %; over images alone, one seed), 1M parameters, 100 MACs, 20 ms latency, "
-        "the best of these with a probability of 76 % (over images alone, one seed), "
+        "Best (no budget was set): A, 70.0 % validation accuracy (67.4 to 72.4 %) "
+        "after the short schedule, 1M parameters, 100 MACs, 20 ms latency, "
+        "the best of these 4 with a probability of 76 % (over images alone, one seed), "
         "B is tied with it (no difference shown) and has 25 % lower latency."
     )
     # c and d take longer than that by ExecuTorch, and the best of the others is b.

@@ -195,8 +195,8 @@ def test_the_headline_says_the_score_that_the_search_is_for():
     document["experiment"] = document["experiment"] | {"objectives": ["balanced_accuracy", "params"]}
     best = findings(view(rows, document))[0]
     assert best.subject == "A"
-    interval = "(60.0 to 80.0 %; over images alone, one seed)"
-    assert best.facts[0] == f"70.0 % validation balanced accuracy after the short schedule {interval}, 11 parameters"
+    interval = "(60.0 to 80.0 %)"
+    assert best.facts[0] == f"70.0 % validation balanced accuracy {interval} after the short schedule, 11 parameters"
     assert not any("% validation accuracy" in fact for fact in best.facts)
     assert view(rows, document).front == (1, 0)
     assert view(rows, document).score.name == "balanced_accuracy"
@@ -399,7 +399,7 @@ def outcomes(**counts):
 def test_outcomes_are_counted():
     found = light(TRIALS, outcomes(complete=60, stopped=30, failed=2, over_budget=5, duplicate=1, invalid=2))
     assert found.state == "good"
-    assert found.sentence == ("100 trials: 5 over budget, 1 repeated, 2 invalid, 2 of the 92 left failed.")
+    assert found.sentence == ("100 trials: 5 over budget, 1 repeated, 2 invalid; of 92 trainings 2 failed.")
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,9 @@ def test_only_trained_candidates_are_on_the_front():
 def test_the_headline_says_what_to_take_and_what_is_as_good_and_cheaper():
     assert headline(view(three_rows(), environment(presets=["mobilevit_xxs", "mobilevit_s"]))) == [
         (
-            "Best within the budget (at most 6M parameters): A, 73.0 % validation accuracy after the short schedule "
-            "(70.4 to 75.4 %; over images alone, one seed), 4M parameters, 900M MACs, 15 ms latency, "
-            "the best of these with a probability of 98 % (over images alone, one seed)."
+            "Best within the budget (at most 6M parameters): A, 73.0 % validation accuracy (70.4 to 75.4 %) "
+            "after the short schedule, 4M parameters, 900M MACs, 15 ms latency, "
+            "the best of these 3 with a probability of 98 % (over images alone, one seed)."
         ),
         ("Against mobilevit_xxs: +13.0 accuracy points, 300 % more parameters, 350 % more MACs, 200 % higher latency."),
         "Presets not compared: mobilevit_s (not tried).",
@@ -86,18 +86,23 @@ def test_what_is_tied_is_on_the_front_cheaper_and_within_the_budget():
         trained(5, 0.675, 1_600_000, 3, 1.7, arch_id="ee"),  # beaten by cc
     ]
     best = findings(view(rows, environment(presets=[])))[0]
-    assert best.facts[1] == "the best of these with a probability of 87 % (over images alone, one seed)"
+    assert best.facts[1] == "the best of these 5 with a probability of 87 % (over images alone, one seed)"
     assert best.facts[2] == "B is tied with it (no difference shown) and has 33 % fewer parameters"
+    goals = {**environment()["experiment"], "objectives": ["accuracy", "params", "macs"]}
+    dearer = findings(view(rows, environment(presets=[], experiment=goals)))[0]
+    assert dearer.facts[2] == f"{best.facts[2]}, but 50 % more MACs"
     seeds = {"seed_spread": {"deviation": 0.02, "freedom": 20, "source": "2 networks trained 22 times"}}
     blurred = findings(view(rows, environment(presets=[], **seeds)))[0]
-    assert "(66.8 to 76.4 %; over seeds and images)" in blurred.facts[0]
-    assert blurred.facts[1] == "the best of these with a probability of 62 % (over seeds and images)"
+    assert "(66.8 to 76.4 %)" in blurred.facts[0]
+    assert blurred.facts[1] == "the best of these 5 with a probability of 62 % (over seeds and images)"
     assert blurred.facts[2] == "C is tied with it (no difference shown) and has 50 % fewer parameters"
     scores = [{"seed": seed, "values": {"accuracy": accuracy}} for seed, accuracy in enumerate((0.70, 0.716, 0.732))]
     repeated = [{**rows[0], "by_seed": json.dumps(scores)}, *rows[1:]]
     surer = findings(view(repeated, environment(presets=[], **seeds)))[0]
-    assert "after the short schedule, mean of 3 seeds (68" in surer.facts[0]
-    assert surer.facts[1] == "the best of these with a probability of 65 % (over seeds and images)"
+    assert surer.facts[0].startswith(
+        "71.6 % validation accuracy (68.2 to 75.0 %) after the short schedule, mean of 3 seeds, 3M"
+    )
+    assert surer.facts[1] == "the best of these 5 with a probability of 65 % (over seeds and images)"
 
 
 def small_space(**changes):
@@ -153,6 +158,9 @@ def test_a_network_is_described_by_the_first_telling_factors_that_it_has():
         "xs, 1 layer in stage 4, patch 2,1,1"
     )
     assert descriptor(record, ["depth.stages.2", "gates"]) == "4 layers in stage 3, gates 6"
+    arch = with_values(PRESETS["mobilevit_xs"], {"stages.2.mobilevit": None})
+    without = replace(record, candidate=Candidate(arch=arch, arch_id="aa", labels=labels))
+    assert descriptor(without, ["depth.stages.2", "depth.stages.3", "gates"]) == "1 layer in stage 4, gates 6"
     assert choice_words("placement", "3,4") == "attention in stages 3,4"
     assert choice_words("placement", "4") == "attention in stage 4"
 

@@ -203,7 +203,7 @@ def _volume_words(method: Method) -> str:
     if len(method.studies) == 1:
         return percent_words(method.mean)
     low, high = 100 * min(method.hypervolumes), 100 * max(method.hypervolumes)
-    return f"{percent_words(method.mean)} ({low:.1f} to {high:.1f} % over {_seeds(method)})"
+    return f"{percent_words(method.mean)} ({_seeds(method)} from {low:.1f} to {high:.1f} %)"
 
 
 def _difference_sentence(method: Method, first: Method, spent: str) -> str:

@@ -192,7 +192,7 @@ def _name(view: StudyView, record: Record) -> str:
 
 
 def _numbers(view: StudyView, record: Record) -> str:
-    """All that is known of ``record`` by number: "44.1 % after the short schedule (42 to 45 % ...), 6M parameters"."""
+    """All that is known of ``record`` by number: "44.1 % (42 to 45 %) after the short schedule, 6M parameters"."""
     found = []
     for metric in METRICS.values():
         value = record.value(metric)
@@ -204,8 +204,8 @@ def _numbers(view: StudyView, record: Record) -> str:
             mean = f", mean of {record.seeds} seeds" if record.by_seed else ""
             after = f" after the {view.origin.schedule} schedule{mean}"
             known = view.sure.intervals.get(view.row(record))
-            covers = "" if known is None else f" ({metric.interval(*known)}; {view.sure.covers})"
-            found.append(f"{metric.format(value)} validation {metric.noun}{after}{covers}")
+            interval = "" if known is None else f" ({metric.interval(*known)})"
+            found.append(f"{metric.format(value)} validation {metric.noun}{interval}{after}")
         else:
             found.append(said(metric, value))
     return ", ".join(found)
@@ -223,7 +223,8 @@ def _chance(view: StudyView, best: Record, within: Sequence[Record]) -> Iterator
     """How likely ``best`` is the best of those ``within`` the budget."""
     chances = view.sure.chances({view.row(record) for record in within})
     if len(chances) > 1 and view.row(best) in chances:
-        yield f"the best of these with a probability of {100 * chances[view.row(best)]:.0f} % ({view.sure.covers})"
+        chance = f"{100 * chances[view.row(best)]:.0f} %"
+        yield f"the best of these {len(chances)} with a probability of {chance} ({view.sure.covers})"
 
 
 def _tied(view: StudyView, best: Record, within: Sequence[Record]) -> Iterator[str]:
@@ -240,8 +241,19 @@ def _tied(view: StudyView, best: Record, within: Sequence[Record]) -> Iterator[s
     ]
     if tied:
         cost, record = min(tied, key=lambda pair: pair[0])
-        change = view.cost.change(cost / price)
+        change = view.cost.change(cost / price) + _dearer(view, record, best)
         yield f"{_name(view, record)} is tied with it (no difference shown) and has {change}"
+
+
+def _dearer(view: StudyView, record: Record, best: Record) -> str:
+    """What ``record`` needs more of than ``best``, of the costs that are goals: ", but 20 % more MACs"."""
+    pairs = [(cost, record.value(cost), best.value(cost)) for cost in view.objectives if cost.is_cost]
+    more = [cost.change(one / other) for cost, one, other in pairs if one and other and _is_more(cost, one / other)]
+    return f", but {' and '.join(more)}" if more else ""
+
+
+def _is_more(cost: Metric, ratio: float) -> bool:
+    return ratio > 1 and cost.changes(ratio)
 
 
 def _difference(record: Record, preset: Record, score: Metric) -> str:

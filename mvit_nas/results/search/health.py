@@ -17,6 +17,7 @@ from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY
 from mvit_nas.results.page import title
 from mvit_nas.results.search.confirmed import Colour, ranks_words
 from mvit_nas.results.search.findings import accuracy_words
+from mvit_nas.results.search.letters import names
 from mvit_nas.results.view import RANDOM, SETTLED_GROWTH, SETTLED_LEAST, StudyView, front, growth
 from mvit_nas.study.record import State
 
@@ -50,7 +51,7 @@ def lights(view: StudyView) -> list[Light]:
     answers: dict[str, Answer] = {
         "Better than guessing": _against_guessing(view),
         "Classes are even": _classes(view),
-        "The best is the best": _best(view),
+        "The best is sure": _best(view),
         "Better than random": _against_random(view),
         "Inside the space": _edges(view),
         "Ranks hold": _ranks(view),
@@ -102,7 +103,7 @@ def _best(view: StudyView) -> Answer:
     colour: Colour = "good" if chance >= _BEST_GOOD else "warning" if chance >= _BEST_BAD else "bad"
     if colour == "good" and by:
         colour = "warning"
-    return colour, f"{view.records[row].label} is the best with a probability of {100 * chance:.0f} %{by}{tied}."
+    return colour, f"{names(view)[row]} is the best with a probability of {100 * chance:.0f} %{by}{tied}."
 
 
 def _against_random(view: StudyView) -> Answer:
@@ -238,7 +239,7 @@ def _outcomes(view: StudyView) -> Answer:
     )
     return "bad" if "bad" in colours else "warning" if "warning" in colours else "good", (
         f"{trials:,} {'trial' if trials == 1 else 'trials'}: {over:,} over budget, {repeated:,} repeated, "
-        f"{invalid:,} invalid, {failed:,} of the {begun:,} left failed."
+        f"{invalid:,} invalid; of {begun:,} trainings {failed:,} failed."
     )
 
 

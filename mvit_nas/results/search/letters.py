@@ -54,8 +54,17 @@ def name(record: Record, letter: str) -> str:
 def descriptor(record: Record, factors: Sequence[str]) -> str:
     """The first three of ``factors`` with an effect in ``record``, in words: "xs, 2 layers in stage 4, patch 2"."""
     labels = record.candidate.labels
-    told = [choice_words(factor, labels[factor]) for factor in factors if factor in labels]
+    told = [choice_words(factor, labels[factor]) for factor in factors if factor in labels and _acts(record, factor)]
     return ", ".join(told[:_TELLING])
+
+
+def _acts(record: Record, factor: str) -> bool:
+    """Whether the depth of a stage is that of a block which is there: tables of before have it of every stage."""
+    kind, _, place = factor.partition(".stages.")
+    arch = record.candidate.arch
+    if arch is None or kind != "depth" or not place.isdigit() or int(place) >= len(arch.stages):
+        return True
+    return arch.stages[int(place)].mobilevit is not None
 
 
 def choice_words(factor: str, label: object) -> str:

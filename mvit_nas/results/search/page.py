@@ -163,8 +163,8 @@ def spent_words(view: StudyView) -> str:
         return f"{format_seconds(taken)} in trials, {elapsed} from start to end."
     if len(cached) == len(view.trained):
         return f"{format_seconds(trained)} of training, taken from the cache in {elapsed}."
-    some = counted(len(cached), "network")
-    return f"{format_seconds(trained)} of training, of which {some} came from the cache; {elapsed} from start to end."
+    some = f"{counted(len(cached), 'network')} came from the cache"
+    return f"{format_seconds(trained)} of training; {some}, so that it took {elapsed} from start to end."
 
 
 def columns(view: StudyView) -> list[Column]:
@@ -278,6 +278,6 @@ def _summary(view: StudyView) -> Iterator[str]:
         seen = origin.through
         yield f"as {seen.runtime} runs them: {seen.measured} of the {seen.trained} trained candidates"
     yield f"data: {origin.images.name}"
-    yield ", ".join(f"budget: {words}" for words in origin.budget_words) or "no budget"
+    yield f"budget: {', '.join(origin.budget_words)}" if origin.budget_words else "no budget"
     yield origin.hardware.name
     yield origin.created[:16].replace("T", " ")
