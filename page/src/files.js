@@ -37,9 +37,12 @@ export function commands(study, row) {
   if (trial === null || !study.column("arch")[row]) return [];
   const network = shellWord(`${study.study}:${trial}`);
   const factor = study.factors.length ? study.factors[0].replace(/^param\./, "") : "patch_size";
+  const full = shellWord(`${study.study}-${trial}-full`);
   return [
     { name: "Confirm", title: "whether its accuracy holds", text: `mvit-nas confirm ${shellWord(study.study)} ${trial}` },
     { name: "Measure", title: "how long it takes", text: `mvit-nas latency ${network}` },
     { name: "Ablate", title: `what ${factor} does to it`, text: `mvit-nas ablate ${shellWord(factor)} --base ${network}` },
+    { name: "Train", title: "what it reaches when it is trained in full", text: `mvit-nas train ${network} --test --name ${full}` },
+    { name: "Export", title: "whether it runs as a phone's file", text: `mvit-nas export models/${full} --format onnx,pte,tflite` },
   ];
 }
