@@ -12,13 +12,13 @@ from typing import Annotated
 import typer
 
 from mvit_nas import __version__
-from mvit_nas.cli import documents, shipping, tables
+from mvit_nas.cli import documents, tables
+from mvit_nas.cli import shipping as printed
 from mvit_nas.cli.flags import command
 from mvit_nas.cli.progress import interrupts, watched
 from mvit_nas.errors import MvitNasError, PartialError
-from mvit_nas.settings import commands
+from mvit_nas.settings import commands, shipping
 from mvit_nas.settings.parse import joined_name
-from mvit_nas.settings.shipping import PredictSettings
 
 app = typer.Typer(
     name="mvit-nas",
@@ -158,18 +158,18 @@ def compare(settings: commands.CompareSettings) -> None:
         tables.print_comparison(comparison, page)
 
 
-def predict(settings: PredictSettings) -> None:
+def predict(settings: shipping.PredictSettings) -> None:
     """Say what a model sees in images, from its folder or from a file of a runtime."""
     from mvit_nas.jobs import predict as job
 
     with watched() as watch:
         outcome = job.predict(settings, reporter=watch)
     if settings.as_json:
-        _print_json(shipping.of_predictions(outcome))
+        _print_json(printed.of_predictions(outcome))
     elif settings.as_csv:
-        shipping.print_predictions_csv(outcome)
+        printed.print_predictions_csv(outcome)
     else:
-        shipping.print_predictions(outcome)
+        printed.print_predictions(outcome)
     if outcome.unreadable:  # each of them was said
         sys.exit(PartialError.exit_code)
 
