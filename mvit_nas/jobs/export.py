@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import json
 import shutil
 import tempfile
@@ -31,6 +32,7 @@ from mvit_nas.models.document import ModelDocument
 from mvit_nas.models.embedded import read_document_of
 from mvit_nas.models.folder import Model, read_model
 from mvit_nas.models.samples import Sample, read_samples
+from mvit_nas.models.transformers_format import write_transformers
 from mvit_nas.reporter import Reporter
 from mvit_nas.settings.shipping import ExportSettings
 
@@ -38,6 +40,8 @@ from mvit_nas.settings.shipping import ExportSettings
 _CALIBRATION, _CHECKED = 64, 5_000
 # Images that PyTorch takes at once, and a file of any batch.
 _BATCH = 32
+# The format that is a folder, which transformers alone reads.
+_TRANSFORMERS = "hf"
 # How well, and in how much time, int8's ratio is measured.
 _PRECISION, _SECONDS = 0.02, 8.0
 # As a share of the answers: int8 that loses more is warned of.
@@ -119,8 +123,9 @@ def export(settings: ExportSettings, *, reporter: Reporter, should_stop: Callabl
 
     Raises InputError and DeviceError before anything is written, and the first error where nothing could be made.
     """
-    formats = [format_of(settings.check)] if settings.check else [find_format(name) for name in settings.formats]
-    if not formats:
+    named = [name for name in settings.formats if name != _TRANSFORMERS]
+    formats = [format_of(settings.check)] if settings.check else [find_format(name) for name in named]
+    if not formats and not settings.formats:
         raise InputError("--format: name at least one")
     model = read_model(settings.model)
     document = _document_of(settings.check, model, settings.model) if settings.check else model.document
@@ -138,6 +143,9 @@ def export(settings: ExportSettings, *, reporter: Reporter, should_stop: Callabl
         return Outcome(photos=photos.source, files=(exporter.check(formats[0], settings.check, document),))
     name = settings.model.resolve().name
     files: list[ExportedFile] = []
+    if _TRANSFORMERS in settings.formats and settings.check is None:
+        files.append(exporter.for_transformers())
+        reporter.say(f"wrote {files[0].path}")
     failed: list[tuple[str, MvitNasError]] = []
     for one in formats:
         if should_stop():
@@ -191,6 +199,25 @@ class _Exporter:
                 )
                 found = self.check(form, small, read_document_of(small), batch=batch)
                 yield self._keep(self._timed(form, found, plain))
+
+    def for_transformers(self) -> ExportedFile:
+        """The folder of transformers' own network. Raises InputError that names every field which stands in the way."""
+        path = self.folder / _TRANSFORMERS
+        write_transformers(path, self.model)
+        weights = path / "model.safetensors"
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:32]
+        size = weights.stat().st_size
+        return ExportedFile(
+            path=path,
+            format=_TRANSFORMERS,
+            int8=False,
+            artefact=Artefact(digest=digest, size_bytes=size, delegated=None, quantised=None, difference=None),
+            parity=None,
+            ratio=None,
+            runtime="transformers",
+            processor=self.machine.processor,
+            notes=("hf: written, not run: its weights are the model's, in transformers' names",),
+        )
 
     def check(self, form: Format, path: Path, document: ModelDocument, *, batch: int = 1) -> ExportedFile:
         """The file at ``path`` beside PyTorch. Raises MeasurementError where float32 differs by more than rounding."""

@@ -133,6 +133,8 @@ def test_what_is_no_model_is_named(tmp_path, name, words):
     ("suffix", "package"), [(".onnx", "onnxruntime"), (".pte", "executorch"), (".tflite", "ai-edge-litert")]
 )
 def test_a_runtime_that_is_missing_is_named(tmp_path, monkeypatch, suffix, package):
-    monkeypatch.setitem(sys.modules, package.replace("-", "_"), None)
+    module = package.replace("-", "_")
+    for name in [module, *(one for one in sys.modules if one.startswith(f"{module}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(DeviceError, match=f"pip install .*{package}"):
         open_predictor(tmp_path / f"m{suffix}", classes=["a"], side=8)

@@ -108,6 +108,7 @@ def test_it_carries_the_models_document_and_others_may_read_it(tmp_path):
         ({"stages.2.mobilevit.patch_size": 4}, "stages.*.mobilevit.patch_size is 4, 2, 2, where it has one"),
         ({"stages.4.mobilevit.heads": 2}, "stages.*.mobilevit.heads is 4, 4, 2, where it has one"),
         ({"stages.4.mobilevit.mlp_ratio": 3.0}, "stages.*.mobilevit.mlp_ratio is 2.0, 2.0, 3.0, where it has one"),
+        ({"stages.*.expand_ratio": 1.82}, "stages.1.expand_ratio makes 40 channels, where it has 48"),
         ({"stages.*.mobilevit.mlp_ratio": 1.79}, "mlp_ratio makes a width of 115, where it has 114"),
     ],
 )

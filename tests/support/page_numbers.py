@@ -64,6 +64,9 @@ def numbers(folder):
             f"mvit-nas confirm {shlex.quote(environment()['study'])} 1",
             f"mvit-nas latency {shlex.quote(environment()['study'] + ':1')}",
             f"mvit-nas ablate width --base {shlex.quote(environment()['study'] + ':1')}",
+            f"mvit-nas train {shlex.quote(environment()['study'] + ':1')} --test "
+            f"--name {shlex.quote(environment()['study'] + '-1-full')}",
+            f"mvit-nas export models/{shlex.quote(environment()['study'] + '-1-full')} --format onnx,pte,tflite",
         ],
         "differences": [
             {"one": to_dict(one), "other": to_dict(other), "found": differences(one, other)} for one, other in pairs
