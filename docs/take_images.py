@@ -23,6 +23,8 @@ _VIEWS: dict[str, tuple[int, Literal["light", "dark"], str]] = {
     "print": (794, "light", "print"),
 }
 _HEIGHT = 900
+# Where the provenance begins; on paper it is not there while it is folded.
+_END = "document.getElementById('provenance').offsetTop || document.querySelector('main').offsetHeight"
 _BEGINNING = {"search": 1840, "ablation": 1100}
 
 
@@ -42,9 +44,7 @@ def main() -> None:
                 # What lies below the window is drawn when it comes into sight.
                 page.set_viewport_size({"width": width, "height": page.evaluate("document.body.scrollHeight") + 6000})
                 page.wait_for_timeout(4000)
-                box = page.get_by_role("heading", name="Provenance").bounding_box()
-                assert box is not None
-                clip: FloatRect = {"x": 0, "y": 0, "width": width, "height": box["y"]}
+                clip: FloatRect = {"x": 0, "y": 0, "width": width, "height": page.evaluate(_END)}
                 page.screenshot(full_page=True, clip=clip, path=_IMAGES / f"{name}-{view}.png")
                 if view == "desktop-light":
                     clip["height"] = _BEGINNING[name]

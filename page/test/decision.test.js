@@ -18,6 +18,7 @@ test("what a copy holds comes back, and can end no element", () => {
 
 test("a copy whose text is broken, or of another kind, is read as none", () => {
   const nothing = { hash: "", decision: { network: "", reason: "", reviewer: "", date: "" } };
+  assert.equal(changed({ trial: 12345 }), `a.json is for A (trial 12345, ${decisionRecord(study, decision).arch_id}), which this page does not have.`);
   for (const text of ["", "{", "null", "[]", '{"hash":3,"decision":{"reason":["x"],"more":1}}']) assert.deepEqual(readSaved(text), nothing);
 });
 
@@ -46,6 +47,7 @@ test("a record of another study, or for another network, or none, is refused in 
   const changed = changes => problem(JSON.stringify({ ...decisionRecord(study, decision), ...changes }));
   assert.equal(changed({ study: "Hats" }), `a.json is a decision on “Hats”, this page shows “${study.study}”.`);
   assert.equal(changed({ arch_id: "0" }), `a.json is for A (trial ${study.trial(best)}, 0), which this page does not have.`);
+  assert.equal(changed({ trial: 12345 }), `a.json is for A (trial 12345, ${decisionRecord(study, decision).arch_id}), which this page does not have.`);
   for (const text of ["", "{", "null", "[]", "{}", '{"format":1}']) assert.equal(problem(text), "a.json is not a decision that this page saved as JSON.");
   assert.equal(changed({ reason: 3 }), "a.json is not a decision that this page saved as JSON.");
 });

@@ -1,5 +1,6 @@
 """A search from its flags to its files. Training and measuring are stood in for."""
 
+import csv
 import functools
 import json
 from dataclasses import replace
@@ -67,9 +68,8 @@ def stand_ins(monkeypatch):
             median_ms=ms, low_ms=0.9 * ms, high_ms=1.1 * ms, runs=60, rounds=12, threads=1, clock="cpu", wall_ms=ms,
             p90_ms=ms, reference_ms=4.0, contended=False, drifted=False, agreed=True,
         )  # fmt: skip
-        return meter.Measured(
-            latency=found, artefact=Artefact(digest=name, size_bytes=1, delegated=None, quantised=None, difference=0.0)
-        )
+        artefact = Artefact(digest=name, size_bytes=3 * 2**19, delegated=0.75, quantised=None, difference=0.0)
+        return meter.Measured(latency=found, artefact=artefact)
 
     monkeypatch.setattr(job, "sample_feasible", functools.partial(sample_feasible, samples=100))
     monkeypatch.setattr(short, "fit", fit)
@@ -299,6 +299,10 @@ def test_the_front_and_what_is_near_it_is_timed_on_the_further_runtime(tmp_path,
     for record in timed:
         assert record.value(TORCH) == pytest.approx(3 * record.value(LATENCY))
         assert record.measured(TORCH).low == pytest.approx(2.7 * record.value(LATENCY))
+    with (tmp_path / "reports/s/results.csv").open(newline="") as file:
+        kept = [row for row in csv.DictReader(file) if row["latency_ms.torch"]]
+    assert {(row["artefact_mib.torch"], row["delegated.torch"]) for row in kept} == {("1.5", "0.75")}
+    assert len(kept) == len(timed)
     told = environment(tmp_path)
     assert told["front_latency"]["torch"]["runtime"].startswith("PyTorch")
     # Candidates coarsely, the front, of which neighbours shall be told apart, finely.

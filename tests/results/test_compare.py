@@ -455,6 +455,17 @@ def test_the_lines_on_the_page_are_those_of_the_comparison(opened_comparison):
     assert page.evaluate(attained) == [[0, 500, 700], [400, 700, 700]]
 
 
+@pytest.mark.parametrize(("chart", "said"), [("history", "Whole trainings"), ("attained", "Parameters")])
+def test_its_charts_can_be_saved(opened_comparison, chart, said):
+    page = opened_comparison(compare_studies(by_hand()))
+    for kind in ("svg", "png"):
+        with page.expect_download() as waiting:
+            page.click(f"[data-save={chart}] button:has-text('{kind.upper()}')")
+        assert waiting.value.suggested_filename.endswith(f"-{chart}.{kind}")
+        content = Path(waiting.value.path()).read_bytes()
+        assert content.startswith(b"\x89PNG") if kind == "png" else said in content.decode()
+
+
 def test_without_seconds_there_is_nothing_to_choose(opened_comparison):
     rows = [row(0.5, 5) | {"training_seconds": None}]
     page = opened_comparison(compare_studies([study("a", 0, "tpe", rows), study("b", 0, "gp", rows)]))

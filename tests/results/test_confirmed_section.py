@@ -3,6 +3,8 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from confirmations import CONFIRMATION, PIXEL, network, pair
@@ -153,6 +155,22 @@ def test_the_page_has_the_section_with_pictures_tables_and_the_ledger(tmp_path):
     assert "It was read 2 times." in text
     again = remake_report(tmp_path).read_text()
     assert again == page
+
+
+def test_its_chart_can_be_saved_with_the_names_and_the_seeds(opened, tmp_path):
+    write_confirmation(CONFIRMATION, tmp_path)
+    page = opened(table_of(ROWS), environment())
+    with page.expect_download() as waiting:
+        page.click("[data-save=confirmed-plot] button:has-text('SVG')")
+    assert waiting.value.suggested_filename.endswith("-confirmed-plot.svg")
+    drawing = ElementTree.fromstring(Path(waiting.value.path()).read_bytes())
+    shown = page.locator("svg.confirmed")
+    for tag in ("line", "circle", "text"):
+        assert len(drawing.findall(f".//{{*}}svg//{{*}}{tag}")) == shown.locator(tag).count() > 3
+    # Its colours are in the drawing: a stylesheet does not travel with it.
+    colours = {one.attrib["fill"] for one in drawing.findall(".//{*}svg//{*}circle")}
+    assert "rgb(0, 114, 178)" in colours
+    assert "Test accuracy in percent" in " ".join(drawing.itertext())
 
 
 def test_names_of_classes_are_text(tmp_path):

@@ -321,7 +321,12 @@ def test_a_click_on_a_point_pins_its_network(opened):
         }"""
     )
     page.mouse.move(x, y)
-    assert "validation accuracy" in page.locator(".tip").first.text_content()
+    said = page.locator(".tip").first.text_content()
+    assert "validation accuracy" in said
+    assert re.search(
+        r"95 % interval \d\d\.\d to \d\d\.\d % \(over images alone, one seed\)", said.replace("\u00a0", " ")
+    )
+    assert "P(on the front)" in said
     page.mouse.click(x, y)
     settled(page)
     records = example_table().records
