@@ -15,7 +15,8 @@ class ExportSettings(Printed):
 
     model: Path = question("A model folder, as confirm and train write it.", option="", metavar="MODEL")
     formats: tuple[str, ...] = question(
-        "What to make of it: onnx, pte (ExecuTorch), tflite (LiteRT), coreml, torch, hf (transformers' own network); several with commas.",
+        "What to make of it: onnx, pte (ExecuTorch), tflite (LiteRT), coreml, torch, hf (transformers' own network); "
+        "several with commas.",
         ("onnx",),
         option="--format",
         text=parse.NAMES,

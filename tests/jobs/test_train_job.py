@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,7 +124,7 @@ def test_a_full_disk_is_said_once_and_the_training_goes_on(settings, monkeypatch
 
 def test_several_sides_and_parts_of_a_batch_are_fields_of_the_schedule(tmp_path, settings):
     train(settings, multi_scale=True, accumulate=2, epochs=1)
-    schedule = mvit_nas.load("models/m").document.provenance["schedule"]
+    schedule: Any = mvit_nas.load("models/m").document.provenance["schedule"]
     assert (schedule["multi_scale"], schedule["accumulate"], schedule["epochs"]) == (True, 2, 1)
 
 

@@ -1,5 +1,8 @@
 """What is known of one trial."""
 
+import pytest
+from sure import sure
+
 from mvit_nas.metrics import ACCURACY
 from mvit_nas.study.record import Candidate, Measured, Record, State
 from mvit_nas.study.table import from_row, to_row
@@ -14,8 +17,8 @@ def test_with_several_seeds_a_score_is_their_mean():
     found = ONCE
     for seed, value in ((8, 0.6), (9, 0.8)):
         found = found.with_seed(seed, {"accuracy": Measured(value=value, low=value - 0.2, high=value + 0.2)}, seconds=2)
-    score = found.measured(ACCURACY)
-    assert [round(x, 9) for x in (score.value, score.low, score.high)] == [0.6, round(1.3 / 3, 9), round(2.3 / 3, 9)]
+    score = sure(found.measured(ACCURACY))
+    assert [score.value, score.low, score.high] == pytest.approx([0.6, 1.3 / 3, 2.3 / 3])
     assert [(one.seed, dict(one.values)) for one in found.by_seed] == [
         (7, {"accuracy": 0.4}), (8, {"accuracy": 0.6}), (9, {"accuracy": 0.8}),
     ]  # fmt: skip

@@ -64,8 +64,12 @@ def numbers(folder):
             f"mvit-nas confirm {shlex.quote(environment()['study'])} 1",
             f"mvit-nas latency {shlex.quote(environment()['study'] + ':1')}",
             f"mvit-nas ablate width --base {shlex.quote(environment()['study'] + ':1')}",
-            f"mvit-nas train {shlex.quote(environment()['study'] + ':1')} --test "
-            f"--name {shlex.quote(environment()['study'] + '-1-full')}",
+            " ".join(
+                [
+                    f"mvit-nas train {shlex.quote(environment()['study'] + ':1')}",
+                    f"--test --name {shlex.quote(environment()['study'] + '-1-full')}",
+                ]
+            ),
             f"mvit-nas export models/{shlex.quote(environment()['study'] + '-1-full')} --format onnx,pte,tflite",
         ],
         "differences": [

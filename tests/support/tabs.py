@@ -63,7 +63,8 @@ class Tabs:
             self.close()
             self._last = Tab(self._browser.new_page(**options), options)
         tab = self._last
-        tab.page.set_viewport_size(viewport or {"width": 1280, "height": 900})
+        window: Any = viewport or {"width": 1280, "height": 900}
+        tab.page.set_viewport_size(window)
         tab.page.emulate_media(color_scheme=color_scheme)
         yield tab
         try:

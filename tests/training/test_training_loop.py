@@ -142,7 +142,11 @@ def stopped_after(steps, checkpoint, *, at_rung=None):
 def test_an_interrupted_run_goes_on_in_the_middle_of_an_epoch(tmp_path):
     whole = run_to_the_end()
     checkpoint, seen = tmp_path / "run.pt", []
-    judge = lambda rungs: bool(seen.append(len(rungs)))  # noqa: E731
+
+    def judge(rungs):
+        seen.append(len(rungs))
+        return False
+
     stopped_after(17, checkpoint, at_rung=judge)
     assert seen == [1, 2]
     on = run_by_rungs(at_rung=judge, checkpoint=checkpoint, schedule=LONGER)
@@ -176,11 +180,16 @@ def fit_once(schedule, checkpoint, **options):
     return model.state_dict()
 
 
-def test_a_state_is_kept_as_often_as_asked(tmp_path):
+def test_a_state_is_kept_as_often_as_asked(tmp_path, monkeypatch):
     saved = []
     checkpoint = Checkpoint(tmp_path / "run.pt", every_seconds=0.0)
     keep = checkpoint.keep
-    checkpoint.keep = lambda state, progress, **more: saved.append(progress.steps) or keep(state, progress, **more)
+
+    def noted(state, progress, **more):
+        saved.append(progress.steps)
+        keep(state, progress, **more)
+
+    monkeypatch.setattr(checkpoint, "keep", noted)
     run(checkpoint=checkpoint)
     assert saved == [1, 2, 3, 4, 5, 6, 6]  # and once more before the last scoring, which may be stopped
 

@@ -42,8 +42,8 @@ def losses(workers, *, frozen):
     if frozen:
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
-                module.train = lambda mode=True, module=module: module
-                module.training = False
+                module.eval()
+                module.register_forward_pre_hook(lambda one, _: one.eval() and None)
     schedule = replace(find_schedule("smoke"), batch_size=8, images_per_epoch=160, learning_rate=0.002, clip_norm=1.0)
     found = []
 
