@@ -67,10 +67,12 @@ def answers(source, images):
         return network(images)
 
 
-@pytest.mark.parametrize("flips", [None, True, False])
+@pytest.mark.parametrize("flips", [None, "not said", True, False])
 def test_a_hugging_face_folder_is_for_bgr_unless_it_says_otherwise(theirs, folder, flips):
     if flips is not None:
-        (folder / "preprocessor_config.json").write_text(json.dumps({"do_flip_channel_order": flips}))
+        (folder / "preprocessor_config.json").write_text(
+            json.dumps({} if flips == "not said" else {"do_flip_channel_order": flips})
+        )
     source = read_source(str(folder))
     assert source.classes == ("cat", "dog", "fish")
     rgb = torch.rand(2, 3, 64, 64)
