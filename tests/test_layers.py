@@ -55,7 +55,7 @@ ALLOWED = {
         ),
         *("settings", ""),
     },
-    "cli": {"jobs", "study", "results", "settings", "arch", ""},
+    "cli": {"artifacts", "jobs", "study", "results", "settings", "arch", ""},
 }
 OWNERS = {
     "optuna": {"study/store.py", "optimize/samplers.py"},

@@ -10,10 +10,11 @@ from rich.text import Text
 
 from mvit_nas.cli.documents import Document
 from mvit_nas.cli.tables import add_row, new_table
-from mvit_nas.metrics import METRICS
+from mvit_nas.metrics import ACCURACY, METRICS
 from mvit_nas.units import format_seconds
 
 if TYPE_CHECKING:
+    from mvit_nas.artifacts.parity import Scored
     from mvit_nas.jobs import export, predict, reproduce
 
 
@@ -77,7 +78,7 @@ def print_export(outcome: "export.Outcome") -> None:
     """The files as a table, what to know of them, on stdout."""
     console = Console(highlight=False)
     console.print(Text(f"\nBeside PyTorch on {outcome.photos}:"))
-    table = new_table("file", "size", "delegated", "difference", "same class", "accuracy (95 %)", "time")
+    table = new_table("file", "size", "delegated", "difference", "same class", "accuracy", "time")
     table.columns[0].no_wrap = True
     for one in outcome.files:
         add_row(table, *_cells(one))
@@ -99,7 +100,7 @@ def _cells(one: "export.ExportedFile") -> list[str]:
         "-" if artefact.delegated is None else f"{100 * artefact.delegated:.0f} %",
         "not run" if parity is None else f"{parity.difference:.1g}",
         "-" if parity is None else f"{100 * parity.agreement:.1f} %",
-        "-" if scored is None else f"{100 * scored.accuracy:.1f} % ({100 * scored.low:.1f} to {100 * scored.high:.1f})",
+        "-" if scored is None else ACCURACY.format(scored.accuracy),
         "-" if ratio is None else f"{ratio.value:.2f}",
     ]
 
@@ -111,10 +112,8 @@ def _lines(outcome: "export.Outcome") -> Iterator[str]:
         parity = one.parity
         if parity is not None and parity.sample_difference is not None:
             yield f"{_label(one)}: the model's {parity.samples} samples within {parity.sample_difference:.1g}"
-        if one.int8 and parity is not None and parity.scored is not None:
-            scored = parity.scored
-            turned = f"{scored.to_wrong} images turned wrong and {scored.to_right} right"
-            yield f"{_label(one)}: PyTorch has {100 * scored.torch_accuracy:.1f} %; {turned}"
+        if parity is not None and parity.scored is not None:
+            yield f"{_label(one)}: {_accuracy(parity.scored, int8=one.int8)}"
     for note in dict.fromkeys(note for one in outcome.files for note in one.notes):
         yield f"note: {note}"
     for processor in dict.fromkeys(one.processor for one in outcome.files):
@@ -164,3 +163,12 @@ def of_reproduced(outcome: "reproduce.Outcome") -> Document:
         "differing": [{"what": one.what, "then": one.then, "now": one.now} for one in outcome.differing],
         "seconds": outcome.seconds,
     }
+
+
+def _accuracy(scored: "Scored", *, int8: bool) -> str:
+    """ "47.6 % (42.6 to 52.7 %, over images alone)", and how its answers differ from PyTorch's."""
+    words = f"{ACCURACY.format(scored.accuracy)} ({ACCURACY.interval(scored.low, scored.high)}, over images alone)"
+    if not int8:
+        return words
+    turned = f"{scored.to_wrong} images turned wrong and {scored.to_right} right"
+    return f"{words}; PyTorch has {ACCURACY.format(scored.torch_accuracy)}; {turned}"
