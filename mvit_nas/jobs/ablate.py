@@ -25,12 +25,13 @@ from mvit_nas.errors import (
 )
 from mvit_nas.evaluate.short import values_of
 from mvit_nas.evaluate.static import check_static_cost, static_values
+from mvit_nas.jobs.begun import with_start
 from mvit_nas.jobs.estimate import by_macs, training_seconds, try_step
 from mvit_nas.jobs.folders import Folders, folders_of, known_schedule, known_space, opened
 from mvit_nas.jobs.journal import Journal
 from mvit_nas.jobs.named_networks import Choice, find_choice
 from mvit_nas.jobs.provenance import ablation_origin, updated
-from mvit_nas.jobs.setup import FINE, MEASURING_SECONDS, Setup, find_images, find_space, set_up, with_start
+from mvit_nas.jobs.setup import FINE, MEASURING_SECONDS, Setup, find_images, find_space, set_up
 from mvit_nas.metrics import LATENCY, MACS, METRICS, PARAMS, Metric
 from mvit_nas.reporter import Reporter
 from mvit_nas.results.ablation.summary import Summary, summarise, value_words

@@ -1,12 +1,18 @@
 """What a study was begun with and its networks cannot be trained again without: its images, its starting weights."""
 
+from dataclasses import replace
+
+from mvit_nas.arch.config import ArchConfig
 from mvit_nas.data.find import find_data
 from mvit_nas.data.parts import ImageData
 from mvit_nas.errors import InputError
 from mvit_nas.jobs.folders import Folders
+from mvit_nas.jobs.setup import Setup
 from mvit_nas.models.sources import read_source
-from mvit_nas.nn.weights.inherit import Source
-from mvit_nas.settings.commands import AblateSettings, SearchSettings, Start
+from mvit_nas.nn.backbone import build
+from mvit_nas.nn.weights.inherit import Source, initialised
+from mvit_nas.reporter import Reporter
+from mvit_nas.settings.commands import AblateSettings, SearchSettings, Start, Starting
 from mvit_nas.settings.study_file import read_config
 from mvit_nas.study.origin import AblationOrigin, Origin
 
@@ -48,6 +54,21 @@ def study_source(origin: Origin, folders: Folders, given: Start) -> Source | Non
             f"--init {text} is not what {folders.name} started from: those weights are {begun}, these {source.digest}"
         )
     return source
+
+
+def with_start(setup: Setup, arch: ArchConfig, settings: Starting, *, which: str, reporter: Reporter) -> Setup:
+    """``setup`` that says how well the weights of ``--init`` fit ``arch``, ``which`` one in words; as it is without.
+
+    Raises InputError where hardly anything fits.
+    """
+    source, classes = setup.training.source, setup.training.data.classes
+    if source is None:
+        return setup
+    fresh = build(arch, classes=len(classes)).state_dict()
+    _, taken = initialised(fresh, source, classes, partial=settings.partial)
+    start = f"Networks start from what fits of {source.name} ({source.digest}); of {which} {taken}."
+    reporter.say(f"start: {start}")
+    return replace(setup, start=start)
 
 
 def _asked(origin: Origin, folders: Folders, key: str) -> str | None:

@@ -15,22 +15,13 @@ from mvit_nas.evaluate.estimator import Estimator, Question
 from mvit_nas.evaluate.inherit import Inheriting
 from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.rungs import EarlyStopping
+from mvit_nas.jobs.begun import with_start
 from mvit_nas.jobs.estimate import by_macs, training_seconds, try_step
 from mvit_nas.jobs.folders import Folders, folders_of, known_schedule, known_space, opened
 from mvit_nas.jobs.journal import Journal
 from mvit_nas.jobs.provenance import conditions, search_origin, seed_spread, updated
 from mvit_nas.jobs.repeats import to_repeat
-from mvit_nas.jobs.setup import (
-    COARSE,
-    FINE,
-    MEASURING_SECONDS,
-    Setup,
-    find_images,
-    find_space,
-    make_meter,
-    set_up,
-    with_start,
-)
+from mvit_nas.jobs.setup import COARSE, FINE, MEASURING_SECONDS, Setup, find_images, find_space, make_meter, set_up
 from mvit_nas.maths.pareto import near_front
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, MACS, PARAMS, SCORES, Metric, metrics_of, score_of
 from mvit_nas.optimize.candidates import Candidates, Goal

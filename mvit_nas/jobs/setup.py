@@ -4,7 +4,6 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 
-from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.space import SearchSpace, fix_image_size, load_space, parse_space, shipped_spaces
 from mvit_nas.cost.runtimes.registry import default_runtime, find_runtime
 from mvit_nas.cost.runtimes.runtime import Runtime
@@ -15,10 +14,9 @@ from mvit_nas.errors import DeviceError, InputError
 from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.short import ShortTraining, training_threads
 from mvit_nas.models.sources import read_source
-from mvit_nas.nn.backbone import build
-from mvit_nas.nn.weights.inherit import Source, initialised
+from mvit_nas.nn.weights.inherit import Source
 from mvit_nas.reporter import Reporter
-from mvit_nas.settings.commands import AblateSettings, SearchSettings, Starting, Target, Training
+from mvit_nas.settings.commands import AblateSettings, SearchSettings, Target, Training
 from mvit_nas.training.schedule import NAMES, Schedule, find_schedule, parse_schedule
 
 # What one latency may take, beside exporting it and warming up.
@@ -125,21 +123,6 @@ def set_up(
     for note in setup.notes[len(images.notes) :]:
         reporter.say(f"note:  {note}")
     return setup
-
-
-def with_start(setup: Setup, arch: ArchConfig, settings: Starting, *, which: str, reporter: Reporter) -> Setup:
-    """``setup`` that says how well the weights of ``--init`` fit ``arch``, ``which`` one in words; as it is without.
-
-    Raises InputError where hardly anything fits.
-    """
-    source, classes = setup.training.source, setup.training.data.classes
-    if source is None:
-        return setup
-    fresh = build(arch, classes=len(classes)).state_dict()
-    _, taken = initialised(fresh, source, classes, partial=settings.partial)
-    start = f"Networks start from what fits of {source.name} ({source.digest}); of {which} {taken}."
-    reporter.say(f"start: {start}")
-    return replace(setup, start=start)
 
 
 def make_training(

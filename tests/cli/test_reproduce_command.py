@@ -75,6 +75,11 @@ def change_origin(work, **parts):
 
 
 def test_a_trial_comes_back_to_the_last_digit_and_is_trained_outside_the_cache(work):
+    for path in (work / "cache/evaluations").glob("*.json"):  # what is known there shall not be the answer
+        document = json.loads(path.read_text())
+        if "correct_K" in document["value"]:
+            document["value"]["correct_K"] = [0] * len(document["value"]["correct_K"])
+            path.write_text(json.dumps(document))
     before = {path.name for path in (work / "cache").rglob("*.json")}
     found = ask(work, "s:0")
     assert "It came back, equal to the last digit." in found.out
