@@ -15,14 +15,23 @@ from small_model import ARCH
 
 import mvit_nas
 from mvit_nas.arch.config import to_dict
+from mvit_nas.jobs import setup
 
 DOCUMENTED = (Path(__file__).parents[2] / "docs/json.md").read_text()
+ONE_THREAD = "from mvit_nas.jobs import setup\nsetup.training_threads = lambda: 1"
 LINE = ("train", "small.yaml", "--data", "photos", "--schedule", "slow.yaml", "--device", "cpu")
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
     work = furnished(tmp_path_factory.mktemp("train"), images=20)
+    # The last digit hangs on the number of threads, which every process here shall have alike.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setup, "training_threads", lambda: 1)
+        yield prepared(work)
+
+
+def prepared(work):
     slow = QUICK.replace("images_per_epoch: 64", "images_per_epoch: 10000").replace("epochs: 1", "epochs: 30")
     (work / "slow.yaml").write_text(slow.replace("batch_size: 32", "batch_size: 4"))
     # Without dropout, whose numbers each of several processes draws for itself.
@@ -49,7 +58,7 @@ def test_it_says_how_well_it_does_and_where_it_lies(whole):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_and_resumed_it_ends_with_the_same_bits(work, whole, how):
     line = (*LINE, "--name", how.name, "--keep-every", "0.01s")
-    running = started(*line, cwd=work, until="epoch   4/30")
+    running = started(*line, cwd=work, until="epoch   4/30", first=ONE_THREAD)
     if how is signal.SIGKILL:
         killed(running)
     else:
