@@ -1,6 +1,7 @@
 """The estimator that trains: accuracy after a short schedule. Everything that was trained is kept in the cache."""
 
 import copy
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -173,37 +174,16 @@ class ShortTraining:
             rungs = tuple(Rung(**rung) for rung in known.get("rungs", ()))
             lists = {name: tuple(known[name]) for name in ("correct_K", "images_K", "losses")}
             return Score(**{**known, **lists, "rungs": rungs}), True
-        side = self.schedule.side(arch.image_size)
-        train, validation = self.train_part(side), self.scored_part("validation", side)
-
-        def trained() -> tuple[MobileViT, Score | Progress]:
-            model = build(arch, classes=self.classes, seed=seed)
-            source = self._of(parent) if parent else self.source
-            if source is not None:
-                state, _ = initialised(model.state_dict(), source, self.data.classes, partial=True)
-                model.load_state_dict(state)
-            return model, fit(
-                model,
-                train,
-                validation,
-                self.schedule,
-                task=self.task,
-                side=side,
-                seed=seed,
-                device=self.device,
-                should_stop=should_stop,
-                at_rung=at_rung,
-                checkpoint=None if at_rung is None else Checkpoint(checkpoint),
-                on_step=self.reporting(len(train.labels_N), side),
-            )
-
         checkpoint = self._checkpoints / f"{name}.pt"
+        train = functools.partial(
+            self._trained, arch, seed=seed, should_stop=should_stop, at_rung=at_rung, parent=parent, path=checkpoint
+        )
         try:
             try:
-                model, score = trained()
+                model, score = train()
             except CheckpointError:  # cut off by a full disk, or another version's: the run starts again
                 checkpoint.unlink()
-                model, score = trained()
+                model, score = train()
         except TrainingError as error:
             self._cache.put(key, {"failure": str(error)})
             raise
@@ -212,6 +192,40 @@ class ShortTraining:
             if keep_weights:
                 self._keep_weights(model, name)
         return score, False
+
+    def _trained(
+        self,
+        arch: ArchConfig,
+        *,
+        seed: int,
+        should_stop: Callable[[], bool],
+        at_rung: AtRung | None,
+        parent: str,
+        path: Path,
+    ) -> tuple[MobileViT, Score | Progress]:
+        """The network with its score; its state is kept in ``path`` where there are rungs."""
+        side = self.schedule.side(arch.image_size)
+        train, validation = self.train_part(side), self.scored_part("validation", side)
+        model = build(arch, classes=self.classes, seed=seed)
+        source = self._of(parent) if parent else self.source
+        if source is not None:
+            state, _ = initialised(model.state_dict(), source, self.data.classes, partial=True)
+            model.load_state_dict(state)
+        score = fit(
+            model,
+            train,
+            validation,
+            self.schedule,
+            task=self.task,
+            side=side,
+            seed=seed,
+            device=self.device,
+            should_stop=should_stop,
+            at_rung=at_rung,
+            checkpoint=None if at_rung is None else Checkpoint(path),
+            on_step=self.reporting(len(train.labels_N), side),
+        )
+        return model, score
 
     def reporting(self, images: int, side: int) -> OnStep:
         """What tells the reporter of each step of a training on so many ``images`` at ``side``."""

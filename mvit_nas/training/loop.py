@@ -76,7 +76,6 @@ def fit(
     if progress.rungs and at_rung is not None and at_rung(progress.rungs):
         return progress
     before = progress.seconds
-    judged = schedule.rungs() if rungs is None else rungs
     for step in range(progress.steps, run.steps):
         if workers.any(should_stop(), device):
             run.keep(checkpoint, progress)
@@ -85,8 +84,7 @@ def fit(
         progress = replace(progress, steps=step + 1, seconds=before + time.perf_counter() - start)
         if (step + 1) % run.steps_per_epoch == 0:
             progress = replace(progress, losses=(*progress.losses, run.epoch_loss(len(progress.losses))))
-            epoch = len(progress.losses)
-            if at_rung is not None and epoch in judged:
+            if at_rung is not None and len(progress.losses) in (rungs or schedule.rungs()):
                 progress = _with_rung(run, validation, progress)
                 run.keep(checkpoint, progress)
                 if at_rung(progress.rungs):
