@@ -6,14 +6,13 @@ import sys
 import numpy as np
 import pytest
 import torch
+import transformers
 from small_model import photo, small_model, write_small_model
 
+from mvit_nas import hf
 from mvit_nas.data.contract import pixels
 from mvit_nas.errors import InputError
 from mvit_nas.models.folder import read_model
-
-transformers = pytest.importorskip("transformers")
-hf = pytest.importorskip("mvit_nas.hf")
 
 
 @pytest.fixture(scope="module")

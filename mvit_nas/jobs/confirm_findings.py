@@ -217,6 +217,7 @@ class _Describing:
                 "test_accuracy": test.accuracy,
                 "validation_accuracy": validation.accuracy,
                 "mean_test_accuracy": share.value,
+                "init": None if training.source is None else f"{training.source.name} ({training.source.digest})",
                 "data": training.data.fingerprint,
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
             },

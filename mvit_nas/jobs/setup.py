@@ -58,12 +58,12 @@ class Setup:
         return f"Scored on: {contract}" + "; other image sizes likewise at theirs" * several + "."
 
 
-def find_images(data: str | None, *, reporter: Reporter) -> ImageData:
-    """The images of ``--data``. Says what they are."""
+def find_images(data: str | None, *, test: bool = False, reporter: Reporter) -> ImageData:
+    """The images of ``--data``. Says what they are, and whether the ``test`` part will be read."""
     images = find_data(data)
     reporter.say(f"data: {images.source}" + ", since no --data was given" * (data is None))
     counts = ", ".join(f"{images.count(part)} {part}" for part in ("train", "validation", "test"))
-    reporter.say(f"      {len(images.classes)} classes, {counts} images; the test part is not read")
+    reporter.say(f"      {len(images.classes)} classes, {counts} images{'' if test else '; the test part is not read'}")
     for note in images.notes:
         reporter.say(f"      {note}")
     return images

@@ -110,7 +110,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter) -> Prepared:
     """Find the network, the images and the schedule. Says what it chose."""
     choice = find_choice(settings.choice, settings.out, where="CHOICE")
     folders = None if choice.trial is None else folders_of(choice.trial[0], settings.out)
-    images = find_images(settings.data or _data_of(folders), reporter=reporter)
+    images = find_images(settings.data or _data_of(folders), test=settings.test, reporter=reporter)
     arch = _arch(choice, settings, images, reporter)
     schedule = settings.schedule or ("digits_medium" if images.schedule == "digits" else "long")
     source = None if settings.init is None else read_source(settings.init, colours=settings.init_colours)

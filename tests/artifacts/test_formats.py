@@ -25,7 +25,7 @@ HEAVY = tuple(pytest.param(name, marks=pytest.mark.slow) for name in ("pte", "tf
 def needs(name):
     runtime = FORMATS[name].runtime
     if runtime is not None and not is_installed(runtime):
-        pytest.skip(f"{runtime.title} is not installed")
+        pytest.skip(f"{runtime.title} is gigabytes with what it needs, an extra that CI leaves out")
 
 
 def images(number=6):
@@ -67,7 +67,8 @@ def test_int8_keeps_its_document_and_what_tells_photos_apart(name, tmp_path):
 
 
 def test_onnx_names_what_goes_in_and_comes_out(tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
+    import onnxruntime
+
     session = onnxruntime.InferenceSession(made("onnx", tmp_path))
     assert [(one.name, one.shape) for one in session.get_inputs()] == [("image", [1, 3, 32, 32])]
     assert [(one.name, one.shape) for one in session.get_outputs()] == [("probabilities", [1, 3])]
@@ -105,7 +106,7 @@ def test_tflite_takes_images_as_android_has_them(tmp_path):
 
 @pytest.mark.slow
 def test_core_ml_names_its_classes_and_scales_its_picture(tmp_path):
-    pytest.importorskip("coremltools")
+    pytest.importorskip("coremltools", reason="the extra [coreml], which CI leaves out")
     path = tmp_path / "small.mlpackage"
     FORMATS["coreml"].export(MODEL, path, calibration_NHWC=images())
     assert read_document_of(path).classes == MODEL.document.classes

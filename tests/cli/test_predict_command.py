@@ -24,7 +24,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter of the ONNX
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A model folder m/, the file m.onnx, f.onnx of somebody else, and photos in folders, of which one is broken."""
-    pytest.importorskip("onnxruntime")
     folder = tmp_path_factory.mktemp("predict")
     write_small_model(folder / "m")
     write_onnx(folder / "m.onnx", small_model())

@@ -57,6 +57,7 @@ def test_what_is_kept_is_what_was_scored(tmp_path, settings):
     found = model.probabilities(np.stack([one.pixels_HWC for one in samples]))
     assert found == pytest.approx(np.stack([one.probabilities_K for one in samples]), abs=1e-6)
     assert sum("epoch" in line for line in said) == 3
+    assert not any("not read" in line for line in said)
     rows = list(csv.DictReader((tmp_path / "models/m/training/log.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert model.document.provenance["losses"] == [float(row["loss"]) for row in rows]

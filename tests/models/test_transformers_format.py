@@ -68,7 +68,6 @@ def model_of(arch) -> Model:
 @needs_real_images
 @pytest.mark.parametrize("arch", [XXS, OTHER], ids=["xxs", "other"])
 def test_transformers_alone_loads_it_and_says_the_same(tmp_path, arch):
-    pytest.importorskip("transformers")
     model = model_of(arch)
     write_transformers(tmp_path / "m", model)
     photo = sorted(REAL.glob("clothing/test/hat/*.jpg"))[0]

@@ -94,7 +94,7 @@ def test_the_shipped_schedules_are_what_caches_know_them_as():
         "name": "long", "epochs": 30, "images_per_epoch": 10_000_000, "batch_size": 64, "resolution": 0.5,
         "learning_rate": 0.002, "warmup": 0.1, "min_crop": 0.35, "ema": 0.0, "clip_norm": 1.0,
     }  # fmt: skip
-    assert asdict(find_schedule("paper")) == common | {
+    assert asdict(find_schedule("paper")) == common | {"multi_scale": True} | {
         "name": "paper", "epochs": 300, "images_per_epoch": 10_000_000, "batch_size": 1024, "resolution": 1.0,
         "learning_rate": 0.002, "warmup": 0.008, "min_crop": 0.08, "ema": 0.0005, "clip_norm": 0.0,
     }  # fmt: skip
