@@ -24,12 +24,13 @@ from mvit_nas.evaluate.cache import Cache, Key, cache_folder, digest
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Question, never
 from mvit_nas.evaluate.static import check_static_cost
 from mvit_nas.files import write_whole
+from mvit_nas.maths.share import Accuracy
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY
 from mvit_nas.nn.backbone import MobileViT, build
 from mvit_nas.nn.weights.inherit import Source, initialised
 from mvit_nas.reporter import Reporter, TrainingStep
 from mvit_nas.study.record import Measured, Rung
-from mvit_nas.tasks.classify import Accuracy, Classification
+from mvit_nas.tasks.classify import Classification
 from mvit_nas.training.checkpoint import Checkpoint, CheckpointError, Progress
 from mvit_nas.training.loop import OnStep, Score, fit
 from mvit_nas.training.schedule import Schedule

@@ -2,6 +2,7 @@
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,7 +14,7 @@ from mvit_nas.data.contract import InputContract, pixels
 from mvit_nas.data.decode import UnreadableImageError
 from mvit_nas.data.folders import SUFFIXES
 from mvit_nas.errors import InputError
-from mvit_nas.maths.share import wilson
+from mvit_nas.maths.share import Accuracy
 from mvit_nas.models.predictor import Pixels, Predictor, Probabilities, open_predictor
 from mvit_nas.reporter import Reporter
 from mvit_nas.settings.shipping import PredictSettings
@@ -36,24 +37,6 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
-    """How many of the images with a label were named right."""
-
-    correct: int
-    images: int
-
-    @property
-    def accuracy(self) -> float:
-        """Their share."""
-        return self.correct / self.images
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Its 95 % interval."""
-        return wilson(self.accuracy, self.images)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What the ``model`` says of each image, in the order in which they were named."""
 
@@ -66,12 +49,14 @@ class Outcome:
         return any(one.reason for one in self.predictions)
 
     @property
-    def counted(self) -> Counted | None:
+    def counted(self) -> Accuracy | None:
         """How often it is right, where a folder says what its images show."""
-        labelled = [one for one in self.predictions if one.label is not None and one.top]
+        labelled = [(one.label, one.top[0][0]) for one in self.predictions if one.label is not None and one.top]
         if not labelled:
             return None
-        return Counted(correct=sum(one.top[0][0] == one.label for one in labelled), images=len(labelled))
+        images = Counter(label for label, _ in labelled)
+        right = Counter(label for label, said in labelled if said == label)
+        return Accuracy(correct_K=tuple(right[name] for name in images), images_K=tuple(images.values()))
 
 
 def predict(settings: PredictSettings, *, reporter: Reporter) -> Outcome:

@@ -26,6 +26,7 @@ from mvit_nas.jobs.named_networks import Choice, find_choice
 from mvit_nas.jobs.setup import choose_device, find_images, find_space, make_training
 from mvit_nas.jobs.training_log import TrainingLog
 from mvit_nas.maths.calibration import fitted_temperature
+from mvit_nas.maths.share import Accuracy
 from mvit_nas.metrics import ACCURACY
 from mvit_nas.models.document import ModelDocument
 from mvit_nas.models.folder import CONFIG, Model, write_model
@@ -41,7 +42,6 @@ from mvit_nas.settings.train import TrainSettings
 from mvit_nas.study.confirmation import Look
 from mvit_nas.study.confirmation_file import append_look
 from mvit_nas.study.record import Measured, Rung
-from mvit_nas.tasks.classify import Accuracy
 from mvit_nas.training.checkpoint import Checkpoint
 from mvit_nas.training.loop import Score, fit
 from mvit_nas.training.speed import Speed

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from mvit_nas.errors import InterruptedCleanlyError, TrainingError
+from mvit_nas.maths.share import Accuracy
 from mvit_nas.study.record import Rung
-from mvit_nas.tasks.classify import Accuracy, Classification, LabelledImages
+from mvit_nas.tasks.classify import Classification, LabelledImages
 from mvit_nas.training.checkpoint import Average, Checkpoint, Progress, State, is_statistic
 from mvit_nas.training.draws import Draws
 from mvit_nas.training.schedule import Schedule

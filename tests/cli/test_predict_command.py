@@ -107,6 +107,12 @@ def test_a_bad_image_is_one_line_and_the_others_are_named(run):
     assert run("m.onnx", "bad.jpg", code=4).out == ""
 
 
+def test_a_bad_image_of_a_class_is_not_counted(run, place):
+    shutil.copytree(place / "photos/fish", place / "some/fish")
+    shutil.copy(place / "bad.jpg", place / "some/fish/bad.jpg")
+    assert json.loads(run("m.onnx", "some", "--json", code=4).out)["labelled"] == 3
+
+
 def test_classes_come_from_a_list_or_from_a_file(run, place):
     (place / "names.txt").write_text("a\n\nb, with a comma\nc\n")
     by_list = rows(run("f.onnx", "photos/cat/0.jpg", "--classes", "a, b,c", "--size", 32, "--csv"))
