@@ -97,14 +97,14 @@ def measure(settings: LatencySettings, *, reporter: Reporter, should_stop: Calla
     found: list[Measurement] = []
     stopped = ""
     for subject, meter in itertools.product(subjects, meters):
-        if isinstance(subject, Path) and subject.suffix != meter.runtime.suffix:
-            continue
+        if isinstance(subject, Path) and (subject.suffix != meter.runtime.suffix or meter.int8):
+            continue  # a file is in integers already, or is not
         if should_stop():
             stopped = "stopped between two measurements; "
             break
         what = f"{subject.name} on {meter.runtime.title}{' int8' * meter.int8}"
         reporter.doing(f"measuring {what}")
-        found.append(_measure(subject, meter, trainer, by_stage=settings.by_stage))
+        found.append(_measure(subject, meter, trainer, settings))
         if isinstance(found[-1].error, DeviceError):
             stopped = "the others were not tried; "
             break
@@ -166,17 +166,17 @@ def _meters(settings: LatencySettings, subjects: list[Subject], *, reporter: Rep
     return meters
 
 
-def _measure(subject: Subject, meter: LatencyMeter, trainer: Trainer | None, *, by_stage: bool) -> Measurement:
+def _measure(subject: Subject, meter: LatencyMeter, trainer: Trainer | None, settings: LatencySettings) -> Measurement:
     measured, stages, accuracy, error = None, None, None, None
     try:
         if isinstance(subject, Path):
-            shape = _shape(meter.runtime, subject)
+            shape = _shape(meter.runtime, subject, settings.image_size)
             measured = meter.measure(artefact_of(meter.runtime, subject), subject, shape=shape)
         elif trainer is not None:
             measured, accuracy = trainer.trained(subject.name, subject.arch).measure(meter)
         else:
             measured = meter.latency(subject.arch, classes=subject.classes)
-        if by_stage and isinstance(subject, Choice):
+        if settings.by_stage and isinstance(subject, Choice):
             stages = meter.stages(subject.arch, classes=subject.classes)
     except InterruptedCleanlyError:
         raise
@@ -196,14 +196,18 @@ def _measure(subject: Subject, meter: LatencyMeter, trainer: Trainer | None, *, 
     )
 
 
-def _shape(runtime: Runtime, file: Path) -> tuple[int, ...]:
-    """That of one image for ``file``, which may take any number at once."""
+def _shape(runtime: Runtime, file: Path, asked: int | None) -> tuple[int, ...]:
+    """That of one image for ``file``, which may take any number at once. InputError where its side is not ``asked``."""
     assert runtime.shape is not None, "only files whose shape can be read are subjects"
     shape = runtime.shape(file)
     side = shape[2] if len(shape) == 4 else 0
     if side < 1 or shape[0] not in (0, 1) or shape[1:] not in ((3, side, side), (side, side, 3)):
         wanted = "[1, 3, side, side] and [1, side, side, 3]"
         raise InputError(f"{file}: takes images of the shape {list(shape)}; only {wanted} are measured")
+    if asked not in (None, side):
+        raise InputError(
+            f"{file}: takes images of {side} px, and --image-size is {asked}: export it anew, or leave that out"
+        )
     return (1, *shape[1:])
 
 

@@ -3,17 +3,24 @@
 import json
 import os
 import re
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from commands import QUICK as SCHEDULE
 from commands import TINY, answer
+from small_model import small_model
 
 from mvit_nas.arch.config import to_dict
 from mvit_nas.arch.count import count
 from mvit_nas.arch.paths import with_values
 from mvit_nas.artifacts.checked import export
-from mvit_nas.cost.runtimes.registry import RUNTIMES
+from mvit_nas.artifacts.formats import format_of
+from mvit_nas.cost.latency import measure
+from mvit_nas.cost.runtimes.registry import RUNTIMES, is_installed
+from mvit_nas.data.contract import InputContract
 from mvit_nas.evaluate import latency as meter
 
 # Few operators: a runtime loads a network for every round that is measured.
@@ -80,6 +87,79 @@ def test_a_file_is_measured_on_the_runtime_that_it_is_for(latency):
     found = latency("mine.onnx", "mine.yaml", "--json", *QUICK[2:])
     names = [(one["model"], one["runtime"]) for one in json.loads(found.out)["measurements"]]
     assert names == [("mine.onnx", "onnxruntime"), ("mine", "onnxruntime")]
+
+
+@pytest.fixture
+def jobs(monkeypatch):
+    """What was timed."""
+    timed = []
+
+    def noting(target, job):
+        timed.append(job)
+        return measure(target, job)
+
+    monkeypatch.setattr("mvit_nas.evaluate.latency.measure", noting)
+    return timed
+
+
+def exported(path, **options):
+    """A trained network as ``mvit-nas export`` writes it, of another image size than the reference."""
+    model = small_model()
+    arch = with_values(model.document.arch, {"image_size": 48})
+    model = replace(model, document=replace(model.document, arch=arch, contract=InputContract(side=48)))
+    format_of(path).export(model, path, calibration_NHWC=np.zeros((1, 48, 48, 3), np.uint8), **options)
+    return path.name
+
+
+@pytest.mark.parametrize("options", [{}, {"dynamic_batch": True}, {"dynamic_batch": True, "int8": True}])
+def test_an_exported_onnx_file_is_timed_on_one_image_of_its_own_size(work, latency, jobs, options):
+    (measured,) = json.loads(latency(exported(work / "m.onnx", **options), "--json", *QUICK[2:]).out)["measurements"]
+    assert (measured["error"], measured["runtime"]) == (None, "onnxruntime")
+    assert {job.candidate_shape for job in jobs if job.candidate == Path("m.onnx")} == {(1, 3, 48, 48)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{}, {"int8": True}])
+def test_an_exported_tflite_file_is_timed_on_one_image_with_its_colours_last(work, latency, jobs, options):
+    if not is_installed(RUNTIMES["litert"]):
+        pytest.skip("LiteRT is gigabytes with what it needs, an extra that CI leaves out")
+    (measured,) = json.loads(latency(exported(work / "m.tflite", **options), "--json", *QUICK[2:]).out)["measurements"]
+    assert (measured["error"], measured["runtime"]) == (None, "litert")
+    assert {job.candidate_shape for job in jobs if job.candidate == Path("m.tflite")} == {(1, 48, 48, 3)}
+
+
+def test_a_file_of_another_image_size_than_is_asked_for_is_not_timed(work, latency, jobs):
+    exported(work / "m.onnx", dynamic_batch=True)
+    words = "m.onnx: takes images of 48 px, and --image-size is 32: export it anew, or leave that out"
+    assert latency("m.onnx", *QUICK, code=2).error == f"mvit-nas: {words}"
+    assert not jobs
+    found = latency("m.onnx", "--image-size", 48, "--json", *QUICK[2:])
+    assert json.loads(found.out)["measurements"][0]["error"] is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        (["batch", 3, "height", "width"], "[0, 3, 0, 0]"),
+        (["batch", "colours", 8, 8], "[0, 0, 8, 8]"),
+        (["batch", 3, 8, 16], "[0, 3, 8, 16]"),
+        ([2, 3, 8, 8], "[2, 3, 8, 8]"),
+        (["batch", 48], "[0, 48]"),
+    ],
+)
+def test_a_file_for_anything_but_square_images_and_any_number_of_them_is_one_line(work, latency, shape, words):
+    import onnx
+
+    images, same = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name in "xy")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "any", [images], [same])
+    onnx.save(onnx.helper.make_model(graph), work / "any.onnx")
+    assert f"any.onnx: takes images of the shape {words}; only [1, 3" in latency("any.onnx", *QUICK, code=2).error
+
+
+def test_a_file_is_timed_once_where_int8_is_asked_for(work, latency):
+    train = ("--int8", "--schedule", "quick.yaml", "--batch-size", 16, "--device", "cpu")
+    found = json.loads(latency("mine.onnx", *train, "--json", *QUICK[2:]).out)
+    assert [one["int8"] for one in found["measurements"]] == [False]
 
 
 def test_int8_is_told_with_what_it_costs_in_accuracy(latency):
