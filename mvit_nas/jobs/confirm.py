@@ -15,7 +15,7 @@ from mvit_nas.files import claimed
 from mvit_nas.jobs.begun import study_images, study_source
 from mvit_nas.jobs.confirm_findings import Scored, findings
 from mvit_nas.jobs.confirm_plan import Member, Planned, make_plan, plan_lines
-from mvit_nas.jobs.folders import Folders, folders_of, known_schedule
+from mvit_nas.jobs.folders import Folders, folders_of, known_schedule, note_look
 from mvit_nas.jobs.setup import make_training
 from mvit_nas.maths.statistics import ALPHA
 from mvit_nas.metrics import METRICS
@@ -25,8 +25,8 @@ from mvit_nas.results.search.confirmed import verdict_words
 from mvit_nas.results.table import read_table
 from mvit_nas.results.view import StudyView
 from mvit_nas.settings.commands import ConfirmSettings
-from mvit_nas.study.confirmation import Confirmation, Look
-from mvit_nas.study.confirmation_file import append_look, read_looks, write_confirmation
+from mvit_nas.study.confirmation import Confirmation
+from mvit_nas.study.confirmation_file import read_looks, write_confirmation
 from mvit_nas.study.origin import AblationOrigin
 from mvit_nas.study.origin_file import read_origin
 from mvit_nas.study.record import Record
@@ -41,11 +41,6 @@ class Prepared:
     view: StudyView
     training: ShortTraining
     planned: Planned
-
-    @property
-    def ledger(self) -> Path:
-        """The file of the looks at the test part."""
-        return self.folders.state / "test_reads.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +100,7 @@ def plan(settings: ConfirmSettings, *, reporter: Reporter) -> ConfirmPlan:
         known=planned.known,
         hours=planned.seconds / 3600,
         memory_gib=planned.memory_gib,
-        looks=len(read_looks(prepared.ledger)),
+        looks=len(read_looks(prepared.folders.ledger)),
         notes=planned.notes,
     )
 
@@ -269,7 +264,7 @@ class _Confirming:
             notes.append(f"The test part has no image of {', '.join(missing)}.")
         return Confirmation(
             study=prepared.folders.name,
-            created=_now(),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
             command=shlex.join(["mvit-nas", *sys.argv[1:]]),
             fingerprint=training.data.fingerprint,
             schedule=training.schedule.to_dict(),
@@ -281,7 +276,7 @@ class _Confirming:
             lead=found.lead,
             take=found.take,
             tied=found.tied,
-            looks=read_looks(prepared.ledger),
+            looks=read_looks(prepared.folders.ledger),
             notes=tuple(notes),
         )
 
@@ -360,7 +355,13 @@ class _Confirming:
         ]
         if new:
             self.reporter.doing("scoring the test part")
-            append_look(self.prepared.ledger, self._look(new))
+            note_look(
+                self.prepared.folders,
+                trials=tuple(dict.fromkeys(trial for trial, _ in new)),
+                seeds=tuple(sorted({seed for _, seed in new})),
+                schedule=self._planned.schedule.name,
+                images=self._training.data.count("test"),
+            )
         scored = []
         for member in sound:
             try:
@@ -376,19 +377,6 @@ class _Confirming:
                 self._failures[member.trial] = str(error)
         return scored
 
-    def _look(self, new: Sequence[tuple[int, int]]) -> Look:
-        return Look(
-            date=_now(),
-            trials=tuple(dict.fromkeys(trial for trial, _ in new)),
-            seeds=tuple(sorted({seed for _, seed in new})),
-            schedule=self._planned.schedule.name,
-            images=self._training.data.count("test"),
-        )
-
     def _outputs(self, member: Member, seeds: Sequence[int], part: ScoredPart) -> tuple[Outputs, ...]:
         stop = self.should_stop
         return tuple(outputs(self._training, member.arch, seed=seed, part=part, should_stop=stop) for seed in seeds)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

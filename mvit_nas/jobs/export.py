@@ -28,6 +28,7 @@ from mvit_nas.data.store import load_scored, some_scored
 from mvit_nas.errors import DeviceError, InputError, MeasurementError, MvitNasError, PartialError
 from mvit_nas.evaluate.cache import cache_folder
 from mvit_nas.files import replace_folder, write_text, write_whole
+from mvit_nas.jobs.folders import folders_of, note_look
 from mvit_nas.models.document import ModelDocument
 from mvit_nas.models.embedded import read_document_of
 from mvit_nas.models.folder import Model, read_model
@@ -347,6 +348,7 @@ def _photos(settings: ExportSettings, model: Model, *, reporter: Reporter) -> _P
         reporter.doing("decoding the test part")
         part = load_scored(data, "test", document.contract, cache=cache_folder() / "images")
         chosen = np.linspace(0, len(part.labels_N) - 1, min(_CHECKED, len(part.labels_N))).astype(int)
+        _note_look(settings.model, document, images=len(chosen))
         pixels_NHWC, labels_N = np.asarray(part.pixels_NHWC[chosen]), number_of[part.labels_N[chosen]]
         source = f"{len(chosen)} images of the test part of the {data.source}"
         if settings.int8:
@@ -361,6 +363,26 @@ def _photos(settings: ExportSettings, model: Model, *, reporter: Reporter) -> _P
         samples=samples,
         calibration_NHWC=calibration_NHWC,
     )
+
+
+def _note_look(folder: Path, document: ModelDocument, *, images: int) -> None:
+    """A line in the ledger of the study that the model is from, where its folder lies in models/ beside that study."""
+    said = document.provenance
+    study, schedule = said.get("study"), said.get("schedule")
+    if not isinstance(study, str) or Path(study).name != study:
+        return
+    note_look(
+        folders_of(study, folder.resolve().parent.parent),
+        trials=_known(said.get("trial")),
+        seeds=_known(said.get("seed")),
+        schedule=str(schedule["name"]) if isinstance(schedule, dict) and "name" in schedule else "unknown",
+        images=images,
+    )
+
+
+def _known(plain: Plain) -> tuple[int, ...]:
+    """The one number, where somebody else's document has it: a look is written down whatever is known of it."""
+    return (plain,) if isinstance(plain, int) else ()
 
 
 def _numbers(data: ImageData, classes: tuple[str, ...]) -> npt.NDArray[np.int64]:

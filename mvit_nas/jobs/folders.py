@@ -1,8 +1,9 @@
-"""The folders of a study, and the settings that it was begun with."""
+"""The folders of a study, the settings that it was begun with, and the ledger of looks at its test part."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mvit_nas.errors import InputError, MvitNasError
@@ -10,6 +11,8 @@ from mvit_nas.files import claimed, write_text
 from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import AblateSettings, SearchSettings
 from mvit_nas.settings.study_file import Found, check_same, found_in, study_text
+from mvit_nas.study.confirmation import Look
+from mvit_nas.study.confirmation_file import append_look
 from mvit_nas.study.origin_file import read_origin
 from mvit_nas.training.schedule import Schedule, schedule_of
 
@@ -28,10 +31,32 @@ class Folders:
         """The file of the settings that it was begun with."""
         return self.state / "experiment.yaml"
 
+    @property
+    def ledger(self) -> Path:
+        """The file of the looks at the test part."""
+        return self.state / "test_reads.jsonl"
+
 
 def folders_of(name: str, out: Path) -> Folders:
     """The folders of the study ``name``."""
     return Folders(name=name, out=out, state=out / "experiments" / name, report=out / "reports" / name)
+
+
+def note_look(folders: Folders, *, trials: tuple[int, ...], seeds: tuple[int, ...], schedule: str, images: int) -> None:
+    """Write a look at the ``images`` of the test part into the study's ledger, before the look.
+
+    What was passed on without its study's folder has no ledger, and nothing is written. Raises InputError where the
+    ledger cannot be written.
+    """
+    if not folders.state.is_dir():
+        return
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        append_look(folders.ledger, Look(date=date, trials=trials, seeds=seeds, schedule=schedule, images=images))
+    except OSError as error:
+        raise InputError(
+            f"cannot write {folders.ledger} ({error.strerror}), which counts looks at the test part: there was none"
+        ) from None
 
 
 def known_space(folders: Folders) -> tuple[str | None, str] | None:

@@ -21,7 +21,7 @@ from mvit_nas.evaluate.confirm import Outputs, outputs_of
 from mvit_nas.evaluate.short import ShortTraining
 from mvit_nas.files import claimed, write_text
 from mvit_nas.jobs.estimate import training_seconds, try_step
-from mvit_nas.jobs.folders import Folders, folders_of
+from mvit_nas.jobs.folders import Folders, folders_of, note_look
 from mvit_nas.jobs.named_networks import Choice, find_choice
 from mvit_nas.jobs.setup import choose_device, find_images, find_space, make_training
 from mvit_nas.jobs.training_log import TrainingLog
@@ -39,8 +39,6 @@ from mvit_nas.settings.commands import SearchSettings
 from mvit_nas.settings.parse import check_name
 from mvit_nas.settings.study_file import read_config
 from mvit_nas.settings.train import TrainSettings
-from mvit_nas.study.confirmation import Look
-from mvit_nas.study.confirmation_file import append_look
 from mvit_nas.study.record import Measured, Rung
 from mvit_nas.training.checkpoint import Checkpoint
 from mvit_nas.training.loop import Score, fit
@@ -301,7 +299,10 @@ def _keep(prepared: Prepared, model: nn.Module, score: Score, *, should_stop: Ca
     temperature = fitted_temperature(validation.logits_NK, validation.labels_N)
     test = None
     if settings.test:
-        _note_look(prepared)
+        if prepared.study is not None:
+            folders, trial = prepared.study
+            images = training.data.count("test")
+            note_look(folders, trials=(trial,), seeds=(settings.seed,), schedule=training.schedule.name, images=images)
         test = _measured(outputs_of(model, training, part="test", side=side, should_stop=should_stop), training)
     shown = _measured(validation, training)
     facts = [f"{ACCURACY.format(shown.value)} of {training.data.count('validation'):,} validation images are right."]
@@ -361,18 +362,3 @@ def _measured(found: Outputs, training: ShortTraining) -> Measured:
     score = Accuracy(correct_K=right_K, images_K=images_K)
     low, high = score.interval
     return Measured(value=score.accuracy, low=low, high=high)
-
-
-def _note_look(prepared: Prepared) -> None:
-    """A line in the ledger of the study that the network is from, before its test part is looked at."""
-    if prepared.study is None or not prepared.study[0].state.is_dir():
-        return
-    folders, trial = prepared.study
-    look = Look(
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        trials=(trial,),
-        seeds=(prepared.settings.seed,),
-        schedule=prepared.training.schedule.name,
-        images=prepared.training.data.count("test"),
-    )
-    append_look(folders.state / "test_reads.jsonl", look)

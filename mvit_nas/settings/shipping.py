@@ -24,8 +24,8 @@ class ExportSettings(Printed):
     int8: bool = question("Also with int8 weights and activations, of the formats that have it; needs --data.", False)
     dynamic_batch: bool = question("Take any number of images at once; onnx alone can.", False)
     data: str | None = question(
-        "The images that it was trained on: files are checked on the test part, int8's ranges come from train. Without "
-        "it, they are checked on the model's own samples.",
+        "The images that it was trained on: files are checked on the test part, int8's ranges come from train. The "
+        "study's ledger keeps that it was looked at. Without it, they are checked on the model's own samples.",
         None,
         metavar="FOLDER|NAME",
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from commands import answer, blocked, furnished, photos, process
 
-from mvit_nas.study.confirmation_file import read_confirmation
+from mvit_nas.study.confirmation_file import read_confirmation, read_looks
 
 DOCUMENTED = (Path(__file__).parents[2] / "docs/json.md").read_text()
 CONFIRM = ("confirm", "s", 0, 1, "--schedule", "quick.yaml", "--epochs", 2, "--seeds", 2)
@@ -91,6 +91,31 @@ def test_a_search_that_goes_on_and_a_report_made_again_keep_what_was_confirmed(w
     assert "<h2>Confirmed</h2>" in page
     process("report", "s", cwd=work, PYTHONPATH=blocked(work, "torch", "optuna", "fvcore"))
     assert (work / "reports/s/report.html").read_text() == page
+
+
+def test_whatever_looks_at_the_test_part_writes_a_line_and_nothing_else_does(work, ran):
+    seen = read_looks(work / "experiments/s/test_reads.jsonl")
+
+    def new(*line):
+        nonlocal seen
+        answer(*line, cwd=work, cache=work / "cache")
+        before, seen = seen, read_looks(work / "experiments/s/test_reads.jsonl")
+        assert seen[: len(before)] == before
+        return [(one.trials, one.seeds, one.schedule, one.images) for one in seen[len(before) :]]
+
+    images = seen[0].images
+    train = ("train", "s:1", "--data", "many", "--schedule", "quick.yaml", "--seed", 7, "--device", "cpu", "--name")
+    assert new(*train, "unseen") == []
+    assert new(*train, "seen", "--test") == [((1,), (7,), "quick", images)]
+    assert new("export", "models/unseen") == []
+    assert new("export", "models/unseen", "--data", "many") == [((1,), (7,), "quick", images)]
+    ((trials, (seed,), schedule, number),) = new("export", "models/s-0", "--data", "many")
+    assert (trials, schedule, number) == ((0,), "quick (epochs 2)", images)
+    assert seed in (0, 1)  # the better of the two
+    file = ("--check", "models/s-0/exports/s-0.onnx")
+    assert new("export", "models/s-0", *file) == []
+    assert new("export", "models/s-0", *file, "--data", "many") == [((0,), (seed,), "quick (epochs 2)", images)]
+    assert new("predict", "models/s-0", "many/cat") == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """``mvit-nas export``: files with records, what is refused, and that nothing wrong is kept."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from mvit_nas.data.find import find_data
 from mvit_nas.errors import MeasurementError
 from mvit_nas.jobs import export as job
 from mvit_nas.models.folder import Model, read_model, write_model
+from mvit_nas.study.confirmation_file import read_looks
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,60 @@ def test_a_file_is_checked_elsewhere(folder, cache):
     (file,) = json.loads(found.out)["files"]
     assert file["file"] == "m/exports/m.onnx"
     assert file["parity"]["difference"] < 1e-5
+
+
+@pytest.fixture
+def beside(folder, tmp_path):
+    """The model in models/, its study and the photos beside that."""
+    shutil.copytree(folder / "m", tmp_path / "models/m", ignore=shutil.ignore_patterns("exports"))
+    (tmp_path / "photos").symlink_to(folder / "photos")
+    (tmp_path / "experiments/s").mkdir(parents=True)
+    return tmp_path
+
+
+def told(beside, **provenance):
+    """The model says this of where it is from."""
+    config = beside / "models/m/config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "provenance": provenance}))
+
+
+def test_a_look_is_in_the_ledger_before_the_network_is_asked(beside, cache, monkeypatch):
+    told(beside, study="s", trial=37, seed=2, schedule={"name": "medium", "epochs": 3})
+
+    def fail(model, pixels):
+        raise MeasurementError("asked")
+
+    monkeypatch.setattr(Model, "probabilities", fail)
+    assert answer("export", "models/m", "--data", "photos", cwd=beside, cache=cache, code=1).error == "mvit-nas: asked"
+    (look,) = read_looks(beside / "experiments/s/test_reads.jsonl")
+    assert (look.trials, look.seeds, look.schedule, look.images) == ((37,), (2,), "medium", 3)
+
+
+def test_where_the_ledger_cannot_be_written_nothing_is_looked_at(beside, cache, monkeypatch):
+    told(beside, study="s", trial=37, seed=2, schedule={"name": "medium"})
+    (beside / "experiments/s/test_reads.jsonl").mkdir()
+    monkeypatch.setattr(Model, "probabilities", lambda model, pixels: pytest.fail("it was looked at"))
+    found = answer("export", "models/m", "--data", "photos", cwd=beside, cache=cache, code=2)
+    assert found.error.endswith(
+        "test_reads.jsonl (Is a directory), which counts looks at the test part: there was none"
+    )
+    assert not list((beside / "models/m/exports").iterdir())
+
+
+@pytest.mark.parametrize(
+    "provenance", [{}, {"study": None}, {"study": 3}, {"study": "gone"}, {"study": "../experiments/s"}]
+)
+def test_a_model_of_no_study_that_is_here_has_no_ledger(beside, cache, provenance):
+    told(beside, **provenance)
+    answer("export", "models/m", "--data", "photos", cwd=beside, cache=cache)
+    assert [path.name for path in beside.rglob("experiments/**/*")] == ["s"]
+
+
+def test_a_look_is_written_down_though_the_model_says_little_of_itself(beside, cache):
+    told(beside, study="s", trial=None, schedule={})
+    answer("export", "models/m", "--data", "photos", cwd=beside, cache=cache)
+    (look,) = read_looks(beside / "experiments/s/test_reads.jsonl")
+    assert (look.trials, look.seeds, look.schedule) == ((), (), "unknown")
 
 
 def test_what_computes_something_else_is_not_kept(folder, cache, monkeypatch, tmp_path):
