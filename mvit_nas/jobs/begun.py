@@ -10,8 +10,9 @@ from mvit_nas.jobs.folders import Folders
 from mvit_nas.jobs.setup import Setup
 from mvit_nas.models.sources import read_source
 from mvit_nas.nn.backbone import build
-from mvit_nas.nn.weights.inherit import Source, initialised
+from mvit_nas.nn.weights.inherit import Source, from_other_heads, initialised
 from mvit_nas.reporter import Reporter
+from mvit_nas.results.page import counted
 from mvit_nas.settings.commands import AblateSettings, SearchSettings, Start, Starting
 from mvit_nas.settings.study_file import read_config
 from mvit_nas.study.origin import AblationOrigin, Origin
@@ -67,6 +68,8 @@ def with_start(setup: Setup, arch: ArchConfig, settings: Starting, *, which: str
     fresh = build(arch, classes=len(classes)).state_dict()
     _, taken = initialised(fresh, source, classes, partial=settings.partial)
     start = f"Networks start from what fits of {source.name} ({source.digest}); of {which} {taken}."
+    if others := from_other_heads(arch, source):
+        start += f" {counted(others, 'attention layer')} of it took weights of another number of heads."
     reporter.say(f"start: {start}")
     return replace(setup, start=start)
 

@@ -33,8 +33,9 @@ from mvit_nas.models.folder import CONFIG, Model, write_model
 from mvit_nas.models.samples import some_photos
 from mvit_nas.models.sources import read_source
 from mvit_nas.nn.backbone import build
-from mvit_nas.nn.weights.inherit import initialised
+from mvit_nas.nn.weights.inherit import from_other_heads, initialised
 from mvit_nas.reporter import Reporter
+from mvit_nas.results.page import counted
 from mvit_nas.settings.commands import SearchSettings
 from mvit_nas.settings.parse import check_name
 from mvit_nas.settings.study_file import read_config
@@ -251,6 +252,8 @@ def _trained(
         reporter.say(f"start: {training.source.name} ({training.source.digest}): {taken}")
         for which, names in (("whole", taken.whole), ("in part", taken.part), ("drawn anew", taken.anew)):
             reporter.say(f"  {which}: {', '.join(names) or 'none'}")
+        if others := from_other_heads(prepared.arch, training.source):
+            reporter.say(f"  from another number of heads: {counted(others, 'attention layer')}")
     train, validation = training.train_part(side), training.scored_part("validation", side)
     log = TrainingLog(prepared.state, prepared.settings, reporter=reporter, epochs=schedule.epochs)
     unwritten: list[bool] = []

@@ -5,7 +5,7 @@ import json
 import pickle
 import re
 import warnings
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mvit_nas.errors import ArchError, DeviceError, InputError
 from mvit_nas.models.folder import CONFIG, MODEL_TYPE, WEIGHTS, read_model, read_weights
-from mvit_nas.nn.weights.inherit import Source
+from mvit_nas.nn.weights.inherit import Source, heads_of
 from mvit_nas.nn.weights.layouts import in_our_layout
 
 _PREPROCESSOR = "preprocessor_config.json"
@@ -37,32 +37,36 @@ def read_source(text: str, *, colours: str | None = None) -> Source:
     if not path.exists() and _HUB_ID.fullmatch(text):
         path = _downloaded(text)
     if path.is_dir():
-        weights, classes, known = _read_folder(path)
+        source, known = _read_folder(path, name=text)
     elif path.is_file():
-        weights, classes, known = _read_file(path), None, None
+        source, known = Source(name=text, weights=_read_file(path), classes=None), None
     else:
         raise InputError(f"--init {text}: there is no such file or folder, and it is no id of the hub (apple/NAME)")
     if colours is None and known is None:
         raise InputError(f"--init {text} does not say whether it was trained on RGB or BGR: give --init-colours")
     if (colours or known) == "bgr":
-        weights = {**weights, "stem.conv.weight": weights["stem.conv.weight"].flip(1)}
-    return Source(name=text, weights=weights, classes=classes)
+        stem = source.weights["stem.conv.weight"]
+        return replace(source, weights={**source.weights, "stem.conv.weight": stem.flip(1)})
+    return source
 
 
-def _read_folder(path: Path) -> tuple[Mapping[str, Tensor], tuple[str, ...] | None, str | None]:
-    """Weights in our layout, class names and colours, as far as the folder says them."""
+def _read_folder(path: Path, *, name: str) -> tuple[Source, str | None]:
+    """Weights as they are, with class names and heads, and the colours that they want, as far as the folder says."""
     config = _json(path / CONFIG)
     if config.get("model_type") == MODEL_TYPE:
         model = read_model(path)
-        return model.weights, model.document.classes, "rgb"
+        known = model.document
+        return Source(name=name, weights=model.weights, classes=known.classes, heads=heads_of(known.arch)), "rgb"
     weights = _read_file(path / WEIGHTS)
     if config.get("model_type") != "mobilevit":
-        return weights, _names(config.get("label_names")), None  # timm's key
+        return Source(name=name, weights=weights, classes=_names(config.get("label_names"))), None  # timm's key
     labels = config.get("id2label")
     names = [labels.get(str(index)) for index in range(len(labels))] if isinstance(labels, dict) else None
     file = path / _PREPROCESSOR
     flips = _json(file).get("do_flip_channel_order", True) if file.exists() else True
-    return weights, _names(names), "bgr" if flips else "rgb"
+    heads = config.get("num_attention_heads")
+    each = {one: heads for one in weights if one.endswith(".qkv.weight")} if isinstance(heads, int) else {}
+    return Source(name=name, weights=weights, classes=_names(names), heads=each), "bgr" if flips else "rgb"
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:

@@ -118,7 +118,11 @@ def test_an_ablation_starts_from_them_too(work):
     line = ("ablate", "depth", "--base", "tiny.yaml", *LINE, "--seeds", 1, "--init")
     found = ask(work, *line, "tiny", "--dry-run")
     assert "start: Networks start from what fits of tiny" in found.err
-    assert ", 0 drawn anew, 100% of the numbers taken." in found.err
+    assert ", 0 drawn anew, 100% of the numbers taken.\n" in found.err
+    write(work / "heads", with_values(TINY, {"stages.2.mobilevit.heads": 2, "stages.3.mobilevit.heads": 8}))
+    found = ask(work, *line, "heads", "--dry-run")
+    words = "2 attention layers of it took weights of another number of heads."
+    assert f", 0 drawn anew, 100% of the numbers taken. {words}\n" in found.err
     assert "--init far has" in ask(work, *line, "far", code=2).error
 
 

@@ -14,6 +14,7 @@ from small_model import ARCH
 
 import mvit_nas
 from mvit_nas.arch.config import arch_id, to_dict
+from mvit_nas.arch.paths import with_values
 from mvit_nas.errors import DeviceError, InputError, InterruptedCleanlyError
 from mvit_nas.jobs import train as job
 from mvit_nas.models.samples import read_samples
@@ -159,8 +160,13 @@ def test_a_training_starts_from_a_model_and_lists_what_it_took(tmp_path, setting
     assert "start: " in lines
     assert "whole: " in lines
     assert "drawn anew: none" in lines
+    assert "heads" not in lines
     assert outcome.validation.value >= anew.validation.value
     assert mvit_nas.load("models/second").document.provenance["init"]
+    (tmp_path / "four.yaml").write_text(yaml.safe_dump(to_dict(with_values(ARCH, {"stages.1.mobilevit.heads": 4}))))
+    _, said = train(settings, name="four", init="models/first", epochs=1, choice="four.yaml")
+    assert "  from another number of heads: 1 attention layer" in said
+    assert "  drawn anew: none" in said
     with pytest.raises(InterruptedCleanlyError):
         train(settings, name="fourth", stop_after=2)
     with pytest.raises(InputError, match="begun with another init"):

@@ -14,6 +14,7 @@ from mvit_nas.arch.presets import PRESETS
 from mvit_nas.errors import DeviceError, InputError
 from mvit_nas.models.sources import read_source
 from mvit_nas.nn.backbone import build
+from mvit_nas.nn.weights.inherit import heads_of
 
 XXS = PRESETS["mobilevit_xxs"]
 # What timm calls the parts of our names.
@@ -75,19 +76,32 @@ def test_a_hugging_face_folder_is_for_bgr_unless_it_says_otherwise(theirs, folde
         )
     source = read_source(str(folder))
     assert source.classes == ("cat", "dog", "fish")
+    assert source.heads == heads_of(XXS)
     rgb = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         expected = theirs(rgb if flips is False else rgb.flip(1)).logits
     assert expected.std() > 0.01
     torch.testing.assert_close(answers(source, rgb), expected, atol=1e-4, rtol=1e-4)
     other = read_source(str(folder), colours="rgb" if flips is not False else "bgr")
+    assert other.heads == source.heads
     assert torch.equal(other.weights["stem.conv.weight"], source.weights["stem.conv.weight"].flip(1))
+
+
+@pytest.mark.parametrize(("heads", "found"), [(2, {2}), (None, set()), ("4", set())])
+def test_the_heads_of_a_hugging_face_folder_are_what_it_says_and_are_not_guessed(folder, heads, found):
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("num_attention_heads")
+    (folder / "config.json").write_text(
+        json.dumps(config if heads is None else {**config, "num_attention_heads": heads})
+    )
+    assert set(read_source(str(folder)).heads.values()) == found
 
 
 def test_our_own_folder_says_everything(tmp_path):
     source = read_source(str(write_small_model(tmp_path / "m")))
     weights = small_model().weights
     assert source.classes == CLASSES
+    assert source.heads == {"stages.1.1.layers.0.attention.qkv.weight": 2}
     assert source.weights.keys() == weights.keys()
     assert all(torch.equal(source.weights[name], weights[name]) for name in weights)
     assert torch.equal(
@@ -102,6 +116,7 @@ def test_a_file_is_known_by_the_names_of_its_tensors(theirs, tmp_path, layout):
     save_file(state, tmp_path / "w.safetensors")
     source = read_source(str(tmp_path / "w.safetensors"), colours="rgb")
     assert source.classes is None
+    assert source.heads == {}
     assert source.weights.keys() == ours.keys()
     if layout != "hugging face":
         assert all(torch.equal(source.weights[name], ours[name]) for name in ours)

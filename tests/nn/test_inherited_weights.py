@@ -7,7 +7,8 @@ from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.errors import InputError
 from mvit_nas.nn.backbone import build
-from mvit_nas.nn.weights.inherit import Source, initialised
+from mvit_nas.nn.blocks.mobilevit import Attention
+from mvit_nas.nn.weights.inherit import Source, from_other_heads, heads_of, initialised
 
 CLASSES = ("cat", "dog", "fish")
 SMALL = with_values(PRESETS["mobilevit_xxs"], {"image_size": 32, "stem.stride": 1})
@@ -151,6 +152,26 @@ def test_a_source_that_hardly_fits_is_refused_unless_that_is_meant():
         initialised(fresh, source(few), CLASSES)
     _, taken = initialised(fresh, source(few), CLASSES, partial=True)
     assert 0 < taken.share < 0.1
+
+
+def test_attention_layers_that_both_have_with_another_number_of_heads_are_counted():
+    mine = with_values(SMALL, {"stages.4.blocks": 2, "stages.4.mobilevit.heads": 8})  # the others have 4
+    depths = {"stages.2.mobilevit.depth": 3, "stages.3.mobilevit.depth": 3}  # of 2 and 4
+    theirs = with_values(SMALL, {"stages.4.blocks": 2, "stages.3.mobilevit.heads": 2, **depths})
+    trained = build(theirs, classes=3, seed=1).state_dict()
+    counts = [
+        from_other_heads(mine, Source(name="there", weights=trained, classes=CLASSES, heads=heads))
+        for heads in (heads_of(theirs), heads_of(mine), {})
+    ]
+    assert counts == [3 + 3, 0, 0]
+
+
+def test_heads_are_by_the_names_of_tensors():
+    arch = with_values(SMALL, {"stages.4.blocks": 2, "stages.3.mobilevit.heads": 2})
+    network = build(arch, classes=3)
+    layers = {name: layer.heads for name, layer in network.named_modules() if isinstance(layer, Attention)}
+    assert {f"{name}.qkv.weight": heads for name, heads in layers.items()} == heads_of(arch)
+    assert heads_of(arch).keys() <= network.state_dict().keys()
 
 
 def test_the_digest_is_of_weights_and_classes_alone():

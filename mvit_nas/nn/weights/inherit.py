@@ -4,10 +4,11 @@ import functools
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from mvit_nas.arch.config import ArchConfig
 from mvit_nas.errors import InputError
 
 # Of a network's numbers: with less, a start from other weights is hardly one.
@@ -18,12 +19,14 @@ _LEAST = 0.1
 class Source:
     """Weights to start from, in our layout, for images in red, green, blue.
 
-    ``classes`` are the names of its outputs in their order, None where nobody says them.
+    ``classes`` are the names of its outputs in their order, None where nobody says them. ``heads`` are
+    as ``heads_of`` has them, and empty where nobody says them: tensors do not tell.
     """
 
     name: str
     weights: Mapping[str, Tensor]
     classes: tuple[str, ...] | None
+    heads: Mapping[str, int] = field(default_factory=dict)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -97,6 +100,25 @@ def initialised(
             "network; --partial starts from it all the same"
         )
     return state, taken
+
+
+def heads_of(arch: ArchConfig) -> dict[str, int]:
+    """How many heads share the width of each attention layer of ``arch``, by the tensor of its query, key and value."""
+    return {
+        f"stages.{number}.{stage.blocks}.layers.{layer}.attention.qkv.weight": stage.mobilevit.heads
+        for number, stage in enumerate(arch.stages)
+        if stage.mobilevit is not None
+        for layer in range(stage.mobilevit.depth)
+    }
+
+
+def from_other_heads(arch: ArchConfig, source: Source) -> int:
+    """How many attention layers of ``arch`` take what another number of heads shares in ``source``, as far as it says.
+
+    The shapes are the same and fit, but each head has other channels than the one that was trained.
+    """
+    mine = heads_of(arch)
+    return sum(heads != mine[name] for name, heads in source.heads.items() if name in mine)
 
 
 def _pairs(name: str, mine: Tensor, source: Source, classes: Sequence[str]) -> Iterator[tuple[Tensor, Tensor]]:
