@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import optuna
-from known_spaces import OBJECTIVES, SimulatedSpace, normal
+from known_spaces import OBJECTIVES, KnownSpace, SimulatedSpace, normal
 from search_efficiency import open_store
 
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Question
@@ -77,7 +77,7 @@ def origin_of(search: int) -> Any:
     return SimpleNamespace(seed_spread=spread, schedule="short", experiment=SimpleNamespace(objectives=OBJECTIVES))
 
 
-def searched(space: NoisySpace, seed: int, trials: int) -> list[Record]:
+def searched(space: KnownSpace, seed: int, trials: int) -> list[Record]:
     """The records of a search."""
     candidates = space.candidates(seed)
     search = Search(

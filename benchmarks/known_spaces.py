@@ -1,7 +1,8 @@
-"""Two spaces whose accuracies are known without training: estimators for the search's own loop.
+"""Spaces whose accuracies are known without training: estimators for the search's own loop.
 
 `TableSpace` has networks that others trained, `SimulatedSpace` this project's with accuracies from a formula. In both
-learning curves are simulated, so that trainings can be stopped.
+learning curves are simulated, so that trainings can be stopped. `mobilevit_space.py` has this project's networks with
+real trainings.
 """
 
 import hashlib
@@ -74,17 +75,22 @@ class KnownSpace:
         """What a training with ``seed`` gives."""
         raise NotImplementedError
 
-    def estimate(self, question: Question, *, at_rung: AtRung, should_stop: Callable[[], bool]) -> Estimate:
-        """A simulated training."""
+    def rungs(self, question: Question) -> tuple[Rung, ...]:
+        """How far a training is on the way: simulated."""
         candidate, seed = question.record.candidate, question.record.seed
         assert seed is not None
-        accuracy = self.trained_accuracy(candidate, seed)
         size = question.record.values[MACS.name].value / self.largest.macs
-        rungs = learning_curve(accuracy, size, self.name, candidate.arch_id, seed)
+        return learning_curve(self.trained_accuracy(candidate, seed), size, self.name, candidate.arch_id, seed)
+
+    def estimate(self, question: Question, *, at_rung: AtRung, should_stop: Callable[[], bool]) -> Estimate:
+        """A training that takes no time."""
+        assert question.record.seed is not None
+        rungs = self.rungs(question)
         for i, rung in enumerate(rungs, start=1):
             if at_rung(rungs[:i]):
                 return Estimate(rungs=rungs[:i], epochs=rung.epoch, seconds=0.0)
-        return Estimate(accuracy=Measured(value=accuracy), rungs=rungs, epochs=EPOCHS, seconds=0.0)
+        accuracy = self.trained_accuracy(question.record.candidate, question.record.seed)
+        return Estimate(accuracy=Measured(value=accuracy), rungs=rungs, epochs=self.epochs, seconds=0.0)
 
     def candidates(self, seed: int) -> Candidates:
         """What a search with ``seed`` may propose."""

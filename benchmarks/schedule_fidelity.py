@@ -13,7 +13,6 @@ Every second network comes first, so that a part of the rows says something alre
 """
 
 import argparse
-import csv
 import itertools
 import statistics
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from lines import Lines
 
 from mvit_nas.arch.space import fix_image_size, load_space
 from mvit_nas.budget import parse_budget
@@ -94,19 +94,12 @@ class Rows:
     _FIELDS = ("problem", "network", "macs", "params", "schedule", "accuracy", "images", "seconds", "processor")
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self.rows: dict[tuple[str, str, str], dict[str, str]] = {}
-        if path.exists():
-            with path.open(newline="") as file:
-                for row in csv.DictReader(file):
-                    self.rows[row["problem"], row["network"], row["schedule"]] = row
-        else:
-            path.write_text(",".join(self._FIELDS) + "\n")
+        self._lines = Lines(path, self._FIELDS)
+        self.rows = {(row["problem"], row["network"], row["schedule"]): row for row in self._lines.lines}
 
     def add(self, row: dict[str, str]) -> None:
         """Keep ``row``."""
-        with self._path.open("a", newline="") as file:
-            csv.DictWriter(file, self._FIELDS, lineterminator="\n").writerow(row)
+        self._lines.add(row)
         self.rows[row["problem"], row["network"], row["schedule"]] = row
 
 
