@@ -1,7 +1,9 @@
-"""What training a candidate can be expected to add to the hypervolume, where only its accuracy is a guess.
+"""What training a candidate can be expected to add, where costs are known and only its accuracy is a guess.
 
-Costs are known before training, so of the expected hypervolume improvement (Emmerich et al., "Hypervolume-based
-expected improvement", CEC 2011) one integral is left, that over the accuracy, and it has a closed form.
+Two things are wanted of a search: the best accuracy within the budget, and within parts of it, and the front below it.
+The first grows by the expected improvement (Jones et al., "Efficient global optimization", 1998). The second is the
+expected hypervolume improvement (Emmerich et al., "Hypervolume-based expected improvement", CEC 2011): with costs known
+one integral of it is left, that over the accuracy, and it has a closed form.
 """
 
 import numpy as np
@@ -12,6 +14,43 @@ from mvit_nas.maths.pareto import Floats
 # Cells that the box of costs is cut into, at most. With two costs that is exact up to 63 evaluated networks on the
 # front; beyond, and with more costs, neighbouring edges are merged.
 _MOST_CELLS = 4096
+# The parts of the budget in which the best accuracy is wanted, and what each counts for beside the others.
+_PARTS = {1.0: 3.0, 1 / 2: 1.0, 1 / 4: 1.0, 1 / 8: 1.0}
+
+
+def expected_growth(
+    accuracy_C: Floats,
+    deviation_C: Floats,
+    savings_CD: Floats,
+    *,
+    known_accuracy_K: Floats,
+    known_savings_KD: Floats,
+    within_budget: float,
+) -> Floats:
+    """What each of C candidates is expected to add to what is wanted, beside K evaluated ones, in accuracy.
+
+    ``within_budget`` is the share of what is wanted that lies in the best accuracy within the budget and within its
+    parts; the rest lies in the hypervolume. Savings are as in ``expected_gains``; a network is within a part of the
+    budget where each of its costs is. Where no evaluated network is within a part, the worst of all stands for it.
+    """
+    front_C = expected_gains(
+        accuracy_C,
+        deviation_C,
+        savings_CD,
+        known_accuracy_K=known_accuracy_K,
+        known_savings_KD=known_savings_KD,
+    )
+    needed_C, known_needed_K = (
+        1.0 - savings.min(axis=1, initial=1.0) - 1e-12 for savings in (savings_CD, known_savings_KD)
+    )
+    worst = known_accuracy_K.min(initial=1.0) if len(known_accuracy_K) else 0.0
+    best_C = np.zeros(len(accuracy_C))
+    for part, weight in _PARTS.items():
+        best = known_accuracy_K[known_needed_K <= part].max(initial=worst)
+        improvement_C = _expected_improvement(accuracy_C, deviation_C, best)
+        best_C += weight / sum(_PARTS.values()) * np.where(needed_C <= part, improvement_C, 0.0)
+    growth: Floats = within_budget * best_C + (1.0 - within_budget) * front_C
+    return growth
 
 
 def expected_gains(
@@ -38,11 +77,16 @@ def expected_gains(
         within = np.clip(savings_CD[:, d, None] - edge[:-1], 0.0, np.diff(edge))
         volume = (volume[:, :, None] * within[:, None, :]).reshape(len(savings_CD), -1)
     volume_CL = volume @ np.eye(len(levels_L))[level_of_cell.ravel()]
-    deviation_C1 = np.maximum(deviation_C, 1e-12)[:, None]
-    z_CL = (accuracy_C[:, None] - levels_L) / deviation_C1
-    improvement_CL = deviation_C1 * (z_CL * norm.cdf(z_CL) + norm.pdf(z_CL))
-    gains: Floats = (volume_CL * improvement_CL).sum(axis=1)
+    gains: Floats = (volume_CL * _expected_improvement(accuracy_C[:, None], deviation_C[:, None], levels_L)).sum(axis=1)
     return gains
+
+
+def _expected_improvement(accuracy: Floats, deviation: Floats, best: Floats | float) -> Floats:
+    """By how much a normal accuracy exceeds ``best``, in the mean over what it may be."""
+    deviation = np.maximum(deviation, 1e-12)
+    z = (accuracy - best) / deviation
+    improvement: Floats = deviation * (z * norm.cdf(z) + norm.pdf(z))
+    return improvement
 
 
 def _edges(savings: Floats, dimensions: int) -> Floats:

@@ -93,6 +93,11 @@ class Candidates:
         """[C, F]: what a surrogate sees of each."""
         return np.array([self._features_of(one) for one in designs], dtype=float)
 
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """To which group each of the F features belongs."""
+        return self.designs.groups
+
     def savings(self, designs: Sequence[Design]) -> Floats:
         """[C, D]: what each cost leaves of the hypervolume's box, from 0 (its reference) to 1 (free)."""
         costs, reference = self.goal.costs, self.goal.reference

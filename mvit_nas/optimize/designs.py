@@ -84,6 +84,13 @@ class Designs:
         sizes = (design.cost.params, design.cost.macs, *(sums[name] for name in _TELLING))
         return (*encoded, *map(math.log, sizes))
 
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """To which group each feature belongs: the columns of one choice are one, each size is one."""
+        columns = [len(_encoded(one, next(iter(one.choices)))) for one in self.space.parameters]
+        columns += [1] * (2 + len(_TELLING))
+        return tuple(group for group, number in enumerate(columns) for _ in range(number))
+
     def _preset(self, name: str, arch: ArchConfig) -> Design:
         labels = self.space.nearest_labels(arch)
         try:

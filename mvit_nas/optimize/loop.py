@@ -29,6 +29,8 @@ from mvit_nas.reporter import Reporter
 from mvit_nas.study.record import Candidate, Cause, Measured, Record, Spent, State
 from mvit_nas.study.store import Asked, Store, Told, Wish
 
+# First designs over the whole range of costs, at least, however many presets fit.
+_FEWEST_SPREAD = 3
 # The sampler that others are compared with.
 BASELINE = "random"
 # Proposals of the sampler that may be rejected one after the other before a feasible design is drawn for it.
@@ -261,7 +263,9 @@ class Search:
         presets = presets_within(self._candidates.designs, self._goal.budgets)
         for one in presets:
             self._store.queue(Wish(labels=one.labels, proposed_by="preset", name=one.name, is_outside=one.is_outside))
-        for one in spread(self._candidates.feasible.designs, STARTUP_TRIALS - len(presets)):
+        # Presets are dear, and those outside the space tell the sampler nothing.
+        others = max(_FEWEST_SPREAD, STARTUP_TRIALS - sum(not one.is_outside for one in presets))
+        for one in spread(self._candidates.feasible.designs, others):
             self._store.queue(Wish(labels=one.labels, proposed_by="first design"))
 
     def _queue_untried(self, proposed_by: str, near: Mapping[str, Label] | None = None) -> bool:

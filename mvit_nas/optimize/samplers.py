@@ -17,12 +17,13 @@ from mvit_nas.optimize.designs import Design
 from mvit_nas.optimize.propose import Trained, propose
 from mvit_nas.study.store import EXPECTED, OUTSIDE, GuessingSampler, Store
 
-# Complete or stopped trials before the sampler proposes; until then candidates within the budget are drawn.
-STARTUP_TRIALS = 10
+# Complete or stopped trials before the sampler proposes; until then candidates within the budget are drawn. Optuna's
+# TPE begins after 10.
+STARTUP_TRIALS = 5
 
 
 class CostAwareSampler(GuessingSampler):
-    """Proposes the candidate with the largest expected gain of hypervolume; only its accuracy is a guess.
+    """Proposes the candidate that is expected to add most to what is wanted; only its accuracy is a guess.
 
     It never proposes what ``pool`` says is over the budget, nor a network that a trial of the study has had. The same
     seed and the same trials give the same proposal, so a study that is resumed goes on as if it had not ended.
@@ -109,9 +110,7 @@ class RepairingSampler(optuna.samplers.GPSampler):
 # By name, what makes the sampler for one trial of a pool, the index of the accuracy and a seed.
 SAMPLERS: Mapping[str, Callable[[Candidates, int | None, int], BaseSampler]] = {
     "cost-aware": lambda pool, accuracy, seed: CostAwareSampler(pool, accuracy=accuracy, seed=seed),
-    "tpe": lambda pool, accuracy, seed: optuna.samplers.TPESampler(
-        multivariate=True, n_startup_trials=STARTUP_TRIALS, seed=seed
-    ),
+    "tpe": lambda pool, accuracy, seed: optuna.samplers.TPESampler(multivariate=True, seed=seed),
     "nsga2": lambda pool, accuracy, seed: optuna.samplers.NSGAIISampler(population_size=20, seed=seed),
     "gp": lambda pool, accuracy, seed: RepairingSampler(pool, seed=seed),
     "random": lambda pool, accuracy, seed: optuna.samplers.RandomSampler(seed=seed),

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from mvit_nas.maths.hypervolume import Box, hypervolume
-from mvit_nas.optimize.acquisition import expected_gains
+from mvit_nas.optimize.acquisition import expected_gains, expected_growth
 
 
 def volume(accuracy, savings):
@@ -63,3 +63,42 @@ def test_many_known_networks_are_merged_and_stay_near_the_truth():
     )
     after = volume(np.append(accuracy, 0.9), np.vstack([known, [0.5, 0.5]]))
     assert found[0] == pytest.approx(after - volume(accuracy, known), rel=0.05)
+
+
+def growth(accuracy, needed, *, known_accuracy, known_needed, deviation=1e-6, within_budget=1.0):
+    """Of one candidate that needs the share ``needed`` of the budget."""
+    return float(
+        expected_growth(
+            np.array([accuracy]), np.array([deviation]), np.array([[1 - needed]]),
+            known_accuracy_K=np.array(known_accuracy), known_savings_KD=1 - np.array([known_needed]).T,
+            within_budget=within_budget,
+        )[0]
+    )  # fmt: skip
+
+
+def test_the_best_is_wanted_within_the_budget_and_its_half_its_quarter_and_its_eighth():
+    known = {"known_accuracy": [0.6, 0.5, 0.4, 0.3], "known_needed": [1.0, 0.5, 0.25, 0.125]}
+    assert growth(0.7, 0.9, **known) == pytest.approx(0.1 * 3 / 6)
+    assert growth(0.55, 0.9, **known) == pytest.approx(0.0, abs=1e-5)
+    assert growth(0.7, 0.5, **known) == pytest.approx(0.1 * 3 / 6 + 0.2 / 6)
+    assert growth(0.45, 0.2, **known) == pytest.approx(0.05 / 6)
+    assert growth(0.65, 0.1, **known) == pytest.approx(0.05 * 3 / 6 + (0.15 + 0.25 + 0.35) / 6)
+
+
+def test_the_worst_known_stands_for_a_part_that_nothing_is_within():
+    assert growth(0.5, 0.1, known_accuracy=[0.6, 0.4], known_needed=[0.9, 0.8]) == pytest.approx(3 * 0.1 / 6)
+
+
+def test_the_two_wants_are_shared_out():
+    known = {"known_accuracy": [0.6], "known_needed": [0.9]}
+    front, best = growth(0.7, 0.5, within_budget=0.0, **known), growth(0.7, 0.5, within_budget=1.0, **known)
+    assert front == pytest.approx(0.7 * 0.5 - 0.6 * 0.1)
+    assert growth(0.7, 0.5, within_budget=0.6, **known) == pytest.approx(0.4 * front + 0.6 * best)
+
+
+def test_without_costs_only_the_accuracy_counts():
+    found = expected_growth(
+        np.array([0.7, 0.6]), np.full(2, 1e-6), np.zeros((2, 0)),
+        known_accuracy_K=np.array([0.5]), known_savings_KD=np.zeros((1, 0)), within_budget=0.6,
+    )  # fmt: skip
+    assert found == pytest.approx([0.2, 0.1])

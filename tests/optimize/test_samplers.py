@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from mvit_nas.maths.seeds import derive_seed
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, MACS, PARAMS
 from mvit_nas.optimize import propose as propose_module
 from mvit_nas.optimize import samplers as samplers_module
-from mvit_nas.optimize.acquisition import expected_gains
+from mvit_nas.optimize.acquisition import expected_growth
 from mvit_nas.optimize.designs import Design
 from mvit_nas.optimize.propose import Trained, propose
 from mvit_nas.optimize.samplers import SAMPLERS, CostAwareSampler, RepairingSampler, open_store
@@ -35,7 +36,10 @@ Direction = Literal["maximize", "minimize"]
 class Grid:
     """A space of ``sides`` settings each way: x costs, y does not, and the best y is in the middle."""
 
-    def __init__(self, *, sides=20, limit=math.inf):
+    groups = (0, 1)
+
+    def __init__(self, *, sides=20, limit=math.inf, budgets=()):
+        self.goal = SimpleNamespace(budgets=budgets)
         self.choices = {"x": tuple(range(sides)), "y": tuple(range(sides))}
         self.sides = sides
         self.limit = limit
@@ -210,7 +214,7 @@ def test_the_surrogate_recovers_a_smooth_function_and_knows_where_it_was_not():
     generator = np.random.default_rng(0)
     seen = generator.uniform(0, 1, (60, 2))
     accuracy = np.sin(3 * seen[:, 0]) + seen[:, 1] + 0.01 * generator.normal(size=60)
-    surrogate = Surrogate(seen, accuracy, np.zeros(60))
+    surrogate = Surrogate(seen, accuracy, np.zeros(60), groups_F=(0, 1))
     new = generator.uniform(0.1, 0.9, (100, 2))
     mean, deviation = surrogate.predict(new)
     truth = np.sin(3 * new[:, 0]) + new[:, 1]
@@ -225,10 +229,47 @@ def test_the_surrogate_trusts_a_doubtful_accuracy_less():
     accuracy[::2] += 0.001
     accuracy[5] = 0.9
     doubt = np.zeros(12)
-    trusted = Surrogate(features, accuracy, doubt).predict(features[5:6])[0][0]
+    trusted = Surrogate(features, accuracy, doubt, groups_F=(0,)).predict(features[5:6])[0][0]
     doubt[5] = 0.5
-    unsure = Surrogate(features, accuracy, doubt).predict(features[5:6])[0][0]
+    unsure = Surrogate(features, accuracy, doubt, groups_F=(0,)).predict(features[5:6])[0][0]
     assert abs(unsure - 0.5) < abs(trusted - 0.5)
+
+
+def test_the_surrogate_finds_out_which_choice_matters():
+    generator = np.random.default_rng(0)
+    names = generator.integers(0, 3, (40, 4))
+    features = np.eye(3)[names].reshape(40, 12)
+    groups = [group for group in range(4) for _ in range(3)]
+    accuracy = np.array([0.3, 0.5, 0.4])[names[:, 2]] + 0.005 * generator.normal(size=40)
+    surrogate = Surrogate(features, accuracy, np.zeros(40), groups_F=groups)
+    every = np.array(list(itertools.product(range(3), repeat=4)))
+    mean, _ = surrogate.predict(np.eye(3)[every].reshape(81, 12))
+    assert np.abs(mean - np.array([0.3, 0.5, 0.4])[every[:, 2]]).max() < 0.02
+
+
+def test_a_group_counts_alike_however_many_columns_tell_it():
+    generator = np.random.default_rng(1)
+    one, other = generator.normal(size=(2, 20))
+    accuracy = 0.5 + 0.1 * one + 0.05 * np.sin(other)
+    apart = Surrogate(np.column_stack([one, other]), accuracy, np.zeros(20), groups_F=(0, 1))
+    doubled = Surrogate(np.column_stack([one, one, one, other]), accuracy, np.zeros(20), groups_F=(0, 0, 0, 1))
+    new = generator.normal(size=(2, 30))
+    expected = apart.predict(np.column_stack([new[0], new[1]]))
+    found = doubled.predict(np.column_stack([new[0], new[0], new[0], new[1]]))
+    assert np.allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("budgets", "share"), [((), 0.0), (("a budget",), 0.6)])
+def test_who_gives_a_budget_wants_what_is_best_within_it(monkeypatch, budgets, share):
+    heard = []
+
+    def hearing(*parts, within_budget, **options):
+        heard.append(within_budget)
+        return expected_growth(*parts, within_budget=within_budget, **options)
+
+    monkeypatch.setattr(propose_module, "expected_growth", hearing)
+    run(Grid(budgets=budgets), 8)
+    assert heard == [share] * 3  # after five that were drawn
 
 
 def test_an_accuracy_that_is_only_expected_is_nothing_that_was_reached(monkeypatch):
@@ -239,9 +280,9 @@ def test_an_accuracy_that_is_only_expected_is_nothing_that_was_reached(monkeypat
 
     def heard(*parts, known_accuracy_K, **options):
         reached.extend(known_accuracy_K.tolist())
-        return expected_gains(*parts, known_accuracy_K=known_accuracy_K, **options)
+        return expected_growth(*parts, known_accuracy_K=known_accuracy_K, **options)
 
-    monkeypatch.setattr(propose_module, "expected_gains", heard)
+    monkeypatch.setattr(propose_module, "expected_growth", heard)
     propose(grid, trained=[*finished, stopped], pending=[], taken=set(), generator=random.Random(1))
     assert reached == [one.accuracy for one in finished]
 
