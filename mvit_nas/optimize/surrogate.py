@@ -25,6 +25,8 @@ _LENGTH = (2.0, 1.0)
 _CURVED = (0.7, 1.0)
 _STRAIGHT = (0.3, 1.0)
 _NOISE = (0.05, 1.0)
+# No number is tried so many deviations from its median: a step of the search for them can be wild.
+_FARTHEST = 5.0
 
 
 class Surrogate:
@@ -86,10 +88,7 @@ class Surrogate:
             squared_NN = np.tensordot(inverse_G, by_group_GNN, 1)
             shape_NN, slope_NN = _matern(squared_NN)
             covariance_NN = curved * shape_NN + straight * straight_NN + np.diag(noise_N + noise)
-            try:
-                root_NN = cholesky(covariance_NN, lower=True)
-            except np.linalg.LinAlgError:
-                return np.inf, np.zeros_like(logs)
+            root_NN = cholesky(covariance_NN, lower=True)
             inverse_NN = cho_solve((root_NN, True), identity_NN)
             weights_N = inverse_NN @ accuracy_N
             away = (logs - middle) / width
@@ -100,7 +99,8 @@ class Surrogate:
             gradient = np.concatenate((lengths_G, others, [noise * np.trace(pull_NN)]))
             return float(value), gradient + away / width
 
-        found = minimize(unlikely, middle, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
+        bounds = list(zip(middle - _FARTHEST * width, middle + _FARTHEST * width, strict=True))
+        found = minimize(unlikely, middle, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": _STEPS})
         self._lengths_G = np.exp(found.x[:-3])
         self._curved, self._straight, self._noise = (float(number) for number in np.exp(found.x[-3:]))
 
