@@ -1,6 +1,7 @@
 """What an architecture costs in closed form, without a model and in a fifth of a millisecond: sums over operators."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -22,7 +23,7 @@ def count(arch: ArchConfig, *, classes: int = 1000) -> StaticCost:
     return total(operators(arch, classes=classes))
 
 
-def total(operators: Iterator[Operator]) -> StaticCost:
+def total(operators: Iterable[Operator]) -> StaticCost:
     """The parameters and multiply-adds of ``operators`` together."""
     params = macs = 0
     for operator in operators:
@@ -36,7 +37,7 @@ def operators(arch: ArchConfig, *, classes: int = 1000) -> Iterator[Operator]:
     return chain.from_iterable(parts(arch, classes=classes))
 
 
-def parts(arch: ArchConfig, *, classes: int = 1000) -> Iterator[Iterator[Operator]]:
+def parts(arch: ArchConfig, *, classes: int = 1000) -> Iterator[Iterable[Operator]]:
     """The same operators by where they are: those of the stem, of each stage, and of the head."""
     channels, side = arch.stem.channels, strided(arch.image_size, arch.stem.stride)
     yield _stem(channels, side=side, side_before=arch.image_size)
@@ -80,13 +81,16 @@ def _stem(channels: int, *, side: int, side_before: int) -> Iterator[Operator]:
     yield activation(channels * side * side)
 
 
-def _stage(stage: StageConfig, *, channels: int, side: int) -> Iterator[Operator]:
+@functools.lru_cache(maxsize=4096)  # the neighbours of a network have most stages in common with it
+def _stage(stage: StageConfig, *, channels: int, side: int) -> tuple[Operator, ...]:
     """The operators of ``stage``, which gets a map of ``channels`` and ``side``."""
+    found: list[Operator] = []
     for residual in stage.residuals(channels):
-        yield from residual.operators(side=side)
+        found += residual.operators(side=side)
         side = strided(side, residual.stride)
     if stage.mobilevit is not None:
-        yield from stage.mobilevit.operators(channels=stage.channels, side=side)
+        found += stage.mobilevit.operators(channels=stage.channels, side=side)
+    return tuple(found)
 
 
 def _head(channels: int, head_channels: int, *, classes: int, side: int) -> Iterator[Operator]:
