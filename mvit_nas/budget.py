@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mvit_nas.errors import InputError
@@ -35,6 +36,26 @@ class Budget:
         if self.low:
             return f"{metric.format(self.low)} to {metric.format(self.high)}"
         return f"at most {metric.format(self.high)}"
+
+
+# The parts of the budgets within which people ask for the best: what can be had for less.
+PARTS = (1.0, 1 / 2, 1 / 4, 1 / 8)
+
+
+def part_words(part: float) -> str:
+    """ "the budget", "1/2 of it"."""
+    return "the budget" if part == 1.0 else f"1/{1 / part:.0f} of it"
+
+
+def needed_part(budgets: Sequence[Budget], values: Sequence[float | None]) -> float:
+    """The part of ``budgets`` that a candidate needs, at most 1 where it meets them all; 0 without budgets.
+
+    ``values`` are what it has of each one's metric. NaN where one is not known or lies below a range.
+    """
+    pairs = list(zip(budgets, values, strict=True))
+    if any(value is None or value < budget.low for budget, value in pairs):
+        return math.nan
+    return max((value / budget.high for budget, value in pairs if value is not None), default=0.0)
 
 
 def parse_budget(text: str) -> Budget:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mvit_nas.arch.config import to_dict
 from mvit_nas.arch.rules import Plain
-from mvit_nas.metrics import COSTS, OBJECTIVES, Metric
+from mvit_nas.metrics import COSTS, OBJECTIVES, Metric, score_of
 from mvit_nas.settings.flag import plain
 
 if TYPE_CHECKING:
@@ -24,10 +24,15 @@ _OF_ARTEFACT = ("size_bytes", "delegated", "quantised", "difference")
 
 def of_search(outcome: "search.Outcome") -> Document:
     """What ``search`` found."""
+    score = score_of(outcome.objectives)
     return {
         "study": outcome.name,
         "front": [_network(record, outcome.further) for record in outcome.front],
         "trials": {str(state): number for state, number in outcome.counts.items()},
+        "best_within": [
+            {"part": one.part, "trial": None if one.best is None else one.best.trial, score.name: one.score(score)}
+            for one in outcome.within
+        ],
         "hypervolume": outcome.hypervolume,
         "report": str(outcome.report),
         "error": _words(outcome.error),

@@ -52,12 +52,16 @@ class Watch(Reporter):
 
     def show(self, progress: "search.Progress") -> None:
         """Show a finished trial and where the search stands."""
+        from mvit_nas.results.within import within_words
+
         if progress.last.state.is_training:
             self.say(trial_line(progress))
         parts = [f"{_number(progress.done)}/{progress.trials} trials"]
         if progress.stopped:
             parts.append(f"{progress.stopped} stopped")
-        if progress.best is not None:
+        if progress.best is not None and progress.within:
+            parts.append(f"best {within_words(progress.within, progress.score)}")
+        elif progress.best is not None:
             parts.append(f"best {progress.score.format(progress.best)}")
             parts.append(f"front {progress.front}")
             parts.append(f"hypervolume {progress.hypervolume:.3f}")

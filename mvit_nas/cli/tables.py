@@ -1,5 +1,6 @@
 """What a command prints on stdout for people."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,9 @@ _MOST_CHANGES = 12
 
 
 def print_front(outcome: "search.Outcome") -> None:
-    """The front, and where the report lies."""
+    """The front, the best within the budget, and where the report lies."""
+    from mvit_nas.results.within import within_words
+
     shown = [metric for metric in OBJECTIVES if metric.source is Source.COUNTED or metric in outcome.objectives]
     table = new_table("network", *map(_title, shown), *outcome.further)
     table.columns[0].no_wrap = True
@@ -39,6 +42,8 @@ def print_front(outcome: "search.Outcome") -> None:
     console, noun = Console(highlight=False), score_of(outcome.objectives).noun
     console.print(f"\nThe front, {len(outcome.front)} networks (search-validation {noun} after the short training):")
     console.print(table)
+    if outcome.within:
+        console.print(Text(f"\nBest: {within_words(outcome.within, score_of(outcome.objectives))}"))
     console.print(f"\nreport: {outcome.report}", soft_wrap=True)
 
 
@@ -223,7 +228,13 @@ def print_training(outcome: "train.Outcome") -> None:
 def print_comparison(comparison: "Comparison", page: Path) -> None:
     """The methods as a table, what was left out, and where the page lies, on stdout."""
     from mvit_nas.results.comparison.fronts_page import count_words, front_lines
-    from mvit_nas.results.comparison.page import gain_words, headline, percent_words, trainings_words
+    from mvit_nas.results.comparison.page import (
+        gain_words,
+        headline,
+        percent_words,
+        trainings_words,
+        within_lines,
+    )
 
     table = new_table("method", "seeds", "hypervolume")
     table.add_column("points (95 %)", justify="right")
@@ -234,6 +245,14 @@ def print_comparison(comparison: "Comparison", page: Path) -> None:
     console.print(Text(f"\n{headline(comparison)}"))
     console.print(f"\nHypervolume after {trainings_words(comparison.trainings)} each:")
     console.print(table)
+    if comparison.methods[0].within:
+        within = new_table("the best within", comparison.score.noun, "points (95 %)")
+        for part, found in itertools.groupby(within_lines(comparison), lambda line: line[0]):
+            add_row(within, part, "", "")
+            for _, label, score, gain, _ in found:
+                add_row(within, f"  {label}", score, gain)
+        console.print(f"\nThe budget is {' and '.join(comparison.studies[0].origin.budget_words)}:")
+        console.print(within)
     if comparison.fronts is not None:
         fronts = comparison.fronts
         console.print(Text(f"\nThe front of {fronts.new} against that of {fronts.old}: {count_words(fronts)}"))

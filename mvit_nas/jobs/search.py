@@ -32,6 +32,7 @@ from mvit_nas.optimize.within_budget import Feasible, presets_within, sample_fea
 from mvit_nas.reporter import Reporter
 from mvit_nas.results.report import write_search
 from mvit_nas.results.view import SETTLED_GROWTH, SETTLED_SHARE, box_of, front, growth, numbers, volume
+from mvit_nas.results.within import Within, best_within
 from mvit_nas.settings.commands import SearchSettings
 from mvit_nas.settings.parse import default_name
 from mvit_nas.settings.study_file import Found
@@ -49,7 +50,7 @@ _LATENCY_MARGIN = 1.25
 class Progress:
     """Where a search stands, after ``done`` whole trainings and ``stopped`` ones that were ended early.
 
-    ``best`` is the best ``score`` within the budget, if there is one.
+    ``best`` is the best ``score``, if there is one, and ``within`` the best within the budget and its parts.
     """
 
     done: float
@@ -58,6 +59,7 @@ class Progress:
     last: Record
     score: Metric
     best: float | None
+    within: tuple[Within, ...]
     front: int
     hypervolume: float
     seconds_left: float | None
@@ -75,6 +77,7 @@ class Outcome:
     front: tuple[Record, ...]
     further: tuple[str, ...]
     counts: Mapping[State, int]
+    within: tuple[Within, ...]
     hypervolume: float
     report: Path
     error: MvitNasError | None
@@ -251,6 +254,7 @@ class _Searching:
             front=tuple(records[index] for index in front(records, self._objectives)),
             further=further_runtimes(records),
             counts=Counter(record.state for record in records),
+            within=best_within(records, self.prepared.settings.budgets, score_of(self._objectives)),
             hypervolume=volume(records, self._objectives, self._box),
             report=self._journal.write(),
             error=error,
@@ -298,6 +302,7 @@ class _Searching:
             last=last,
             score=score,
             best=max((value for one in records if (value := one.value(score)) is not None), default=None),
+            within=best_within(records, settings.budgets, score),
             front=len(front(records, self._objectives)),
             hypervolume=volume(records, self._objectives, self._box),
             seconds_left=seconds,

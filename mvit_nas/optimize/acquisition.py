@@ -9,29 +9,32 @@ one integral of it is left, that over the accuracy, and it has a closed form.
 import numpy as np
 from scipy.stats import norm
 
+from mvit_nas.budget import PARTS
 from mvit_nas.maths.pareto import Floats
 
 # Cells that the box of costs is cut into, at most. With two costs that is exact up to 63 evaluated networks on the
 # front; beyond, and with more costs, neighbouring edges are merged.
 _MOST_CELLS = 4096
-# The parts of the budget in which the best accuracy is wanted, and what each counts for beside the others.
-_PARTS = {1.0: 3.0, 1 / 2: 1.0, 1 / 4: 1.0, 1 / 8: 1.0}
+# What the best accuracy within each of PARTS counts for beside the others.
+_WEIGHTS = (3.0, 1.0, 1.0, 1.0)
 
 
 def expected_growth(
     accuracy_C: Floats,
     deviation_C: Floats,
     savings_CD: Floats,
+    needed_C: Floats,
     *,
     known_accuracy_K: Floats,
     known_savings_KD: Floats,
+    known_needed_K: Floats,
     within_budget: float,
 ) -> Floats:
     """What each of C candidates is expected to add to what is wanted, beside K evaluated ones, in accuracy.
 
     ``within_budget`` is the share of what is wanted that lies in the best accuracy within the budget and within its
-    parts; the rest lies in the hypervolume. Savings are as in ``expected_gains``; a network is within a part of the
-    budget where each of its costs is. Where no evaluated network is within a part, the worst of all stands for it.
+    parts; the rest lies in the hypervolume. Savings are as in ``expected_gains``; what is ``needed`` is the part of the
+    budget that a network takes. Where no evaluated network is within a part, the worst of all stands for it.
     """
     front_C = expected_gains(
         accuracy_C,
@@ -40,15 +43,12 @@ def expected_growth(
         known_accuracy_K=known_accuracy_K,
         known_savings_KD=known_savings_KD,
     )
-    needed_C, known_needed_K = (
-        1.0 - savings.min(axis=1, initial=1.0) - 1e-12 for savings in (savings_CD, known_savings_KD)
-    )
     worst = known_accuracy_K.min(initial=1.0) if len(known_accuracy_K) else 0.0
     best_C = np.zeros(len(accuracy_C))
-    for part, weight in _PARTS.items():
+    for part, weight in zip(PARTS, _WEIGHTS, strict=True):
         best = known_accuracy_K[known_needed_K <= part].max(initial=worst)
         improvement_C = _expected_improvement(accuracy_C, deviation_C, best)
-        best_C += weight / sum(_PARTS.values()) * np.where(needed_C <= part, improvement_C, 0.0)
+        best_C += weight / sum(_WEIGHTS) * np.where(needed_C <= part, improvement_C, 0.0)
     growth: Floats = within_budget * best_C + (1.0 - within_budget) * front_C
     return growth
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mvit_nas.arch.space import Label
-from mvit_nas.budget import Budget
+from mvit_nas.budget import Budget, needed_part
 from mvit_nas.cost.predict import Predictor, fit
 from mvit_nas.errors import InvalidArchError
 from mvit_nas.maths.pareto import Floats
-from mvit_nas.metrics import LATENCY, MACS, PARAMS, Metric
+from mvit_nas.metrics import LATENCY, MACS, METRICS, PARAMS, Metric
 from mvit_nas.optimize.designs import Design, Designs
 from mvit_nas.optimize.within_budget import Feasible, descend, violation
 from mvit_nas.study.record import Candidate, Record
@@ -101,8 +101,17 @@ class Candidates:
     def savings(self, designs: Sequence[Design]) -> Floats:
         """[C, D]: what each cost leaves of the hypervolume's box, from 0 (its reference) to 1 (free)."""
         costs, reference = self.goal.costs, self.goal.reference
-        rows = [[1.0 - self._cost(one, metric) / reference[metric.name] for metric in costs] for one in designs]
+        worst = {metric: reference[metric.name] for metric in costs}
+        rows = [
+            [1.0 - self._cost(one, metric, dearest=cost) / cost for metric, cost in worst.items()] for one in designs
+        ]
         return np.array(rows, dtype=float).reshape(len(designs), len(costs))
+
+    def needed(self, designs: Sequence[Design]) -> Floats:
+        """[C]: which part of the budgets each needs."""
+        budgets = self.goal.budgets
+        rows = [[self._cost(one, METRICS[budget.metric], dearest=budget.high) for budget in budgets] for one in designs]
+        return np.array([needed_part(budgets, row) for row in rows], dtype=float)
 
     def learn(self, records: Sequence[Record]) -> None:
         """Foresee latencies from those that were measured."""
@@ -171,10 +180,10 @@ class Candidates:
         except InvalidArchError:
             return None
 
-    def _cost(self, design: Design, metric: Metric) -> float:
+    def _cost(self, design: Design, metric: Metric, *, dearest: float) -> float:
         counted = {PARAMS.name: design.cost.params, MACS.name: design.cost.macs}.get(metric.name)
         if counted is not None:
             return counted
-        if self.predictor is None:  # of the budget's size for the dearest, so that the order is that of multiply-adds
-            return self.goal.reference[metric.name] * design.cost.macs / self._dearest_macs
+        if self.predictor is None:  # ``dearest`` for the dearest, so that the order is that of multiply-adds
+            return dearest * design.cost.macs / self._dearest_macs
         return self.foreseen_ms(design)

@@ -71,8 +71,10 @@ def propose(
         accuracy_C,
         deviation_C,
         pool.savings(candidates),
+        pool.needed(candidates),
         known_accuracy_K=known_accuracy_K,
         known_savings_KD=pool.savings(known),
+        known_needed_K=pool.needed(known),
         within_budget=_WITHIN_BUDGET if pool.goal.budgets else 0.0,
     )
     best = int(growth_C.argmax())

@@ -15,6 +15,7 @@ from mvit_nas.jobs.ablate import Progress as RunProgress
 from mvit_nas.jobs.search import Progress
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY
 from mvit_nas.reporter import TrainingStep
+from mvit_nas.results.within import Within
 from mvit_nas.study.record import Candidate, Measured, Record, Spent, State
 
 STEP = TrainingStep(epoch=2, epochs=4, step=130, steps=324, loss=1.314, images_per_second=412.3, seconds_left=75.0)
@@ -45,6 +46,7 @@ def progress(last, **changes):
         "score": ACCURACY,
         "best": 0.716,
         "front": 2,
+        "within": (),
         "hypervolume": 0.41234,
         "seconds_left": 130.0,
     }
@@ -99,6 +101,13 @@ def test_on_a_terminal_the_line_moves_with_the_training_and_only_trials_stay(wat
     watch.doing("measuring 9876543210")
     assert str(line.text) == f"{status} · measuring 9876543210"
     assert printed.getvalue().count("\n") == 1
+
+
+def test_with_a_budget_the_line_says_the_best_within_it_and_its_parts(watching):
+    watch, _, line = watching
+    within = (Within(part=1.0, best=DONE), Within(part=0.5, best=None))
+    watch.show(progress(DONE, within=within, seconds_left=None))
+    assert str(line.text) == "4/12 trials · best 71.6 % within the budget, nothing within 1/2 of it"
 
 
 def test_what_is_rejected_moves_the_line_and_prints_none(watching):

@@ -97,7 +97,7 @@ def test_a_search_prints_a_front_and_writes_a_report(ran):
 
 def test_json_is_one_document_with_the_documented_keys(again):
     document = json.loads(again(*SAME, "--trials", 4, "--resume", "--json").out)
-    assert set(document) == {"study", "front", "trials", "hypervolume", "report", "error"}
+    assert set(document) == {"study", "front", "trials", "best_within", "hypervolume", "report", "error"}
     assert document["study"] == "s"
     assert document["trials"]["complete"] == 4
     assert 0 < document["hypervolume"] < 1

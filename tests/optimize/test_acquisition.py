@@ -69,9 +69,9 @@ def growth(accuracy, needed, *, known_accuracy, known_needed, deviation=1e-6, wi
     """Of one candidate that needs the share ``needed`` of the budget."""
     return float(
         expected_growth(
-            np.array([accuracy]), np.array([deviation]), np.array([[1 - needed]]),
+            np.array([accuracy]), np.array([deviation]), np.array([[1 - needed]]), np.array([needed]),
             known_accuracy_K=np.array(known_accuracy), known_savings_KD=1 - np.array([known_needed]).T,
-            within_budget=within_budget,
+            known_needed_K=np.array(known_needed), within_budget=within_budget,
         )[0]
     )  # fmt: skip
 
@@ -98,7 +98,8 @@ def test_the_two_wants_are_shared_out():
 
 def test_without_costs_only_the_accuracy_counts():
     found = expected_growth(
-        np.array([0.7, 0.6]), np.full(2, 1e-6), np.zeros((2, 0)),
-        known_accuracy_K=np.array([0.5]), known_savings_KD=np.zeros((1, 0)), within_budget=0.6,
+        np.array([0.7, 0.6]), np.full(2, 1e-6), np.zeros((2, 0)), np.zeros(2),
+        known_accuracy_K=np.array([0.5]), known_savings_KD=np.zeros((1, 0)), known_needed_K=np.zeros(1),
+        within_budget=0.6,
     )  # fmt: skip
     assert found == pytest.approx([0.2, 0.1])

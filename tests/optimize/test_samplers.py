@@ -65,6 +65,9 @@ class Grid:
     def savings(self, candidates):
         return np.array([[1 - (one.labels["x"] + 1) / (self.sides + 1)] for one in candidates]).reshape(-1, 1)
 
+    def needed(self, candidates):
+        return np.array([(one.labels["x"] + 1) / (self.sides + 1) for one in candidates])
+
     def accuracy(self, labels):
         return 0.3 + 0.02 * labels["x"] - 0.3 * (labels["y"] / self.sides - 0.5) ** 2
 

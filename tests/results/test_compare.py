@@ -14,7 +14,8 @@ from mvit_nas.cli.app import main
 from mvit_nas.errors import InputError
 from mvit_nas.maths.statistics import paired_difference, welch_interval
 from mvit_nas.metrics import LATENCY, PARAMS
-from mvit_nas.results.comparison.comparison import Curve, Verdict, compare_studies, document, spent_to_reach
+from mvit_nas.results.comparison.comparison import Curve, compare_studies, document, spent_to_reach
+from mvit_nas.results.comparison.gains import Verdict
 from mvit_nas.results.comparison.page import cards, gain_words, headline, page_data, title
 from mvit_nas.results.page import Card
 from mvit_nas.results.report import read_study, write_comparison
@@ -518,6 +519,42 @@ def run(tmp_path, monkeypatch, capsys):
     return run_command
 
 
+def budgeted(name, seed, sampler, rows, *, budget=8):
+    """A search with a budget of so many parameters."""
+    budgets = [{"metric": "params", "low": 0.0, "high": float(budget)}]
+    return study(name, seed, sampler, rows, experiment={"budgets": budgets})
+
+
+def test_the_best_within_the_budget_and_its_parts_is_compared_by_seed():
+    one = [row(0.5, 8), row(0.25, 4), row(0.9, 1)]
+    found = compare_studies(
+        [budgeted(f"a{seed}", seed, "cost-aware", one[:2]) for seed in range(3)]
+        + [budgeted(f"b{seed}", seed, "tpe", [row(0.5 + seed / 100, 7), row(0.3, 2)]) for seed in range(3)]
+        + [budgeted("c0", 0, "gp", one)]  # of which the third came after the compute that all had
+    )
+    first, second, third = found.methods
+    assert [(one.part, one.mean) for one in first.within] == [(1.0, 0.5), (0.5, 0.25), (0.25, None), (0.125, None)]
+    assert [one.mean for one in second.within] == pytest.approx([0.51, 0.3, 0.3, None])
+    assert [one.mean for one in third.within] == [0.5, 0.25, None, None]
+    whole, half, quarter, _ = (one.gain for one in second.within)
+    assert whole is not None
+    assert half is not None
+    assert whole.difference == pytest.approx(0.01)
+    assert whole.pairs == 3
+    assert whole.interval is not None
+    assert whole.interval[0] < 0 < whole.interval[1]
+    assert half.difference == pytest.approx(0.05)
+    assert quarter is None  # the first found nothing there
+    told: Any = document(found)
+    assert [one["part"] for one in told["methods"][0]["best_within"]] == [1.0, 0.5, 0.25, 0.125]
+
+
+def test_parts_of_different_budgets_are_not_compared():
+    rows = [row(0.5, 5)]
+    found = compare_studies([budgeted("a", 0, "gp", rows), budgeted("b", 0, "tpe", rows, budget=6)])
+    assert [method.within for method in found.methods] == [(), ()]
+
+
 EXAMPLE = [f"digits-{sampler}-{seed}" for sampler in ("cost-aware", "tpe", "random") for seed in range(3)]
 
 
@@ -529,6 +566,10 @@ def test_the_table_fits_a_terminal_and_the_page_comes_last(run):
     assert lines[4] == "Hypervolume after 24 trainings each:"
     assert lines[5].split() == ["method", "seeds", "hypervolume", "points", "(95", "%)"]
     assert [line.split("  ")[0] for line in lines[6:9]] == ["cost-aware + stopping", "tpe", "random"]
+    assert lines[10].startswith("The budget is at most ")
+    assert [line.split("   ")[0].rstrip() for line in lines[12:18]] == [
+        "the budget", "  cost-aware + stopping", "  tpe", "  random", "1/2 of it", "  cost-aware + stopping"
+    ]  # fmt: skip
     assert all(len(line.rstrip()) <= 80 for line in lines)
     assert lines[-1] == "page: reports/c/compare.html"
     assert Path("reports/c/compare.html").is_file()

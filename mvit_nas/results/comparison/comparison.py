@@ -2,20 +2,21 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from enum import StrEnum
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from mvit_nas.budget import PARTS
 from mvit_nas.errors import InputError
 from mvit_nas.maths.hypervolume import Box, hypervolume_history
 from mvit_nas.maths.pareto import Floats
-from mvit_nas.maths.statistics import MIN_PAIRS, paired_difference, welch_interval
 from mvit_nas.metrics import COSTS, METRICS, Metric, Source
 from mvit_nas.results.comparison.fronts import Fronts, compare_fronts, fronts_document
+from mvit_nas.results.comparison.gains import Gain, gain_of, gain_values
 from mvit_nas.results.comparison.methods import Study, check_comparable, labels_of, latency_apart, method_key
 from mvit_nas.results.page import Json
 from mvit_nas.results.view import StudyView, box_of, numbers, values_where_complete
+from mvit_nas.results.within import best_within
 from mvit_nas.study.record import Record, State
 
 # Epochs as shares of trainings add up to whole ones but for rounding.
@@ -32,40 +33,31 @@ class Curve:
     high: tuple[float, ...]
 
 
-class Verdict(StrEnum):
-    """What a difference from the first method shows, in words."""
-
-    MORE = "finds more"
-    LESS = "finds less"
-    NOT_SHOWN = "no difference shown"
-    TIE = "tie"
-    NOTHING = "nothing inside the box"
-    UNKNOWN = "not known"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gain:
-    """How much more hypervolume a method found than the first one, at equal compute, with its 95 % interval.
+class WithinPart:
+    """The best score within a ``part`` of the budget at equal compute, by seed; no seed that found nothing within it.
 
-    ``pairs`` of seeds are what it is the mean over, where they are ``paired``. Where there is no interval, the ``note``
-    says why. A tie is the same hypervolume with every shared seed; where neither has any, there is nothing to compare.
+    ``gain`` is the difference from the first method, None for that one and where one of the two found nothing.
     """
 
-    verdict: Verdict
-    difference: float
-    interval: tuple[float, float] | None
-    paired: bool
-    pairs: int | None
-    note: str | None
+    part: float
+    by_seed: Mapping[int, float]
+    gain: Gain | None = None
+
+    @property
+    def mean(self) -> float | None:
+        """Over the seeds that found something."""
+        return float(np.mean(list(self.by_seed.values()))) if self.by_seed else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """Studies that differ in their seed alone.
 
-    ``hypervolumes`` are those at equal compute, ``trainings`` what each study had in all. ``attained_by`` has, for
-    each cost of the comparison, costs and the accuracies that at least half of the seeds reached with them at equal
-    compute. ``gain`` is None for the first.
+    ``within`` has the best within each part of the budget, where all studies share one. ``hypervolumes`` are those at
+    equal compute, ``trainings`` what each study had in all. ``attained_by`` has, for each cost of the comparison, costs
+    and the accuracies that at least half of the seeds reached with them at equal compute. ``gain`` is None for the
+    first.
     """
 
     label: str
@@ -75,6 +67,7 @@ class Method:
     by_trainings: Curve
     by_seconds: Curve | None
     attained_by: tuple[tuple[tuple[float, float], ...], ...]
+    within: tuple[WithinPart, ...]
     gain: Gain | None = None
 
     @property
@@ -161,9 +154,10 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
     labels = [study.name for study in studies] if again else labels_of([own[0].study for own in groups.values()])
     methods: list[Method] = []
     for label, own in zip(labels, groups.values(), strict=True):
-        method = _method(label, own, costs=costs, equal=equal, by_seconds=not no_seconds)
-        gain = _gain(method.by_seed, methods[0].by_seed) if methods else None
-        methods.append(replace(method, gain=gain))
+        method = _method(
+            label, own, costs=costs, equal=equal, by_seconds=not no_seconds, with_parts=_share_a_budget(studies, apart)
+        )
+        methods.append(_against(method, methods[0]) if methods else method)
     return Comparison(
         objectives=objectives,
         box=box,
@@ -179,7 +173,6 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
 
 def document(comparison: Comparison) -> dict[str, Json]:
     """The comparison as plain values: what ``compare --json`` prints, documented in docs/json.md."""
-    no_gain = dict.fromkeys(field.name for field in fields(Gain))
     return {
         "objectives": [metric.name for metric in comparison.objectives],
         "reference": comparison.reference,
@@ -191,8 +184,12 @@ def document(comparison: Comparison) -> dict[str, Json]:
                     {"study": study.name, "seed": study.seed, "trainings": spent, "hypervolume": volume}
                     for study, spent, volume in zip(method.studies, method.trainings, method.hypervolumes, strict=True)
                 ],
+                "best_within": [
+                    {"part": one.part, comparison.score.name: one.mean, **gain_values(one.gain)}
+                    for one in method.within
+                ],
                 "hypervolume": method.mean,
-                **(no_gain if method.gain is None else asdict(method.gain)),
+                **gain_values(method.gain),
                 "by_trainings": asdict(method.by_trainings),
                 "by_seconds": None if method.by_seconds is None else asdict(method.by_seconds),
                 "attained": [
@@ -236,7 +233,15 @@ def _run(study: Study, objectives: Sequence[Metric], box: Box) -> _Run:
     )
 
 
-def _method(label: str, runs: Sequence[_Run], *, costs: Sequence[Metric], equal: float, by_seconds: bool) -> Method:
+def _method(
+    label: str,
+    runs: Sequence[_Run],
+    *,
+    costs: Sequence[Metric],
+    equal: float,
+    by_seconds: bool,
+    with_parts: bool,
+) -> Method:
     studies = tuple(run.study for run in runs)
     _check_seeds(studies)
     return Method(
@@ -247,7 +252,43 @@ def _method(label: str, runs: Sequence[_Run], *, costs: Sequence[Metric], equal:
         by_trainings=_curve([(run.trainings, run.volumes) for run in runs]),
         by_seconds=_curve([(run.seconds, run.volumes) for run in runs]) if by_seconds else None,
         attained_by=tuple(_attained(studies, cost, equal) for cost in costs),
+        within=tuple(_within(studies, equal)) if with_parts else (),
     )
+
+
+def _within(studies: Sequence[Study], equal: float) -> Iterator[WithinPart]:
+    """The best within each part of the budget, which is that of the first study."""
+    found = {
+        study.seed: best_within(
+            _at_equal(study, equal), studies[0].view.origin.experiment.budgets, studies[0].view.score
+        )
+        for study in studies
+    }
+    for place, part in enumerate(PARTS):
+        scores = {seed: parts[place].score(studies[0].view.score) for seed, parts in found.items()}
+        yield WithinPart(part=part, by_seed={seed: score for seed, score in scores.items() if score is not None})
+
+
+def _against(method: Method, first: Method) -> Method:
+    """The method with its differences from the first one."""
+    within = tuple(
+        replace(own, gain=gain_of(own.by_seed, other.by_seed) if own.by_seed and other.by_seed else None)
+        for own, other in zip(method.within, first.within, strict=True)
+    )
+    return replace(method, gain=gain_of(method.by_seed, first.by_seed), within=within)
+
+
+def _at_equal(study: Study, equal: float) -> list[Record]:
+    """The study's records up to ``equal`` trainings."""
+    records = study.view.ordered
+    return [record for record, spent in zip(records, _spent(records), strict=True) if spent <= equal]
+
+
+def _share_a_budget(studies: Sequence[Study], apart: str) -> bool:
+    """Whether all have one budget, which means the same in all: ``apart`` says why latencies do not."""
+    first, *others = (study.origin.experiment.budgets for study in studies)
+    is_apart = apart and any(METRICS[budget.metric].source is Source.TIMED for budget in first)
+    return bool(first) and not is_apart and all(budgets == first for budgets in others)
 
 
 def _is_before_and_after(studies: Sequence[Study]) -> bool:
@@ -350,8 +391,7 @@ def _attained(studies: Sequence[Study], cost: Metric, equal: float) -> tuple[tup
     """The median attainment curve: for each cost the accuracy that at least half of the studies reach with no more."""
     reached = []
     for study in studies:
-        records = study.view.ordered
-        within = [record for record, spent in zip(records, _spent(records), strict=True) if spent <= equal]
+        within = _at_equal(study, equal)
         scored = [record for record in within if record.is_complete and record.has(study.view.score)]
         reached.append(numbers(scored, (cost, study.view.score)))
     costs = np.unique(np.concatenate([rows[:, 0] for rows in reached]))
@@ -361,37 +401,3 @@ def _attained(studies: Sequence[Study], cost: Metric, equal: float) -> tuple[tup
     median = -np.sort(-best, axis=0)[half - 1]
     rises = np.diff(median, prepend=0.0) > 0
     return tuple(zip(costs[rises].tolist(), median[rises].tolist(), strict=True))
-
-
-def _gain(values: Mapping[int, float], base: Mapping[int, float]) -> Gain:
-    """The difference of hypervolumes by seed: paired where the seeds are shared, otherwise Welch's."""
-    shared = [seed for seed in values if seed in base]
-    paired = len(shared) >= MIN_PAIRS or set(values) == set(base)
-    interval: tuple[float, float] | None
-    if paired:
-        found = paired_difference([values[seed] for seed in shared], [base[seed] for seed in shared])
-        assert found.mean is not None, "methods have seeds"
-        difference, seeds = found.mean, len(shared)
-        interval = None if found.low is None or found.high is None else (found.low, found.high)
-    else:
-        one, two = (np.array(list(known.values())) for known in (values, base))
-        difference, seeds = float(one.mean() - two.mean()), min(len(one), len(two))
-        interval = welch_interval(one, two)
-    note = None
-    tie = paired and all(values[seed] == base[seed] for seed in shared)
-    if interval is None:
-        few = "one seed: no spread is known" if seeds == 1 else f"{seeds} seeds: too few for an interval"
-        note = few if seeds < MIN_PAIRS else "all seeds differ by the same"
-        note = f"the same with {'the one seed' if seeds == 1 else f'all {seeds} seeds'}" if tie else note
-    pairs = seeds if paired else None
-    verdict = Verdict.TIE if tie else _verdict(interval)
-    if not any([*values.values(), *base.values()]):
-        verdict, note = Verdict.NOTHING, "no network is inside the box"
-    return Gain(verdict=verdict, difference=difference, interval=interval, paired=paired, pairs=pairs, note=note)
-
-
-def _verdict(interval: tuple[float, float] | None) -> Verdict:
-    if interval is None:
-        return Verdict.UNKNOWN
-    low, high = interval
-    return Verdict.MORE if low > 0 else Verdict.LESS if high < 0 else Verdict.NOT_SHOWN

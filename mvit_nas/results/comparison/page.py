@@ -4,9 +4,11 @@ import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from mvit_nas.budget import part_words
 from mvit_nas.metrics import Form, Metric
-from mvit_nas.results.comparison.comparison import Comparison, Curve, Gain, Method, Verdict, spent_to_reach
+from mvit_nas.results.comparison.comparison import Comparison, Curve, Method, spent_to_reach
 from mvit_nas.results.comparison.fronts_page import FrontsSection, count_words, fronts_card, fronts_section
+from mvit_nas.results.comparison.gains import Gain, Verdict
 from mvit_nas.results.comparison.methods import Study
 from mvit_nas.results.page import (
     Card,
@@ -40,6 +42,9 @@ class Page:
     schedule: str
     reference: str
     several: bool
+    budget: str
+    within_columns: tuple[Column, ...]
+    within: tuple[Row, ...]
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     provenance: tuple[Section, ...]
@@ -60,6 +65,12 @@ def page_data(comparison: Comparison, conditions: Mapping[str, str]) -> Page:
         schedule=first.schedule,
         reference=", ".join(said(metric, value) for metric, value in worst),
         several=any(len(method.studies) > 1 for method in comparison.methods),
+        budget=" and ".join(first.budget_words),
+        within_columns=(
+            *columns_of("Within", "Method"),
+            *columns_of(f"{comparison.score.title} (%)", "Points more than the first", "Seeds", numeric=True),
+        ),
+        within=tuple(_within_rows(comparison)),
         columns=(
             *columns_of("Method", "Study"),
             *columns_of("Seed", "Hypervolume at equal compute (%)", "Trainings in all", "Trials", "Time", numeric=True),
@@ -265,6 +276,23 @@ def _row(method: Method, index: int) -> Row:
         number(sum(record.spent.seconds for record in records), format_seconds, from_cache),
     )
     return Row(cells=cells)
+
+
+def within_lines(comparison: Comparison) -> Iterator[tuple[str, str, str, str, str]]:
+    """The best within the budget and its parts: part, method, score, difference from the first method, and seeds."""
+    first = comparison.methods[0]
+    for place, one in enumerate(first.within):
+        for method in comparison.methods:
+            found = method.within[place]
+            score = "nothing" if found.mean is None else comparison.score.format(found.mean)
+            gain = "-" if found.gain is None else gain_words(found.gain)
+            seeds = f"{len(found.by_seed)} of {len(method.studies)}"
+            yield part_words(one.part), method.label, score, gain, seeds
+
+
+def _within_rows(comparison: Comparison) -> Iterator[Row]:
+    for part, label, score, gain, seeds in within_lines(comparison):
+        yield Row(cells=(cell(part), cell(label), cell(score), cell(gain), cell(seeds)))
 
 
 def _history(comparison: Comparison) -> Json:

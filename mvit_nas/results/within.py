@@ -1,0 +1,45 @@
+"""The best within the budget and within parts of it: what a search found, as a person asks for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mvit_nas.budget import PARTS, Budget, needed_part, part_words
+from mvit_nas.metrics import METRICS, Metric
+from mvit_nas.study.record import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Within:
+    """The best that was trained within ``part`` of the budgets; None where nothing was."""
+
+    part: float
+    best: Record | None
+
+    def score(self, score: Metric) -> float | None:
+        """Of the best."""
+        return None if self.best is None else self.best.value(score)
+
+
+def best_within(records: Sequence[Record], budgets: Sequence[Budget], score: Metric) -> tuple[Within, ...]:
+    """One for each of PARTS, by ``score``; of equal ones the first. Empty where there is no budget."""
+    trained = [(one, _needed(one, budgets)) for one in records if one.is_complete and one.has(score)]
+    parts = PARTS if budgets else ()
+    within = {part: [one for one, needed in trained if needed <= part] for part in parts}  # NaN is in none
+    return tuple(
+        Within(part=part, best=max(found, key=lambda one: one.value(score) or 0.0, default=None))
+        for part, found in within.items()
+    )
+
+
+def within_words(found: Sequence[Within], score: Metric) -> str:
+    """ "43.9 % within the budget, 42.8 % within 1/2 of it, nothing within 1/8 of it"; empty without budgets."""
+    return ", ".join(f"{_words(one, score)} within {part_words(one.part)}" for one in found)
+
+
+def _words(one: Within, score: Metric) -> str:
+    value = one.score(score)
+    return "nothing" if value is None else score.format(value)
+
+
+def _needed(record: Record, budgets: Sequence[Budget]) -> float:
+    return needed_part(budgets, [record.value(METRICS[budget.metric]) for budget in budgets])
