@@ -435,6 +435,14 @@ def test_without_scripts_a_long_table_is_cut_and_says_so():
     assert "Left out here" not in render_search(view(example_table(), environment()))
 
 
+def test_the_page_says_the_best_within_parts_of_the_budget():
+    table = table_of(
+        [trained(trial, accuracy, params, 1, 1.0) for trial, accuracy, params in ((0, 0.6, 5e6), (1, 0.5, 3e6))]
+    )
+    page = " ".join(render_search(view(table, environment())).split())
+    assert "60.0 % within the budget, 50.0 % within 1/2 of it, nothing within 1/4 of it" in page
+
+
 def test_what_the_trials_cost_is_summed_by_outcome():
     rows: list[Row] = [
         {"state": "complete", "seconds": 30.0},

@@ -30,6 +30,7 @@ from mvit_nas.results.search.letters import names
 from mvit_nas.results.search.measured_on import MeasuredOn, measured_on
 from mvit_nas.results.search.runtimes import Comparison, compare, sentences
 from mvit_nas.results.view import StudyView, numbers, rank
+from mvit_nas.results.within import best_within, within_words
 from mvit_nas.study.record import Further, Record, State
 from mvit_nas.units import format_seconds
 
@@ -91,6 +92,7 @@ class Page:
     outcomes: tuple[Outcome, ...]
     confirmed: ConfirmedSection | None
     spent: str
+    within: str
     share: str
     reference: str
     glossary: tuple[tuple[str, str], ...]
@@ -127,6 +129,7 @@ def page_data(view: StudyView, devices: Sequence[Device] = ()) -> Page:
         outcomes=tuple(outcomes(view.records)),
         confirmed=section(view),
         spent=spent_words(view),
+        within=within_words(best_within(view.ordered, origin.experiment.budgets, view.score), view.score),
         share=f"{lines[0].percent[-1]:.1f} %" if lines else "",
         reference=", ".join(said(METRICS[name], value) for name, value in origin.reference.items()),
         glossary=tuple(glossary()),
