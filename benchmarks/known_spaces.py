@@ -21,7 +21,7 @@ from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.count import StaticCost
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import Label, Parameter, SearchSpace, load_space
-from mvit_nas.budget import Budget
+from mvit_nas.budget import PARTS, Budget, part_words
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Question
 from mvit_nas.maths.hypervolume import Box, hypervolume, hypervolume_history
 from mvit_nas.metrics import ACCURACY, MACS, PARAMS
@@ -36,6 +36,9 @@ OLD_SPACE = Path(__file__).parent / "spaces" / "with_stem_stride.yaml"
 EPOCHS, RUNGS = 8, (1, 2, 4)
 OBJECTIVES = (ACCURACY, PARAMS, MACS)
 _RUNG_IMAGES = 500
+# Of the budget, that the axis of a cost has in the logarithmic hypervolume.
+_HALVINGS = 6.0
+MEASURES = ("hypervolume", "log hypervolume", *(f"best within {part_words(part)}" for part in PARTS))
 _CLASSES = 10
 
 
@@ -120,6 +123,30 @@ class KnownSpace:
             np.array([[self.true_accuracy(one.candidate), *cost] for one, cost in zip(found, costs, strict=True)]),
             self.box,
         )
+
+    def measures(self, found: Sequence[Record]) -> dict[str, np.ndarray]:
+        """What each of MEASURES is after each of ``found``, which are trained.
+
+        The best within a part of the budget is the network that a person would take, that of the highest trained
+        accuracy, with its true accuracy; chance where nothing is within. In the logarithmic hypervolume a cost's axis
+        goes from the budget to its 64th, so that each halving counts alike, and accuracy begins at chance.
+        """
+        chance = 1 / self.designs.classes
+        trained = np.array([one.values[ACCURACY.name].value for one in found])
+        true = np.array([self.true_accuracy(one.candidate) for one in found])
+        parts = np.array(
+            [[one.values[PARAMS.name].value, one.values[MACS.name].value] for one in found], dtype=float
+        ) / [self.largest.params, self.largest.macs]
+        halvings = Box(reference=(chance, 0.0, 0.0), ideal=(1.0, -_HALVINGS, -_HALVINGS), maximise=(True, False, False))
+        logarithmic = np.column_stack([true, np.log2(parts) - 1e-9])
+        measures = {"hypervolume": self.volumes(found), "log hypervolume": hypervolume_history(logarithmic, halvings)}
+        needed = parts.max(axis=1)
+        for part in PARTS:
+            within = np.where(needed <= part, trained, -np.inf)
+            taken = np.array([int(within[: i + 1].argmax()) for i in range(len(within))])
+            has_any = np.logical_or.accumulate(needed <= part)
+            measures[f"best within {part_words(part)}"] = np.where(has_any, true[taken], chance)
+        return measures
 
 
 class _AllLabels(Designs):

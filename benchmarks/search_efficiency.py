@@ -1,126 +1,62 @@
-"""How much does each sampler find for its compute, and does the default of `mvit-nas search` find the most?
+"""How much does each way of searching find for its compute, and does the default of `mvit-nas search` find the most?
 
-Two spaces, the objectives accuracy, parameters and multiply-adds, a budget on both costs. In the *table* all networks
-were trained for real (NAS-Bench-Macro, Su et al., CVPR 2021: 6,561 networks on CIFAR-10, three trainings each): a trial
-sees one of the three trainings, and what is found is judged by their mean. The *simulation* is the space
-`benchmarks/spaces/with_stem_stride.yaml` with accuracies from a formula, trainings that scatter, and random effects of
-all pairs of choices, which no feature shows. Learning curves are simulated in both, so that trainings can be stopped
-(`known_spaces.py`).
+The objectives are accuracy, parameters and multiply-adds, with a budget on both costs. In the *table* all networks were
+trained for real (NAS-Bench-Macro, Su et al., CVPR 2021: 6,561 networks on CIFAR-10, three trainings each): a trial sees
+one of the three trainings, and what is found is judged by their mean. The *simulations* are the space
+`benchmarks/spaces/with_stem_stride.yaml` with accuracies from a formula; in the rough one seeds spread as measured,
+three networks in a hundred stay at chance, and four factors do nothing (`known_spaces.py`). *mobilevit* is the table of
+this project's own trainings, where it is (`mobilevit_table.py`). The default's settings were chosen on the simulations
+for tuning, none of which is reported here.
 
-The loop is that of `mvit-nas search`, in memory and with these two as estimators. A whole training costs one unit, a
-stopped one the share of its epochs. All samplers start with the same designs. Reported: the hypervolume after 25,
-50 and 100 units, in the table as a share of that of all networks, its mean over the seeds with its standard error;
-after how many units the default has what others have at the end; and the seconds that 100 units' proposals took. Runs
-are kept in the folder --keep, so that the benchmark goes on where it was stopped.
+The loop is that of `mvit-nas search`, in memory and with these as estimators. A whole training costs one unit, a
+stopped one the share of its epochs. All begin with the same designs. Reported after 12, 25, 50 and 100 units, in the
+mean over the seeds: the true accuracy of the network that a person would take within the budget and within 1/2, 1/4 and
+1/8 of it; the hypervolume with logarithmic costs and accuracy from chance; and that with linear ones and accuracy from
+0. Beside each by how much the default is ahead, seed by seed, with the 95 % interval; a star where that is shown by
+Holm's rule over all differences of the space. Then the units after which each has what random sampling has in the end.
+Slow contestants run with five seeds to 50 units. Runs are kept in the folder --keep, so that the benchmark goes on
+where it was stopped.
 
     make search-benchmark
     python benchmarks/search_efficiency.py ../shared/reference/bench/nas-bench-macro_cifar10.json [--seeds 20]
 """
 
 import argparse
-import importlib.util
 import json
-import math
 import random
 import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NoReturn
 
 import numpy as np
 import optuna
-from known_spaces import EPOCHS, KnownSpace, SimulatedSpace, TableSpace
+from contestants import CONTESTANTS, DEFAULT, make_sampler, missing
+from known_spaces import MEASURES, KnownSpace, TableSpace, simulations
+from mobilevit_space import TABLE, MobileViTTable
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 
 from mvit_nas.arch.space import Label
-from mvit_nas.evaluate.estimator import AtRung, Estimate, Estimator, Question
-from mvit_nas.evaluate.rungs import EarlyStopping
 from mvit_nas.maths.seeds import derive_seed
-from mvit_nas.metrics import MACS, PARAMS
+from mvit_nas.maths.statistics import Difference, holm, paired_difference
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.loop import Limits, Search
-from mvit_nas.optimize.samplers import SAMPLERS, CostAwareSampler
+from mvit_nas.optimize.samplers import CostAwareSampler
 from mvit_nas.reporter import Reporter
-from mvit_nas.study.record import Guess, Record, Rung, State
 from mvit_nas.study.store import Asked, Store
 
-UNITS = 100
-MARKS = (25, 50, 100)
-DEFAULT = "cost-aware"
+UNITS, SLOW_UNITS, SLOW_SEEDS = 100, 50, 5
+MARKS = (12, 25, 50, 100)
+_ALPHA = 0.05
+# What "the units after which" is asked for.
+_REACHED = ("best within the budget", "log hypervolume")
 # Trials of the study in which the time of a proposal is taken.
 _MANY = 1000
-
-
-class Moasha:
-    """Syne Tune's MOASHA (Schmucker et al., 2021), which halves at the same rungs; it knows nothing of the costs."""
-
-    epochs = EPOCHS
-
-    def __init__(self, estimator: Estimator) -> None:
-        from syne_tune.optimizer.schedulers.multiobjective.moasha import (  # type: ignore[import-not-found,unused-ignore]
-            MOASHA,
-        )
-
-        self._estimator = estimator
-        self._scheduler = MOASHA(
-            {}, metrics=["error", "params", "macs"], time_attr="epoch", max_t=EPOCHS, grace_period=1, reduction_factor=2
-        )
-
-    def estimate(self, question: Question, *, at_rung: AtRung, should_stop: Callable[[], bool]) -> Estimate:
-        """The other's answer until the scheduler stops it; random draws do not look at what is expected."""
-        record = question.record
-        trial = SimpleNamespace(trial_id=record.trial)
-        self._scheduler.on_trial_add(trial)
-
-        def is_behind(rungs: tuple[Rung, ...]) -> bool:
-            result = _result(record, rungs[-1].epoch, rungs[-1].accuracy)
-            return bool(self._scheduler.on_trial_result(trial, result) == "STOP")
-
-        found = self._estimator.estimate(question, at_rung=is_behind, should_stop=should_stop)
-        if found.accuracy is None:
-            return replace(found, expected=Guess(accuracy=found.rungs[-1].accuracy, deviation=1.0))
-        self._scheduler.on_trial_complete(trial, _result(record, EPOCHS, found.accuracy.value))
-        return found
-
-
-def _result(record: Record, epoch: int, accuracy: float) -> dict[str, float]:
-    costs = {name: record.values[name].value for name in (PARAMS.name, MACS.name)}
-    return {"epoch": epoch, "error": 1 - accuracy, **costs}
-
-
-def _stopping(estimator: Estimator) -> Estimator:
-    return EarlyStopping(estimator, costs=(PARAMS, MACS))
-
-
-def _plain(estimator: Estimator) -> Estimator:
-    return estimator
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contestant:
-    """Who proposes, one of SAMPLERS or "independent", and what wraps the estimator."""
-
-    sampler: str
-    wrap: Callable[[Estimator], Estimator] = _plain
-
-
-CONTESTANTS: Mapping[str, Contestant] = {
-    DEFAULT: Contestant(sampler="cost-aware"),
-    "cost-aware, stopping": Contestant(sampler="cost-aware", wrap=_stopping),
-    "TPE, multivariate": Contestant(sampler="tpe"),
-    "TPE, independent": Contestant(sampler="independent"),
-    "NSGA-II": Contestant(sampler="nsga2"),
-    "random": Contestant(sampler="random"),
-    "random, stopping": Contestant(sampler="random", wrap=_stopping),
-    "MOASHA": Contestant(sampler="random", wrap=Moasha),
-    "GPSampler": Contestant(sampler="gp"),
-}
 
 
 class TimedStore(Store):
@@ -137,26 +73,23 @@ class TimedStore(Store):
 
 
 def open_store(candidates: Candidates, seed: int) -> TimedStore:
-    """A store in memory, as `mvit_nas.optimize.samplers` makes them, with one sampler more."""
+    """A store in memory, as `mvit_nas.optimize.samplers` makes them, with the samplers of `contestants.py` besides."""
 
     def sampler(name: str, number: int) -> BaseSampler:
-        own = derive_seed(seed, "sampler", number) % 2**32
-        return optuna.samplers.TPESampler(seed=own) if name == "independent" else SAMPLERS[name](candidates, 0, own)
+        return make_sampler(name, candidates, derive_seed(seed, "sampler", number) % 2**32)
 
     return TimedStore(None, objectives=candidates.goal.objectives, choices=candidates.choices, samplers=sampler)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The hypervolume ``at_unit`` 1, 2, ..., the seconds of the proposals, and how many trainings ended how."""
+    """What each of MEASURES was ``at_unit`` 1, 2, ..., and the seconds of the proposals."""
 
-    at_unit: tuple[float, ...]
+    at_unit: Mapping[str, Sequence[float]]
     seconds: float
-    stopped: int
-    finished: int
 
 
-def run(space: KnownSpace, name: str, seed: int) -> Run:
+def run(space: KnownSpace, name: str, seed: int, units: int = UNITS) -> Run:
     """A search by the contestant ``name``."""
     contestant, candidates = CONTESTANTS[name], space.candidates(seed)
     store = open_store(candidates, seed)
@@ -164,21 +97,17 @@ def run(space: KnownSpace, name: str, seed: int) -> Run:
         store,
         contestant.wrap(space),
         candidates,
-        Limits(trials=UNITS, seed=seed, sampler=contestant.sampler),
+        Limits(trials=units, seed=seed, sampler=contestant.sampler),
         latency_of=_not_measured,
         reporter=Reporter(),
     )
     records = search.run()
     found = [record for record in records if record.is_complete]
     spent_at = np.cumsum([record.spent.trainings for record in records])[[record.is_complete for record in records]]
-    volumes = np.append(0.0, space.volumes(found))
-    done = [int((spent_at <= unit + 1e-9).sum()) for unit in range(1, UNITS + 1)]
-    return Run(
-        at_unit=tuple(float(volumes[number]) for number in done),
-        seconds=store.seconds,
-        stopped=sum(record.state is State.STOPPED for record in records),
-        finished=len(found),
-    )
+    done = [int((spent_at <= unit + 1e-9).sum()) for unit in range(1, units + 1)]
+    measured = {name: np.append(0.0, values) for name, values in space.measures(found).items()}
+    at_unit = {name: [round(float(values[number]), 6) for number in done] for name, values in measured.items()}
+    return Run(at_unit=at_unit, seconds=round(store.seconds, 2))
 
 
 def _not_measured(arch: object) -> NoReturn:
@@ -213,70 +142,136 @@ def proposal_seconds(space: KnownSpace) -> float:
     return statistics.median(seconds)
 
 
+def spaces(table: Path) -> dict[str, Callable[[], KnownSpace]]:
+    """All by name, those for tuning too."""
+    known: dict[str, Callable[[], KnownSpace]] = {**simulations(), "table": lambda: TableSpace(table)}
+    return known | ({"mobilevit": MobileViTTable} if TABLE.exists() else {})
+
+
 def main() -> None:
-    """Print a table for each space, then one JSON document."""
+    """Print the tables of each space, then one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path, help="nas-bench-macro_cifar10.json")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--only", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS), metavar="NAME")
+    parser.add_argument("--spaces", nargs="+", metavar="SPACE", help="without it: all but those for tuning")
     parser.add_argument("--keep", type=Path, help="where finished runs are kept, and read from")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    if "MOASHA" in arguments.only and importlib.util.find_spec("syne_tune") is None:
-        arguments.only.remove("MOASHA")
-        print("MOASHA is left out: pip install syne-tune", file=sys.stderr)
-    spaces: dict[str, dict[str, object]] = {}
-    for space in (SimulatedSpace(), TableSpace(arguments.table)):
-        results = {
-            name: [_kept(space, name, seed, arguments.keep) for seed in range(arguments.seeds)]
-            for name in arguments.only
-        }
-        seconds = proposal_seconds(space)
-        spaces[space.name] = {**_show(space.name, results), "proposal_seconds": seconds}
-        print(f"a proposal in a study of {_MANY:,} trials: {seconds:.2f} s")
-    print(json.dumps({"seeds": arguments.seeds, "spaces": spaces}))
+    left_out = list(missing(arguments.only))
+    for name in left_out:
+        print(f"{name} is left out: pip install {CONTESTANTS[name].needs.replace('_', '-')}", file=sys.stderr)
+    names = [name for name in arguments.only if name not in left_out]
+    known = spaces(arguments.table)
+    document: dict[str, object] = {}
+    for title in arguments.spaces or [name for name in known if not name.startswith("tuning")]:
+        space = known[title]()
+        results = {name: dict(_runs(space, name, arguments.seeds, arguments.keep)) for name in names}
+        document[title] = _show(title, results) | {"proposal_seconds": proposal_seconds(space)}
+    print(json.dumps({"seeds": arguments.seeds, "marks": MARKS, "spaces": document}))
 
 
-def _kept(space: KnownSpace, name: str, seed: int, folder: Path | None) -> Run:
-    path = folder / f"{space.name}-{name.replace(', ', '-')}-{seed}.json" if folder else None
+def _runs(space: KnownSpace, name: str, seeds: int, folder: Path | None) -> Iterator[tuple[int, Run]]:
+    slow = CONTESTANTS[name].slow
+    for seed in range(min(seeds, SLOW_SEEDS) if slow else seeds):
+        yield seed, _kept(space, name, seed, SLOW_UNITS if slow else UNITS, folder)
+
+
+def _kept(space: KnownSpace, name: str, seed: int, units: int, folder: Path | None) -> Run:
+    path = folder / f"{space.name}-{name}-{seed}.json".replace(", ", "-").replace(" ", "_") if folder else None
     if path is not None and path.exists():
-        known = json.loads(path.read_text())
-        return Run(**{**known, "at_unit": tuple(known["at_unit"])})
-    found = run(space, name, seed)
-    print(f"{space.name}, {name}, seed {seed}: {found.at_unit[-1]:.4f}", file=sys.stderr, flush=True)
+        return Run(**json.loads(path.read_text()))
+    found = run(space, name, seed, units)
+    print(f"{space.name}, {name}, seed {seed}: {found.at_unit[MEASURES[0]][-1]:.4f}", file=sys.stderr, flush=True)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(found)))
+        path.write_text(json.dumps({"at_unit": found.at_unit, "seconds": found.seconds}))
     return found
 
 
-def _show(title: str, results: Mapping[str, Sequence[Run]]) -> dict[str, object]:
-    means = {name: np.mean([one.at_unit for one in runs], axis=0) for name, runs in results.items()}
-    print(f"\n{title}: hypervolume at {', '.join(map(str, MARKS))} units (standard error at the end)")
-    print(f"{'sampler':<24}{''.join(f'{mark:>9}' for mark in MARKS)}{'error':>9}{'stopped':>9}{'seconds':>9}")
-    rows = {}
-    for name, runs in results.items():
-        error = statistics.stdev(one.at_unit[-1] for one in runs) / math.sqrt(len(runs)) if len(runs) > 1 else 0.0
-        stopped, seconds = (
-            statistics.mean(values) for values in zip(*((r.stopped, r.seconds) for r in runs), strict=True)
-        )
-        marks = [float(means[name][mark - 1]) for mark in MARKS]
-        numbers = "".join(f"{value:>9.4f}" for value in marks)
-        print(f"{name:<24}{numbers}{error:>9.4f}{stopped:>9.0f}{seconds:>9.1f}")
-        rows[name] = {"at": marks, "error": error, "stopped": stopped, "seconds": seconds}
-    reached = {}
-    if DEFAULT in means:
-        for name, mean in means.items():
-            above = np.flatnonzero(means[DEFAULT] >= mean[-1])
-            reached[name] = int(above[0]) + 1 if len(above) else None
-        others = ", ".join(f"{name} {units}" for name, units in reached.items() if name != DEFAULT)
-        print(f"units after which the default has what others have at the end: {others}")
-    worse = None
-    if DEFAULT in means and "random" in means:
-        worse = [unit for unit in range(20, UNITS) if means[DEFAULT][unit] < means["random"][unit]]
-        print(f"units beyond 20 at which the default is worse than random: {worse or 'none'}")
-    return {"samplers": rows, "units_to_reach": reached, "worse_than_random": worse}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A contestant after so many units: its mean and by how much the default is ahead of it, seed by seed."""
+
+    measure: str
+    contestant: str
+    mark: int
+    by_seed: Sequence[float]
+    ahead: Difference | None
+
+
+def _cells(results: Mapping[str, Mapping[int, Run]]) -> Iterator[Cell]:
+    base = results.get(DEFAULT, {})
+    for measure in MEASURES:
+        for name, runs in results.items():
+            for mark in MARKS:
+                at = {
+                    seed: one.at_unit[measure][mark - 1]
+                    for seed, one in runs.items()
+                    if mark <= len(one.at_unit[measure])
+                }
+                shared = [seed for seed in at if seed in base]
+                ahead = None
+                if name != DEFAULT and shared:
+                    ours = [base[seed].at_unit[measure][mark - 1] for seed in shared]
+                    ahead = paired_difference(ours, [at[seed] for seed in shared])
+                if at:
+                    yield Cell(measure=measure, contestant=name, mark=mark, by_seed=list(at.values()), ahead=ahead)
+
+
+def _show(title: str, results: Mapping[str, Mapping[int, Run]]) -> dict[str, object]:
+    cells = list(_cells(results))
+    p_values = dict(zip(map(id, cells), holm([one.ahead.p if one.ahead else None for one in cells]), strict=True))
+    shown = {id(one) for one in cells if (p := p_values[id(one)]) is not None and p < _ALPHA}
+    for measure in MEASURES:
+        print(f"\n{title}, {measure}, in percent, after {', '.join(map(str, MARKS))} units (the default ahead by)")
+        for name in results:
+            own = [one for one in cells if (one.measure, one.contestant) == (measure, name)]
+            print(f"{name:<24}" + "".join(f"{_words(one, is_shown=id(one) in shown):>28}" for one in own))
+    behind = [one for one in cells if one.ahead and id(one) in shown and (one.ahead.mean or 0.0) < 0]
+    compared = [one for one in cells if one.ahead is not None and one.ahead.mean is not None]
+    worst = min(compared, key=lambda one: one.ahead.mean if one.ahead and one.ahead.mean else 0.0, default=None)
+    print(f"\n{title}: the default is shown to be behind in {len(behind)} of {len(compared)} differences")
+    for one in behind:
+        print(f"  {one.measure}, {one.contestant}, {one.mark} units: {_words(one, is_shown=True)}")
+    if worst is not None:
+        print(f"the worst: {worst.measure}, {worst.contestant}, {worst.mark} units: {_words(worst, is_shown=False)}")
+    reached = {measure: dict(_reached(results, measure)) for measure in _REACHED if "random" in results}
+    for measure, units in reached.items():
+        print(f"units to what random sampling has in the end, {measure}: {units}")
+    return {
+        "cells": [
+            {
+                "measure": one.measure,
+                "contestant": one.contestant,
+                "units": one.mark,
+                "by_seed": one.by_seed,
+                "ahead": one.ahead and {"mean": one.ahead.mean, "low": one.ahead.low, "high": one.ahead.high},
+                "p_holm": p_values[id(one)],
+            }
+            for one in cells
+        ],
+        "units_to_random": reached,
+        "seconds": {name: statistics.mean(one.seconds for one in runs.values()) for name, runs in results.items()},
+    }
+
+
+def _words(cell: Cell, *, is_shown: bool) -> str:
+    """ "43.2 (+1.2, +0.3 to +2.1)*"."""
+    mean, ahead = f"{100 * statistics.mean(cell.by_seed):.1f}", cell.ahead
+    if ahead is None or ahead.mean is None:
+        return mean
+    interval = "" if ahead.low is None or ahead.high is None else f", {100 * ahead.low:+.1f} to {100 * ahead.high:+.1f}"
+    return f"{mean} ({100 * ahead.mean:+.1f}{interval}){'*' if is_shown else ' '}"
+
+
+def _reached(results: Mapping[str, Mapping[int, Run]], measure: str) -> Iterator[tuple[str, int | None]]:
+    """After how many units the mean of each is at least that of random sampling in the end; None where never."""
+    means = {name: np.mean([one.at_unit[measure] for one in runs.values()], axis=0) for name, runs in results.items()}
+    for name, mean in means.items():
+        above = np.flatnonzero(mean >= means["random"][-1])
+        yield name, int(above[0]) + 1 if len(above) else None
 
 
 if __name__ == "__main__":
