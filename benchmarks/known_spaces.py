@@ -278,7 +278,7 @@ _ROUGH = Traits(
 )  # fmt: skip
 
 
-def _other_traits(number: int) -> Traits:
+def other_traits(number: int) -> Traits:
     """Those of a simulation to tune on: drawn, each effect from a third to three times what it is."""
     generator = random.Random(f"traits {number}")
     effects = ("compute", "size", "kernel", "patch", "depth", "heads", "mlp", "width", "fusion", "blocks")
@@ -338,7 +338,7 @@ def simulations() -> dict[str, Callable[[], SimulatedSpace]]:
     }
     for number in range(8):
         name = f"tuning {number}"
-        spaces[name] = functools.partial(SimulatedSpace, name, _other_traits(number), (name,))
+        spaces[name] = functools.partial(SimulatedSpace, name, other_traits(number), (name,))
     return spaces
 
 

@@ -48,6 +48,7 @@ from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.loop import Limits, Search
 from mvit_nas.optimize.samplers import CostAwareSampler
 from mvit_nas.reporter import Reporter
+from mvit_nas.study.record import Record
 from mvit_nas.study.store import Asked, Store
 
 UNITS, SLOW_UNITS, SLOW_SEEDS = 100, 50, 5
@@ -89,8 +90,8 @@ class Run:
     seconds: float
 
 
-def run(space: KnownSpace, name: str, seed: int, units: int = UNITS) -> Run:
-    """A search by the contestant ``name``."""
+def found_by(space: KnownSpace, name: str, seed: int, units: int) -> tuple[list[Record], np.ndarray, float]:
+    """What a search by the contestant ``name`` trained to the end, the units at each, and the proposals' seconds."""
     contestant, candidates = CONTESTANTS[name], space.candidates(seed)
     store = open_store(candidates, seed)
     search = Search(
@@ -104,10 +105,16 @@ def run(space: KnownSpace, name: str, seed: int, units: int = UNITS) -> Run:
     records = search.run()
     found = [record for record in records if record.is_complete]
     spent_at = np.cumsum([record.spent.trainings for record in records])[[record.is_complete for record in records]]
+    return found, spent_at, store.seconds
+
+
+def run(space: KnownSpace, name: str, seed: int, units: int = UNITS) -> Run:
+    """What such a search has after each unit."""
+    found, spent_at, seconds = found_by(space, name, seed, units)
     done = [int((spent_at <= unit + 1e-9).sum()) for unit in range(1, units + 1)]
     measured = {name: np.append(0.0, values) for name, values in space.measures(found).items()}
     at_unit = {name: [round(float(values[number]), 6) for number in done] for name, values in measured.items()}
-    return Run(at_unit=at_unit, seconds=round(store.seconds, 2))
+    return Run(at_unit=at_unit, seconds=round(seconds, 2))
 
 
 def _not_measured(arch: object) -> NoReturn:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.cost.latency import Latency
-from mvit_nas.errors import CostError, InputError, InterruptedCleanlyError, MeasurementError, MvitNasError
+from mvit_nas.errors import CostError, InterruptedCleanlyError, MeasurementError, MvitNasError
 from mvit_nas.evaluate.estimator import Estimator, Question
 from mvit_nas.evaluate.inherit import Inheriting
 from mvit_nas.evaluate.latency import LatencyMeter
@@ -19,13 +19,15 @@ from mvit_nas.jobs.begun import with_start
 from mvit_nas.jobs.estimate import by_macs, training_seconds, try_step
 from mvit_nas.jobs.folders import Folders, folders_of, known_schedule, known_space, opened
 from mvit_nas.jobs.journal import Journal
+from mvit_nas.jobs.learned import agreement_words, learned
 from mvit_nas.jobs.provenance import conditions, search_origin, seed_spread, updated
 from mvit_nas.jobs.repeats import to_repeat
-from mvit_nas.jobs.setup import COARSE, FINE, MEASURING_SECONDS, Setup, find_images, find_space, make_meter, set_up
+from mvit_nas.jobs.setup import COARSE, MEASURING_SECONDS, Setup, find_images, find_space, further_meters, set_up
 from mvit_nas.maths.pareto import near_front
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, MACS, PARAMS, SCORES, Metric, metrics_of, score_of
 from mvit_nas.optimize.candidates import Candidates, Goal
 from mvit_nas.optimize.designs import Design, Designs
+from mvit_nas.optimize.earlier import Earlier
 from mvit_nas.optimize.loop import Limits, Search
 from mvit_nas.optimize.samplers import open_store
 from mvit_nas.optimize.within_budget import Feasible, presets_within, sample_feasible
@@ -118,6 +120,7 @@ class Prepared:
     setup: Setup
     designs: Designs
     feasible: Feasible
+    earlier: Earlier | None
     further: Mapping[str, LatencyMeter]
 
 
@@ -140,12 +143,17 @@ def prepare(settings: SearchSettings, *, reporter: Reporter) -> Prepared:
     middle = feasible.designs[len(feasible.designs) // 2].arch
     assert middle is not None, "what is within a budget is a network"
     setup = with_start(setup, middle, settings, which="a network of middling cost", reporter=reporter)
+    earlier, digests = learned(settings, designs, reporter)
     found = Found(
         data={"name": images.name, "fingerprint": images.fingerprint},
         space_name=space.name,
         space=space.text,
         schedule=setup.training.schedule.to_dict(),
-        more={"image_size": space.base.image_size, "init": setup.training.start},
+        more={
+            "image_size": space.base.image_size,
+            "init": setup.training.start,
+            "learn_from": dict(digests) or None,
+        },
     )
     settings = replace(settings, name=name, runtime=setup.meter.runtime.name)
     return Prepared(
@@ -155,24 +163,9 @@ def prepare(settings: SearchSettings, *, reporter: Reporter) -> Prepared:
         setup=setup,
         designs=designs,
         feasible=feasible,
-        further=_further_meters(settings, reporter),
+        earlier=earlier,
+        further=further_meters(settings, reporter),
     )
-
-
-def _further_meters(settings: SearchSettings, reporter: Reporter) -> dict[str, LatencyMeter]:
-    """What measures the front, by runtime. Raises InputError and DeviceError for what is not there."""
-    found = {}
-    for text in settings.measure_front:
-        runtime, at, target = text.partition("@")
-        if runtime == settings.runtime:
-            raise InputError(f"--measure-front {text}: every candidate is timed on {runtime} already")
-        where = replace(settings, target=target) if at else settings
-        found[runtime] = make_meter(
-            where, runtime=runtime, precision=FINE, seconds=MEASURING_SECONDS, reporter=reporter
-        )
-        for doubt in found[runtime].machine.doubts:
-            reporter.say(f"note: {found[runtime].target.name}: {doubt}")
-    return found
 
 
 def search(
@@ -207,7 +200,7 @@ class _Searching:
         self._box = box_of(goal.objectives, [goal.reference[metric.name] for metric in goal.objectives])
         self._objectives = goal.objectives
         self._origin = search_origin(prepared.setup, settings, prepared.found, reference=goal.reference)
-        candidates = Candidates(prepared.designs, prepared.feasible, goal)
+        candidates = Candidates(prepared.designs, prepared.feasible, goal, earlier=prepared.earlier)
         store = open_store(prepared.folders.state, candidates, seed=settings.seed)
         if queued := store.recover():
             trials = f"{queued} trial{'s' if queued > 1 else ''}"
@@ -243,6 +236,9 @@ class _Searching:
         except MvitNasError as raised:
             error = raised
         records = self._journal.records
+        if self.prepared.earlier is not None:
+            score = score_of(self._objectives)
+            self.reporter.say(agreement_words(self.prepared.earlier, self.prepared.designs, records, score))
         self._origin = replace(self._origin, ended=self._ended(error))
         if not any(record.is_complete for record in records):
             if any(record.state.is_training for record in records):

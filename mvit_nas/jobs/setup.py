@@ -210,3 +210,19 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(f"--device {name}: this torch sees {torch.cuda.device_count()} CUDA devices")
     return device
+
+
+def further_meters(settings: SearchSettings, reporter: Reporter) -> dict[str, LatencyMeter]:
+    """What measures the front, by runtime. Raises InputError and DeviceError for what is not there."""
+    found = {}
+    for text in settings.measure_front:
+        runtime, at, target = text.partition("@")
+        if runtime == settings.runtime:
+            raise InputError(f"--measure-front {text}: every candidate is timed on {runtime} already")
+        where = replace(settings, target=target) if at else settings
+        found[runtime] = make_meter(
+            where, runtime=runtime, precision=FINE, seconds=MEASURING_SECONDS, reporter=reporter
+        )
+        for doubt in found[runtime].machine.doubts:
+            reporter.say(f"note: {found[runtime].target.name}: {doubt}")
+    return found

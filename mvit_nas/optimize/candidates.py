@@ -14,6 +14,7 @@ from mvit_nas.errors import InvalidArchError
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.metrics import LATENCY, MACS, METRICS, PARAMS, Metric
 from mvit_nas.optimize.designs import Design, Designs
+from mvit_nas.optimize.earlier import Earlier
 from mvit_nas.optimize.within_budget import Feasible, descend, violation
 from mvit_nas.study.record import Candidate, Record
 
@@ -55,7 +56,8 @@ class Candidates:
     goes with the multiply-adds and breaks no budget.
     """
 
-    def __init__(self, designs: Designs, feasible: Feasible, goal: Goal) -> None:
+    def __init__(self, designs: Designs, feasible: Feasible, goal: Goal, *, earlier: Earlier | None = None) -> None:
+        self.earlier = earlier
         self.designs = designs
         self.goal = goal
         self.feasible = feasible

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mvit_nas.maths.pareto import front
+from mvit_nas.maths.pareto import Floats, front
 from mvit_nas.optimize.acquisition import expected_growth
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.designs import Design
+from mvit_nas.optimize.earlier import Earlier
 from mvit_nas.optimize.surrogate import Surrogate
 from mvit_nas.study.record import Guess
 
@@ -55,18 +56,23 @@ def propose(
         return None
     if not trained:
         return generator.choice(candidates), None
+    designs, accuracies = [one.design for one in trained], [one.accuracy for one in trained]
+    earlier = pool.earlier
+    if earlier is not None and not earlier.believes(earlier.agreement(designs, accuracies)):
+        earlier = None
+    seen = _Seen(pool=pool, earlier=earlier)
     surrogate = Surrogate(
-        pool.features([one.design for one in trained]),
-        np.array([one.accuracy for one in trained]),
+        seen.features(designs),
+        np.array(accuracies),
         np.array([one.deviation for one in trained]),
-        groups_F=pool.groups,
+        groups_F=seen.groups,
     )
-    accuracy_C, deviation_C = surrogate.predict(pool.features(candidates))
+    accuracy_C, deviation_C = surrogate.predict(seen.features(candidates))
     finished = [one for one in trained if not one.deviation]
     known = [one.design for one in finished] + list(pending)
     known_accuracy_K = np.array([one.accuracy for one in finished])
     if pending:
-        known_accuracy_K = np.append(known_accuracy_K, surrogate.predict(pool.features(pending))[0])
+        known_accuracy_K = np.append(known_accuracy_K, surrogate.predict(seen.features(pending))[0])
     growth_C = expected_growth(
         accuracy_C,
         deviation_C,
@@ -79,6 +85,25 @@ def propose(
     )
     best = int(growth_C.argmax())
     return candidates[best], Guess(accuracy=float(accuracy_C[best]), deviation=float(deviation_C[best]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What the surrogate sees of designs: their features, and what earlier searches guess where they are believed."""
+
+    pool: Candidates
+    earlier: Earlier | None
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """To which group each feature belongs."""
+        groups = self.pool.groups
+        return groups if self.earlier is None else (*groups, max(groups) + 1)
+
+    def features(self, designs: Sequence[Design]) -> Floats:
+        """[C, F] of C designs."""
+        features = self.pool.features(designs)
+        return features if self.earlier is None else np.column_stack([features, self.earlier.guesses(designs)])
 
 
 def _candidates(

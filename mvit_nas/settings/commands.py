@@ -182,6 +182,13 @@ class SearchSettings(Timing, Training, Starting, Kept):
         text=parse.SAMPLER,
         decides=ITSELF,
     )
+    learn_from: tuple[str, ...] = proposals(
+        "Learn from an earlier search as long as it ranks the networks of this one alike. Repeatable.",
+        (),
+        metavar="STUDY",
+        many=True,
+        decides=FOUND,
+    )
     baseline: float = proposals(
         "Draw a share of the candidates (0.25) at random, so that the report can say whether the search beats that.",
         0.0,
@@ -232,6 +239,10 @@ class SearchSettings(Timing, Training, Starting, Kept):
             raise InputError(f"--trials must be at least 1, got {self.trials}")
         if self.seed < 0:
             raise InputError(f"--seed must be 0 or more, got {self.seed}")
+        if self.learn_from and self.sampler != parse.SAMPLERS[0]:
+            raise InputError(
+                f"--learn-from is for the sampler {parse.SAMPLERS[0]}, not for {self.sampler}: leave one out"
+            )
         score = score_of(metrics_of(self.objectives))
         if self.early_stopping and score is not ACCURACY:
             raise InputError(f"--early-stopping foresees accuracy alone, not {score.noun}: leave it out")

@@ -121,6 +121,57 @@ def test_the_environment_says_what_networks_were_scored_on(tmp_path, search, sta
     assert last.startswith("Scored on: shortest edge to 32 px by Pillow's bilinear filter, centre crop 32, ")
 
 
+# Earlier searches
+
+LEARNING: dict[str, Any] = {"name": "later", "sampler": "cost-aware", "objectives": ("accuracy", "macs")}
+
+
+@pytest.fixture
+def earlier(search, stand_ins):
+    search(trials=6)
+
+
+def test_it_learns_from_an_earlier_search_and_says_how_alike_they_were(tmp_path, search, earlier):
+    heard = Heard()
+    search(trials=7, learn_from=("s",), reporter=heard, **LEARNING)
+    assert "learns from s: 6 networks on digits" in heard.said
+    (last,) = [line for line in heard.said if "Kendall's tau" in line]
+    assert last.startswith("the earlier searches rank the 7 networks of this one with a Kendall's tau of 0.")
+    assert list(environment(tmp_path, "later")["experiment"]["learn_from"]) == ["s"]
+
+
+def test_what_was_learned_from_is_part_of_the_study(tmp_path, search, earlier):
+    search(trials=2, learn_from=("s",), **LEARNING)
+    with pytest.raises(InputError, match="other settings: learn_from"):
+        search(trials=3, resume=True, **LEARNING)
+    table = tmp_path / "reports/s/results.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(InputError, match="other settings: learn_from"):
+        search(trials=3, resume=True, learn_from=("s",), **LEARNING)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"learn_from": ("gone",)}, r"^no report 'gone' in .*: known are s$"),
+        (
+            {"learn_from": ("s",), "sampler": "tpe"},
+            "^--learn-from is for the sampler cost-aware, not for tpe: leave one out$",
+        ),
+    ],
+)
+def test_what_cannot_be_learned_from_is_refused(search, earlier, changes, words):
+    with pytest.raises(InputError, match=words):
+        search(trials=2, **{**LEARNING, **changes})
+
+
+def test_a_search_that_has_trained_nothing_teaches_nothing(tmp_path, search, earlier):
+    table = tmp_path / "reports/s/results.csv"
+    table.write_text(table.read_text().splitlines(keepends=True)[0])
+    with pytest.raises(InputError, match=r"^--learn-from s: has no trained network with accuracy$"):
+        search(trials=2, learn_from=("s",), **LEARNING)
+
+
 # The box
 
 

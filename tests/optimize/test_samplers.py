@@ -37,6 +37,7 @@ class Grid:
     """A space of ``sides`` settings each way: x costs, y does not, and the best y is in the middle."""
 
     groups = (0, 1)
+    earlier = None
 
     def __init__(self, *, sides=20, limit=math.inf, budgets=()):
         self.goal = SimpleNamespace(budgets=budgets)

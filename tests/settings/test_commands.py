@@ -11,7 +11,7 @@ TIMING = "--runtime --target --threads --adb-benchmark"
 START = "--init --init-colours"
 STUDY = "--data --space --image-size --name --out --config --resume --dry-run --json"
 FLAGS = {
-    commands.SearchSettings: f"{STUDY} {TRAINING} {START} --partial {TIMING} --budget --objectives --sampler --baseline --trials --seeds-for-front "
+    commands.SearchSettings: f"{STUDY} {TRAINING} {START} --partial {TIMING} --budget --objectives --sampler --learn-from --baseline --trials --seeds-for-front "
     "--early-stopping --inherit --stop-when-settled --finish --timeout --seed --measure-front",
     commands.AblateSettings: f"{STUDY} {TRAINING} {START} --partial {TIMING} factors --base --values --score --seeds --precision --max-seeds --match "
     "--no-resize",
@@ -28,7 +28,7 @@ FLAGS = {
 }
 # What a study means; all else may change from one run of it to the next.
 DECIDING = {
-    commands.SearchSettings: "--budget --data --space --image-size --objectives --sampler --baseline --early-stopping --inherit --init --init-colours "
+    commands.SearchSettings: "--budget --data --space --image-size --objectives --sampler --learn-from --baseline --early-stopping --inherit --init --init-colours "
     "--schedule --epochs --batch-size --learning-rate --class-weights --seed --runtime --target --threads --name",
     commands.AblateSettings: "factors --base --values --match --no-resize --data --space --image-size --init --init-colours "
     "--schedule --epochs --batch-size --learning-rate --class-weights --runtime --target --threads --name",
