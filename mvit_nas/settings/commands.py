@@ -241,7 +241,7 @@ class SearchSettings(Timing, Training, Starting, Kept):
             raise InputError(f"--seed must be 0 or more, got {self.seed}")
         if self.learn_from and self.sampler != parse.SAMPLERS[0]:
             raise InputError(
-                f"--learn-from is for the sampler {parse.SAMPLERS[0]}, not for {self.sampler}: leave one out"
+                f"--learn-from teaches {parse.SAMPLERS[0]} alone: leave it or --sampler {self.sampler} out"
             )
         score = score_of(metrics_of(self.objectives))
         if self.early_stopping and score is not ACCURACY:
