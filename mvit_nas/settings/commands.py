@@ -240,9 +240,7 @@ class SearchSettings(Timing, Training, Starting, Kept):
         if self.seed < 0:
             raise InputError(f"--seed must be 0 or more, got {self.seed}")
         if self.learn_from and self.sampler != parse.SAMPLERS[0]:
-            raise InputError(
-                f"--learn-from teaches {parse.SAMPLERS[0]} alone: leave it or --sampler {self.sampler} out"
-            )
+            raise InputError(f"--learn-from teaches {parse.SAMPLERS[0]} alone: leave --sampler {self.sampler} out")
         score = score_of(metrics_of(self.objectives))
         if self.early_stopping and score is not ACCURACY:
             raise InputError(f"--early-stopping foresees accuracy alone, not {score.noun}: leave it out")

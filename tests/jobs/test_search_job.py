@@ -156,7 +156,7 @@ def test_what_was_learned_from_is_part_of_the_study(tmp_path, search, earlier):
         ({"learn_from": ("gone",)}, r"^no report 'gone' in .*: known are s$"),
         (
             {"learn_from": ("s",), "sampler": "tpe"},
-            "^--learn-from teaches cost-aware alone: leave it or --sampler tpe out$",
+            "^--learn-from teaches cost-aware alone: leave --sampler tpe out$",
         ),
     ],
 )
