@@ -29,6 +29,7 @@ from mvit_nas.jobs import setup
 from mvit_nas.jobs.estimate import StepCost
 from mvit_nas.jobs.named_networks import find_choices
 from mvit_nas.metrics import ACCURACY, LATENCY
+from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.within_budget import sample_feasible
 from mvit_nas.reporter import Reporter
 from mvit_nas.results.table import read_table
@@ -138,6 +139,19 @@ def test_it_learns_from_an_earlier_search_and_says_how_alike_they_were(tmp_path,
     (last,) = [line for line in heard.said if "Kendall's tau" in line]
     assert last.startswith("the earlier searches rank the 7 networks of this one with a Kendall's tau of 0.")
     assert list(environment(tmp_path, "later")["experiment"]["learn_from"]) == ["s"]
+
+
+def test_its_proposals_see_what_was_learned(search, earlier, monkeypatch):
+    made = []
+
+    def hearing(*parts, earlier):
+        made.append(earlier)
+        return Candidates(*parts, earlier=earlier)
+
+    monkeypatch.setattr(job, "Candidates", hearing)
+    search(trials=1, learn_from=("s",), **LEARNING)
+    search(trials=1, **{**LEARNING, "name": "alone"})
+    assert [one is not None for one in made] == [True, False]
 
 
 def test_what_was_learned_from_is_part_of_the_study(tmp_path, search, earlier):

@@ -173,3 +173,18 @@ def test_proposals_improve_on_what_only_choices_tell_apart():
         propose(candidates, trained=trained, pending=[], taken=taken, generator=random.Random(i)) for i in range(5)
     ]
     assert all(design.labels[factor] == best for design, _ in map(sure, found))
+
+
+def test_what_is_needed_is_the_part_of_the_scarcest_budget():
+    candidates = candidates_of("2M", "100MMACs", objectives=(ACCURACY, PARAMS, MACS))
+    chosen = candidates.drawn[:20]
+    expected = [max(one.cost.params / 2e6, one.cost.macs / 1e8) for one in chosen]
+    assert candidates.needed(chosen) == pytest.approx(expected)
+    assert candidates_of(objectives=(ACCURACY, PARAMS, MACS)).needed(chosen) == pytest.approx([0.0] * 20)
+
+
+def test_before_a_latency_was_measured_the_dearest_needs_the_whole_budget():
+    candidates = candidates_of("6M", "10ms")
+    needed = candidates.needed(candidates.drawn)
+    assert needed[-1] == 1
+    assert needed[0] < 0.1

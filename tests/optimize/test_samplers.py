@@ -10,6 +10,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import BaseDistribution
+from scipy.optimize import minimize
 from searches import candidates_of
 from sure import sure
 
@@ -18,6 +19,7 @@ from mvit_nas.maths.seeds import derive_seed
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, MACS, PARAMS
 from mvit_nas.optimize import propose as propose_module
 from mvit_nas.optimize import samplers as samplers_module
+from mvit_nas.optimize import surrogate as surrogate_module
 from mvit_nas.optimize.acquisition import expected_growth
 from mvit_nas.optimize.designs import Design
 from mvit_nas.optimize.propose import Trained, propose
@@ -249,6 +251,29 @@ def test_the_surrogate_finds_out_which_choice_matters():
     every = np.array(list(itertools.product(range(3), repeat=4)))
     mean, _ = surrogate.predict(np.eye(3)[every].reshape(81, 12))
     assert np.abs(mean - np.array([0.3, 0.5, 0.4])[every[:, 2]]).max() < 0.02
+
+
+def test_the_surrogate_learns_along_the_true_gradient(monkeypatch):
+    asked = []
+
+    def hearing(unlikely, start, **options):
+        asked.append((unlikely, start))
+        return minimize(unlikely, start, **options)
+
+    monkeypatch.setattr(surrogate_module, "minimize", hearing)
+    generator = np.random.default_rng(0)
+    features, accuracy = generator.normal(size=(15, 4)), generator.normal(size=15)
+    Surrogate(features, accuracy, np.zeros(15), groups_F=(0, 0, 1, 2))
+    ((unlikely, start),) = asked
+    for _ in range(3):
+        where = start + 0.5 * generator.normal(size=len(start))
+        slope = [derivative(unlikely, where, along) for along in np.eye(len(start))]
+        assert unlikely(where)[1] == pytest.approx(np.array(slope), rel=1e-4, abs=1e-5)
+
+
+def derivative(function, where, along, step=1e-5):
+    """Of the function's first value."""
+    return (function(where + step * along)[0] - function(where - step * along)[0]) / (2 * step)
 
 
 def test_a_group_counts_alike_however_many_columns_tell_it():

@@ -101,6 +101,12 @@ def test_first_designs_range_from_the_cheapest_to_the_dearest():
     assert macs[-1] > 20 * macs[0]
 
 
+def test_presets_outside_the_space_do_not_count_as_first_designs():
+    running = searching(None, "6M", trials=9, sampler="cost-aware", space=SMALL, objectives=COUNTED)
+    by = [record.proposed_by for record in running.search.run()]
+    assert by == ["preset"] * 3 + ["first design"] * 5 + ["cost-aware"]
+
+
 def test_a_record_says_what_the_trial_cost_and_how_it_was_scored():
     running = searching(None, "6M", trials=4, estimator=Formula(rungs=(1, 2)))
     record = running.search.run()[3]
