@@ -30,7 +30,7 @@ bench:  ## speed of the model against others, as ratios in one run, and of count
 	python benchmarks/count_speed.py
 	python benchmarks/ablation_statistics.py
 
-search-benchmark:  ## what each sampler finds for its compute; TABLE is NAS-Bench-Macro's (3 hours of a core, nearly all GPSampler's; goes on)
+search-benchmark:  ## what each sampler finds for its compute; TABLE is NAS-Bench-Macro's (an hour or two of a core, most of it two slow contestants'; goes on)
 	python benchmarks/search_efficiency.py $(TABLE) --keep benchmarks/runs
 
 reference:  ## docs/reference.md and the layout in docs/architecture.md, of the code

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from known_spaces import EPOCHS
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
@@ -25,7 +24,7 @@ from mvit_nas.maths.pareto import front
 from mvit_nas.metrics import MACS, PARAMS
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.designs import Design
-from mvit_nas.optimize.samplers import SAMPLERS
+from mvit_nas.optimize.samplers import SAMPLERS, CostAwareSampler
 from mvit_nas.study.record import Guess, Record, Rung
 
 DEFAULT = "cost-aware"
@@ -33,16 +32,13 @@ DEFAULT = "cost-aware"
 _PATIENCE = 200
 
 
-class _PoolSampler(BaseSampler):
-    """Proposes members of a pool from those that were trained, in the order of their trials."""
+class _PoolSampler(CostAwareSampler):
+    """Asks as the cost-aware sampler does, and proposes by another rule from what was trained, oldest first."""
 
     def __init__(self, pool: Candidates, seed: int) -> None:
+        super().__init__(pool, accuracy=0, seed=seed)
         self.pool = pool
         self.seed = seed
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """All parameters of the pool."""
-        return {name: CategoricalDistribution(labels) for name, labels in self.pool.choices.items()}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -60,13 +56,6 @@ class _PoolSampler(BaseSampler):
             left = [one for one in self.pool.drawn if one.arch_id not in tried]
             found = generator.choice(left) if left else None
         return {} if found is None else dict(found.labels)
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """Drawn uniformly, where nothing is left."""
-        assert isinstance(param_distribution, CategoricalDistribution)
-        return random.Random(f"{self.seed} {param_name}").choice(param_distribution.choices)
 
     def propose(
         self, trained: Sequence[tuple[Design, float]], tried: set[str], generator: random.Random
@@ -172,13 +161,13 @@ class NoisyHypervolume(_PoolSampler):
 class Moasha:
     """Syne Tune's MOASHA (Schmucker et al., 2021), which halves at the same rungs; it knows nothing of the costs."""
 
-    epochs = EPOCHS
-
     def __init__(self, estimator: Estimator) -> None:
         moasha = importlib.import_module("syne_tune.optimizer.schedulers.multiobjective.moasha")
         self._estimator = estimator
+        self.epochs = estimator.epochs
+        metrics = ["error", "params", "macs"]
         self._scheduler = moasha.MOASHA(
-            {}, metrics=["error", "params", "macs"], time_attr="epoch", max_t=EPOCHS, grace_period=1, reduction_factor=2
+            {}, metrics=metrics, time_attr="epoch", max_t=self.epochs, grace_period=1, reduction_factor=2
         )
 
     def estimate(self, question: Question, *, at_rung: AtRung, should_stop: Callable[[], bool]) -> Estimate:
@@ -194,7 +183,7 @@ class Moasha:
         found = self._estimator.estimate(question, at_rung=is_behind, should_stop=should_stop)
         if found.accuracy is None:
             return replace(found, expected=Guess(accuracy=found.rungs[-1].accuracy, deviation=1.0))
-        self._scheduler.on_trial_complete(trial, _result(record, EPOCHS, found.accuracy.value))
+        self._scheduler.on_trial_complete(trial, _result(record, self.epochs, found.accuracy.value))
         return found
 
 

@@ -75,7 +75,6 @@ _TRIED = (
     Tried(_BATCH_16),
     Tried(_BATCH_32),
     Tried(replace(_BATCH_16, name="batch 8", batch_size=8)),
-    Tried(replace(_BATCH_16, name="batch 8, rate 0.0005", batch_size=8, learning_rate=0.0005)),
     Tried(replace(_BATCH_16, name="batch 16, twice the images", images_per_epoch=4000)),
     Tried(replace(_BATCH_16, name="batch 16, hardly clipped", clip_norm=5.0)),
     Tried(replace(_BATCH_16, name="batch 16, rate 0.0005", learning_rate=0.0005)),

@@ -39,8 +39,8 @@ def learned(settings: SearchSettings, designs: Designs, reporter: Reporter) -> t
 
 
 def agreement_words(earlier: Earlier, designs: Designs, records: Sequence[Record], score: Metric) -> str:
-    """How well the earlier searches foresaw this one."""
-    found = [(one.candidate.arch, one.value(score)) for one in records if one.is_complete]
+    """How well the earlier searches foresaw this one, by the networks of its space, which alone the sampler sees."""
+    found = [(one.candidate.arch, one.value(score)) for one in records if one.is_complete and one.candidate.labels]
     known = [(_design(designs, arch), value) for arch, value in found if arch is not None and value is not None]
     tau = earlier.agreement([design for design, _ in known], [value for _, value in known])
     believed = "believed" if earlier.believes(tau) else "not believed"

@@ -21,9 +21,9 @@ class Within:
 
 
 def best_within(records: Sequence[Record], budgets: Sequence[Budget], score: Metric) -> tuple[Within, ...]:
-    """One for each of PARTS, by ``score``; of equal ones the first. Empty where there is no budget."""
+    """One for each of PARTS that ``budgets`` can have, by ``score``; of equal ones the first. Empty without budgets."""
     trained = [(one, _needed(one, budgets)) for one in records if one.is_complete and one.has(score)]
-    parts = PARTS if budgets else ()
+    parts = [part for part in PARTS if budgets and all(budget.low <= part * budget.high for budget in budgets)]
     within = {part: [one for one, needed in trained if needed <= part] for part in parts}  # NaN is in none
     return tuple(
         Within(part=part, best=max(found, key=lambda one: one.value(score) or 0.0, default=None))
@@ -32,8 +32,9 @@ def best_within(records: Sequence[Record], budgets: Sequence[Budget], score: Met
 
 
 def within_words(found: Sequence[Within], score: Metric) -> str:
-    """ "43.9 % within the budget, 42.8 % within 1/2 of it, nothing within 1/8 of it"; empty without budgets."""
-    return ", ".join(f"{_words(one, score)} within {part_words(one.part)}" for one in found)
+    """ "43.9 % within the budget, 42.8 % within 1/2, nothing within 1/4 of it"; empty without budgets."""
+    parts = [f"{_words(one, score)} within {part_words(one.part)}" for one in found]
+    return ", ".join([*(part.removesuffix(" of it") for part in parts[:-1]), *parts[-1:]])
 
 
 def _words(one: Within, score: Metric) -> str:

@@ -440,7 +440,7 @@ def test_the_page_says_the_best_within_parts_of_the_budget():
         [trained(trial, accuracy, params, 1, 1.0) for trial, accuracy, params in ((0, 0.6, 5e6), (1, 0.5, 3e6))]
     )
     page = " ".join(render_search(view(table, environment())).split())
-    assert "60.0 % within the budget, 50.0 % within 1/2 of it, nothing within 1/4 of it" in page
+    assert "60.0 % within the budget, 50.0 % within 1/2, nothing within 1/4, nothing within 1/8 of it" in page
 
 
 def test_what_the_trials_cost_is_summed_by_outcome():

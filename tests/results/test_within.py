@@ -30,7 +30,7 @@ def test_a_network_is_within_a_part_where_all_that_it_costs_is():
     assert [(one.part, one.best and one.best.trial) for one in found] == [(1.0, 0), (0.5, 2), (0.25, 3), (0.125, None)]
     assert [one.score(ACCURACY) for one in found] == [0.6, 0.5, 0.4, None]
     assert within_words(found, ACCURACY) == (
-        "60.0 % within the budget, 50.0 % within 1/2 of it, 40.0 % within 1/4 of it, nothing within 1/8 of it"
+        "60.0 % within the budget, 50.0 % within 1/2, 40.0 % within 1/4, nothing within 1/8 of it"
     )
 
 
@@ -48,7 +48,9 @@ def test_the_part_that_is_needed_is_that_of_the_scarcest(values, part):
 
 
 def test_what_lies_below_a_range_is_within_no_part():
-    budget = (parse_budget("4M..6M"),)
-    assert not needed_part(budget, [3e6]) <= 1
+    budget = (parse_budget("2M..6M"),)
+    assert not needed_part(budget, [1.9e6]) <= 1
+    # A third of the range's end is its beginning, so nothing can be within a quarter.
+    assert [one.part for one in best_within(RECORDS, budget, ACCURACY)] == [1.0, 0.5]
     assert needed_part(budget, [6e6]) == 1
     assert needed_part((), []) == 0

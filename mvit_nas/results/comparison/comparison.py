@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from mvit_nas.budget import PARTS
 from mvit_nas.errors import InputError
 from mvit_nas.maths.hypervolume import Box, hypervolume_history
 from mvit_nas.maths.pareto import Floats
@@ -257,16 +256,12 @@ def _method(
 
 
 def _within(studies: Sequence[Study], equal: float) -> Iterator[WithinPart]:
-    """The best within each part of the budget, which is that of the first study."""
-    found = {
-        study.seed: best_within(
-            _at_equal(study, equal), studies[0].view.origin.experiment.budgets, studies[0].view.score
-        )
-        for study in studies
-    }
-    for place, part in enumerate(PARTS):
-        scores = {seed: parts[place].score(studies[0].view.score) for seed, parts in found.items()}
-        yield WithinPart(part=part, by_seed={seed: score for seed, score in scores.items() if score is not None})
+    """The best within each part of the budget, which all of them share."""
+    score, budgets = studies[0].view.score, studies[0].origin.experiment.budgets
+    found = [best_within(_at_equal(study, equal), budgets, score) for study in studies]
+    for same in zip(*found, strict=True):
+        scores = zip(studies, (one.score(score) for one in same), strict=True)
+        yield WithinPart(part=same[0].part, by_seed={study.seed: best for study, best in scores if best is not None})
 
 
 def _against(method: Method, first: Method) -> Method:

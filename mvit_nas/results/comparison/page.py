@@ -68,7 +68,7 @@ def page_data(comparison: Comparison, conditions: Mapping[str, str]) -> Page:
         budget=" and ".join(first.budget_words),
         within_columns=(
             *columns_of("Within", "Method"),
-            *columns_of(f"{comparison.score.title} (%)", "Points more than the first", "Seeds", numeric=True),
+            *columns_of(comparison.score.title, "Points more than the first", "Seeds that found any", numeric=True),
         ),
         within=tuple(_within_rows(comparison)),
         columns=(
