@@ -15,15 +15,14 @@ The first network's weights are kept in the cache. Every second network comes fi
 import argparse
 import itertools
 import statistics
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from schedule_fidelity import Problem, Rows
+from schedule_fidelity import Problem, Rows, Tried
 
 from mvit_nas.arch.space import fix_image_size, load_space
 from mvit_nas.budget import parse_budget
-from mvit_nas.cost.targets.machine import this_processor
 from mvit_nas.data.find import find_data
 from mvit_nas.evaluate.short import ShortTraining
 from mvit_nas.jobs.setup import choose_device
@@ -56,38 +55,16 @@ def _pretrained(data: str, schedule: Schedule, problem: Problem) -> Source:
     return Source(name=data, weights=training.weights(name), classes=training.data.classes)
 
 
-def _named(start: str, schedule: Schedule) -> str:
-    return f"{schedule.name}, {start} weights"
+def _named(start: str, schedule: Schedule) -> Tried:
+    return Tried(replace(schedule, name=f"{schedule.name}, {start} weights"))
 
 
-def _train(rows: Rows, problem: Problem, design: Design, start: str, training: ShortTraining) -> None:
-    name = _named(start, training.schedule)
-    if (problem.name, design.arch_id, name) in rows.rows:
-        return
-    assert design.arch is not None
-    score, _ = training.score(design.arch, seed=_SEED)
-    rows.add(
-        {
-            "problem": problem.name,
-            "network": design.arch_id,
-            "macs": str(design.cost.macs),
-            "params": str(design.cost.params),
-            "schedule": name,
-            "accuracy": f"{score.accuracy:.4f}",
-            "images": str(score.images),
-            "seconds": f"{score.seconds:.1f}",
-            "processor": this_processor(),
-        }
-    )
-    print(f"{design.arch_id} {name}: {score.accuracy:.4f} in {score.seconds:.0f} s", flush=True)
-
-
-def _report(rows: Rows, problem: Problem, designs: Sequence[Design], short: Schedule, long: Schedule) -> None:
+def _report(rows: Rows, problem: Problem, short: Schedule, long: Schedule) -> None:
     """Kendall's tau of each short training with each long one, then what each start reaches."""
 
     def found(start: str, schedule: Schedule) -> dict[str, float]:
-        keys = {one.arch_id: (problem.name, one.arch_id, _named(start, schedule)) for one in designs}
-        return {name: float(rows.rows[key]["accuracy"]) for name, key in keys.items() if key in rows.rows}
+        trainings = rows.of(problem, _named(start, schedule).name)
+        return {name: float(seeds[_SEED]["accuracy"]) for name, seeds in trainings.items()}
 
     print(f"\n{'ranks after':<28}{'with those after':<28}{'networks':>9}{'tau':>7}{'95 % interval':>18}")
     for after, truth in itertools.product(_STARTS, _STARTS[::-1]):
@@ -96,12 +73,14 @@ def _report(rows: Rows, problem: Problem, designs: Sequence[Design], short: Sche
         tau = rank_correlation([second[name] for name in both], [first[name] for name in both])
         words = "" if tau.tau is None else f"{tau.tau:.2f}"
         interval = "" if tau.low is None or tau.high is None else f"{tau.low:.2f} to {tau.high:.2f}"
-        print(f"{_named(after, short):<28}{_named(truth, long):<28}{len(both):>9}{words:>7}{interval:>18}")
+        names = _named(after, short).name, _named(truth, long).name
+        print(f"{names[0]:<28}{names[1]:<28}{len(both):>9}{words:>7}{interval:>18}")
     print()
     for start, schedule in itertools.product(_STARTS, (short, long)):
         if accuracies := found(start, schedule).values():
             low, middle, high = min(accuracies), statistics.median(accuracies), max(accuracies)
-            print(f"{_named(start, schedule):<28}{100 * low:.1f} to {100 * high:.1f} %, median {100 * middle:.1f} %")
+            reached = f"{100 * low:.1f} to {100 * high:.1f} %, median {100 * middle:.1f} %"
+            print(f"{_named(start, schedule).name:<28}{reached}")
 
 
 def main() -> None:
@@ -136,8 +115,8 @@ def main() -> None:
         for design in (*designs[::2], *designs[1::2]):
             for schedule, (start, weights) in itertools.product((short, long), starts.items()):
                 training = ShortTraining(images, schedule, device=choose_device("cpu"), source=weights)
-                _train(rows, problem, design, start, training)
-    _report(rows, problem, designs, short, long)
+                rows.train(problem, design, _named(start, schedule), training, seed=_SEED)
+    _report(rows, problem, short, long)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 Three problems: networks of the space `mobilevit_small` below 15 M multiply-adds and of 15 to 100 M on CIFAR-10 at
 32 px, and of 15 to 100 M on photos of clothing at 64 px, evenly spread over the multiply-adds. Each network is trained
-by the long schedule, which sees six times the images of `short`, and by each short one, on the same seed. Reported for
-each short one: Kendall's tau of its accuracies with the long schedule's, with its 95 % interval, and the seconds of a
-training. The interval is wide: it says which schedules cannot be told apart.
+by the long schedule, which sees six times the images of `short`, and by each short one, on the same seeds. Reported for
+each short one: Kendall's tau of its accuracies with the long schedule's, with its 95 % interval (both are means over
+seeds, the interval is over networks), and the seconds of a training. The interval is wide: it says which schedules
+cannot be told apart. With several seeds also: tau of a schedule's seeds with each other, which says what one training
+can rank at all, and the spread of seeds.
 
 Each training is a line of ``--rows`` as soon as it ends, and is not repeated: the command goes on where it was stopped.
-Every second network comes first, so that a part of the rows says something already.
+The first seed comes first, and of it every second network, so that a part of the rows says something already.
 
     python benchmarks/schedule_fidelity.py ../shared/data --rows experiments/schedule_fidelity/trainings.csv
 """
@@ -15,7 +17,7 @@ Every second network comes first, so that a part of the rows says something alre
 import argparse
 import itertools
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,6 +35,7 @@ from mvit_nas.optimize.designs import Design, Designs
 from mvit_nas.optimize.within_budget import sample_feasible, spread
 from mvit_nas.training.schedule import Schedule, find_schedule
 
+# Which networks are drawn.
 _SEED = 0
 # `short` as it was when this was asked: batches of 16 whatever the network's size.
 _BATCH_16 = replace(find_schedule("short"), name="batch 16", batch_size=16)
@@ -94,60 +97,88 @@ def _networks(problem: Problem, *, classes: int) -> list[Design]:
 class Rows:
     """The trainings that are done: one line of a file each."""
 
-    _FIELDS = ("problem", "network", "macs", "params", "schedule", "accuracy", "images", "seconds", "processor")
+    _FIELDS = ("problem", "network", "macs", "params", "schedule", "seed", "accuracy", "images", "seconds", "processor")
 
     def __init__(self, path: Path) -> None:
         self._lines = Lines(path, self._FIELDS)
-        self.rows = {(row["problem"], row["network"], row["schedule"]): row for row in self._lines.lines}
 
-    def add(self, row: dict[str, str]) -> None:
-        """Keep ``row``."""
-        self._lines.add(row)
-        self.rows[row["problem"], row["network"], row["schedule"]] = row
+    def of(self, problem: Problem, schedule: str) -> dict[str, dict[int, dict[str, str]]]:
+        """The trainings of each network by its id, by seed."""
+        found: dict[str, dict[int, dict[str, str]]] = {}
+        for row in self._lines.lines:
+            if (row["problem"], row["schedule"]) == (problem.name, schedule):
+                found.setdefault(row["network"], {})[int(row["seed"])] = row
+        return found
 
-
-def _train(rows: Rows, problem: Problem, design: Design, tried: Tried, training: ShortTraining) -> None:
-    if (problem.name, design.arch_id, tried.name) in rows.rows:
-        return
-    assert design.arch is not None
-    network = design.arch if tried.dropout else replace(design.arch, dropout=0.0, head_dropout=0.0)
-    score, _ = training.with_schedule(tried.schedule).score(network, seed=_SEED)
-    rows.add(
-        {
+    def train(self, problem: Problem, design: Design, tried: Tried, training: ShortTraining, *, seed: int) -> None:
+        """Train ``design`` and keep the row, where it is not kept yet."""
+        if seed in self.of(problem, tried.name).get(design.arch_id, {}):
+            return
+        assert design.arch is not None
+        network = design.arch if tried.dropout else replace(design.arch, dropout=0.0, head_dropout=0.0)
+        score, _ = training.with_schedule(tried.schedule).score(network, seed=seed)
+        row = {
             "problem": problem.name,
             "network": design.arch_id,
             "macs": str(design.cost.macs),
             "params": str(design.cost.params),
             "schedule": tried.name,
+            "seed": str(seed),
             "accuracy": f"{score.accuracy:.4f}",
             "images": str(score.images),
             "seconds": f"{score.seconds:.1f}",
             "processor": this_processor(),
         }
-    )
-    print(f"{problem.name}: {design.arch_id} {tried.name} {score.accuracy:.4f} in {score.seconds:.0f} s", flush=True)
+        self._lines.add(row)
+        self._lines.lines.append(row)
+        name = f"{problem.name}: {design.arch_id} {tried.name}, seed {seed}"
+        print(f"{name}: {score.accuracy:.4f} in {score.seconds:.0f} s", flush=True)
 
 
-def _report(rows: Rows, problem: Problem, designs: Sequence[Design], tried: Sequence[Tried]) -> None:
+def _report(rows: Rows, problem: Problem, tried: Sequence[Tried]) -> None:
     """Kendall's tau of each short schedule over the networks that it and the long one have trained."""
     print(f"\n{problem.name}: {problem.data}, {problem.image_size} px, {', '.join(problem.budget)}")
-    print(f"{'schedule':<26}{'networks':>9}{'tau':>7}{'95 % interval':>18}{'accuracy':>20}{'s each':>9}")
-    found: Callable[[str], dict[str, dict[str, str]]] = lambda schedule: {  # noqa: E731
-        one.arch_id: row for one in designs if (row := rows.rows.get((problem.name, one.arch_id, schedule)))
-    }
-    long = found(_LONG.name)
+    print(
+        f"{'schedule':<26}{'networks':>9}{'seeds':>6}{'tau':>7}{'95 % interval':>18}{'of two seeds':>14}"
+        f"{'sd of seeds':>13}{'accuracy':>20}{'s each':>9}"
+    )
+    long = rows.of(problem, _LONG.name)
     for each in tried:
-        short = found(each.name)
+        short = rows.of(problem, each.name)
         both = [name for name in long if name in short]
         if not both:
             continue
-        accuracies = [float(short[name]["accuracy"]) for name in both]
-        tau = rank_correlation([float(long[name]["accuracy"]) for name in both], accuracies)
-        seconds = statistics.median(float(short[name]["seconds"]) for name in both)
+        accuracies = [_mean(short[name]) for name in both]
+        tau = rank_correlation([_mean(long[name]) for name in both], accuracies)
         words = "" if tau.tau is None or each.name == _LONG.name else f"{tau.tau:.2f}"
         interval = f"{tau.low:.2f} to {tau.high:.2f}" if words else ""
+        again, spread = _agreement([short[name] for name in both])
+        seeds = statistics.mean(len(short[name]) for name in both)
         reached = f"{100 * min(accuracies):.1f} to {100 * max(accuracies):.1f} %"
-        print(f"{each.name:<26}{len(both):>9}{words:>7}{interval:>18}{reached:>20}{seconds:>9.0f}")
+        seconds = statistics.median(float(row["seconds"]) for name in both for row in short[name].values())
+        print(
+            f"{each.name:<26}{len(both):>9}{seeds:>6.1f}{words:>7}{interval:>18}{again:>14}{spread:>13}{reached:>20}"
+            f"{seconds:>9.0f}"
+        )
+
+
+def _mean(trainings: Mapping[int, Mapping[str, str]]) -> float:
+    return statistics.mean(float(row["accuracy"]) for row in trainings.values())
+
+
+def _agreement(networks: Sequence[Mapping[int, Mapping[str, str]]]) -> tuple[str, str]:
+    """Mean tau of two seeds over all pairs of seeds, and the pooled standard deviation over seeds in points."""
+    several = [network for network in networks if len(network) > 1]
+    if len(several) < 3:
+        return "", ""
+    taus = []
+    for one, other in itertools.combinations(sorted({seed for network in several for seed in network}), 2):
+        pairs = [(network[one], network[other]) for network in several if one in network and other in network]
+        if len(pairs) > 2:
+            sides = [[float(row["accuracy"]) for row in side] for side in zip(*pairs, strict=True)]
+            taus.append(rank_correlation(*sides).tau or 0.0)
+    variance = statistics.mean(statistics.variance(float(row["accuracy"]) for row in one.values()) for one in several)
+    return f"{statistics.mean(taus):.2f}", f"{100 * variance**0.5:.1f} points"
 
 
 def main() -> None:
@@ -157,6 +188,7 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--problems", nargs="+", default=[one.name for one in _PROBLEMS[:2]], metavar="PROBLEM")
     parser.add_argument("--only", nargs="+", default=[each.name for each in _TRIED], metavar="SCHEDULE")
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--report", action="store_true", help="train nothing")
     arguments = parser.parse_args()
@@ -171,12 +203,12 @@ def main() -> None:
     # Every second one first.
     orders = {one: [*range(0, one.networks, 2), *range(1, one.networks, 2)] for one in problems}
     turns = itertools.zip_longest(*([(one, place) for place in orders[one]] for one in problems))
+    order = [turn for group in turns for turn in group if turn is not None]
     if not arguments.report:
-        for one, place in (turn for group in turns for turn in group if turn is not None):
-            for each in tried:
-                _train(rows, one, designs[one][place], each, trainings[one])
+        for seed, (one, place), each in itertools.product(range(arguments.seeds), order, tried):
+            rows.train(one, designs[one][place], each, trainings[one], seed=seed)
     for one in problems:
-        _report(rows, one, designs[one], tried)
+        _report(rows, one, tried)
 
 
 if __name__ == "__main__":
