@@ -49,7 +49,7 @@ from mvit_nas.optimize.loop import Limits, Search
 from mvit_nas.optimize.samplers import CostAwareSampler
 from mvit_nas.reporter import Reporter
 from mvit_nas.study.record import Record
-from mvit_nas.study.store import Asked, Store
+from mvit_nas.study.store import Proposal, Store
 
 UNITS, SLOW_UNITS, SLOW_SEEDS = 100, 50, 5
 MARKS = (12, 25, 50, 100)
@@ -65,18 +65,18 @@ class TimedStore(Store):
 
     seconds = 0.0
 
-    def ask(self, sampler: str) -> Asked:
+    def propose(self, sampler: str, *, lost: int = 0) -> Proposal:
         """As the store does."""
         start = time.perf_counter()
-        asked = super().ask(sampler)
+        proposal = super().propose(sampler, lost=lost)
         self.seconds += time.perf_counter() - start
-        return asked
+        return proposal
 
 
 def open_store(candidates: Candidates, seed: int) -> TimedStore:
     """A store in memory, as `mvit_nas.optimize.samplers` makes them, with the samplers of `contestants.py` besides."""
 
-    def sampler(name: str, number: int) -> BaseSampler:
+    def sampler(name: str, number: int, lost: int) -> BaseSampler:
         return make_sampler(name, candidates, derive_seed(seed, "sampler", number) % 2**32)
 
     return TimedStore(None, objectives=candidates.goal.objectives, choices=candidates.choices, samplers=sampler)

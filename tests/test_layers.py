@@ -58,7 +58,7 @@ ALLOWED = {
     "cli": {"artifacts", "jobs", "study", "results", "settings", "arch", ""},
 }
 OWNERS = {
-    "optuna": {"study/store.py", "optimize/samplers.py"},
+    "optuna": {"study/storage.py", "study/store.py", "optimize/samplers.py"},
     "sklearn": {"optimize/surrogate.py", "artifacts/checked.py", "data/digits.py"},
     "fvcore": {"cost/static.py"},
     "typer": {"cli/app.py", "cli/flags.py"},
@@ -74,7 +74,7 @@ OWNERS = {
     "transformers": {"hf.py"},
     "torchao": {"cost/runtimes/executorch.py"},
     "coremltools": {"artifacts/coreml.py"},
-    "filelock": {"files.py", "data/store.py"},
+    "filelock": {"study/life.py", "files.py", "data/store.py"},
     "huggingface_hub": {"models/sources.py"},
 }
 FOLDERS = {"pandas": "results/", "plotly": "figures/"}

@@ -39,6 +39,7 @@ from mvit_nas.settings.commands import SearchSettings
 from mvit_nas.settings.parse import default_name
 from mvit_nas.settings.study_file import Found
 from mvit_nas.study.record import Further, Measured, Record, State
+from mvit_nas.study.storage import open_file
 from mvit_nas.study.table import further_runtimes
 from mvit_nas.units import format_seconds
 
@@ -201,10 +202,7 @@ class _Searching:
         self._objectives = goal.objectives
         self._origin = search_origin(prepared.setup, settings, prepared.found, reference=goal.reference)
         candidates = Candidates(prepared.designs, prepared.feasible, goal, earlier=prepared.earlier)
-        store = open_store(prepared.folders.state, candidates, seed=settings.seed)
-        if queued := store.recover():
-            trials = f"{queued} trial{'s' if queued > 1 else ''}"
-            self.reporter.say(f"{trials} that was running when the last process ended starts again")
+        store = open_store(open_file(prepared.folders.state), candidates, seed=settings.seed)
         limits = Limits(
             trials=settings.trials - settings.repeats,
             timeout_seconds=settings.searching_seconds,

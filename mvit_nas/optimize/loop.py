@@ -12,6 +12,8 @@ from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.space import Label
 from mvit_nas.cost.latency import Latency
 from mvit_nas.errors import (
+    DeviceError,
+    InputError,
     InterruptedCleanlyError,
     InvalidArchError,
     MeasurementError,
@@ -27,7 +29,7 @@ from mvit_nas.optimize.samplers import SAMPLERS, STARTUP_TRIALS
 from mvit_nas.optimize.within_budget import presets_within, spread
 from mvit_nas.reporter import Reporter
 from mvit_nas.study.record import Candidate, Cause, Measured, Record, Spent, State
-from mvit_nas.study.store import Asked, Store, Told, Wish
+from mvit_nas.study.store import DEATHS, Claimed, Proposal, Store, Told, Wish
 
 # First designs over the whole range of costs, at least, however many presets fit.
 _FEWEST_SPREAD = 3
@@ -35,6 +37,10 @@ _FEWEST_SPREAD = 3
 BASELINE = "random"
 # Proposals of the sampler that may be rejected one after the other before a feasible design is drawn for it.
 _PATIENCE = 20
+# Who proposed the first designs.
+_PRESET, _FIRST_DESIGN = "preset", "first design"
+# Between two looks at what other workers do.
+_POLL_SECONDS = 1.0
 # Candidates of which the one that is predicted nearest to the latency budget is taken where none is within it.
 _COMPARED = 300
 # A candidate is rejected for its latency only after it was measured, seconds each; so this many end the search.
@@ -71,8 +77,12 @@ class Search:
         on_record: Callable[[Record], None] = lambda record: None,
         should_stop: Callable[[], bool] = never,
         is_settled: Callable[[Sequence[Record]], bool] = never,
+        progress_of: Callable[[ArchConfig], int] = lambda arch: 0,
     ) -> None:
-        """``latency_of`` measures; it raises MeasurementError for a network that it cannot measure."""
+        """``latency_of`` measures; it raises MeasurementError for a network that it cannot measure.
+
+        ``progress_of`` grows with what is kept of a network's training.
+        """
         self._store = store
         self._estimator = estimator
         self._candidates = candidates
@@ -83,14 +93,15 @@ class Search:
         self._on_record = on_record
         self._should_stop = should_stop
         self._is_settled = is_settled
-        self._records = store.records()
-        self._retried = set(store.retry())
-        self._seen = {
-            record.candidate.arch_id
-            for record in self._records
-            if record.trial not in self._retried and (record.state.is_training or record.has(LATENCY))
-        }
-        self._learn()
+        self._progress_of = progress_of
+        self._records: list[Record] = []
+        self._seen: set[str] = set()
+        self._lost = 0  # races for a network, since the last one that was won
+        # What could not be measured before counts as not tried.
+        self._unmeasured = store.unmeasured()
+        self._retried = {record.trial for record in store.records() if record.cause is Cause.NOT_MEASURED}
+        self._first_designs = self._chosen_first()
+        self._refresh()
 
     @property
     def records(self) -> Sequence[Record]:
@@ -103,46 +114,142 @@ class Search:
         First the stopped trials ``finish`` are trained to the end. Raises InputError, InterruptedCleanlyError,
         NothingFeasibleError or PartialError; the records are saved by then.
         """
-        unfinished = {self._store.finish_stopped(number) for number in finish}
-        while unfinished:  # what was queued before comes first
-            record = self._next()
-            if record.state is not State.DUPLICATE:
-                unfinished.discard(record.candidate.arch_id)
-        if self._store.is_new():
-            self._queue_first_designs()
+        for wish in [self._store.stopped(number) for number in finish]:
+            self._try(Proposal(wish=wish))
         end = math.inf if self._limits.timeout_seconds is None else time.monotonic() + self._limits.timeout_seconds
-        rejected = 0
-        while self._evaluated() < self._limits.trials and time.monotonic() < end:
-            if rejected and rejected % _PATIENCE == 0 and not self._queue_untried(self._sampler()):
-                self._reporter.say("all candidates within the budget that could be found were tried")
+        while time.monotonic() < end:
+            self._refresh()
+            left = self._limits.trials - self._evaluated()
+            if left <= 0:
                 break
-            record = self._next()
-            rejected = 0 if record.state.is_training else rejected + 1
+            if left <= len(running := self._store.running()):
+                self._wait(running)
+                continue
+            proposal = self._next()
+            if proposal is None:
+                if not running:
+                    self._reporter.say("all candidates within the budget that could be found were tried")
+                    break
+                self._wait(running)
+                continue
+            record = self._try(proposal)
+            self._lost = self._lost + 1 if record is None else 0
             self._check_latency_budget()
-            if record.state.is_training and self._is_settled(self._records):
+            if record is not None and record.state.is_training and self._is_settled(self._records):
                 break
         return self._records
 
-    def _next(self) -> Record:
-        """Evaluate what is queued or proposed next."""
-        asked, start = self._propose(), time.monotonic()
-        told = self._price(asked)
-        for step in (self._admit, self._evaluate):
-            if told.record.is_complete:  # as long as nothing ended it
-                told = step(asked, told)
-        return self._record(asked, told, seconds=time.monotonic() - start)
+    def _refresh(self) -> None:
+        """Know what was found since, here or elsewhere, and give back the trials of workers that died."""
+        if buried := self._store.bury():
+            self._reporter.say(f"{buried} trial{'s' if buried > 1 else ''} whose process ended starts again")
+        known, self._records = self._records, self._store.records()
+        self._seen = {
+            record.candidate.arch_id
+            for record in self._records
+            if record.trial not in self._retried and (record.state.is_training or record.has(LATENCY))
+        }
+        if len(self._records) > len(known) and any(record.has(LATENCY) for record in self._records):
+            self._learn()
 
-    def _propose(self) -> Asked:
-        """The next trial: what is queued, else what a sampler proposes."""
+    def _wait(self, running: Sequence[Claimed]) -> None:
+        self._check_stop()
+        self._reporter.doing(f"waiting for {len(running)} trial{'s' if len(running) > 1 else ''} of other workers")
+        time.sleep(_POLL_SECONDS)
+
+    def _check_stop(self) -> None:
         if self._should_stop():
             raise InterruptedCleanlyError("stopped between two trials")
-        return self._store.ask(self._sampler())
 
-    def _price(self, asked: Asked) -> Told:
+    def _next(self) -> Proposal | None:
+        """What is to be tried next; None where nothing is left.
+
+        It follows from the records, and from nothing that a kill could take away.
+        """
+        self._check_stop()
+        wishes = self._again() or self._instead() or self._open_first_designs()
+        if not wishes:
+            rejected = len(self._records) - max(
+                (place for place, record in enumerate(self._records, start=1) if record.state.is_training), default=0
+            )
+            if not rejected or rejected % _PATIENCE:
+                return self._store.propose(self._sampler(), lost=self._lost)
+            wishes = self._untried(self._sampler())
+        # After a lost race any of them, so that those who ask at once do not meet again.
+        return Proposal(wish=random.choice(wishes) if self._lost else wishes[0]) if wishes else None
+
+    def _again(self) -> list[Wish]:
+        """What came to nothing, since its process died or it could not be measured; what kills each is given up."""
+        running = {one.arch_id for one in self._store.running()}
+        wishes = []
+        for one in self._store.dead():
+            if one.deaths < DEATHS:
+                wishes.append(one.wish)
+                continue
+            told = self._price(Proposal(wish=one.wish))
+            told = _ended(told, State.FAILED, f"its process died {one.deaths} times without getting further")
+            self._take(self._store.note(Proposal(wish=one.wish), told))
+        since = {record.candidate.arch_id for record in self._records if record.trial not in self._retried}
+        wishes += [wish for identity, wish in self._unmeasured.items() if identity not in since | running]
+        return wishes
+
+    def _instead(self) -> list[Wish]:
+        """What is tried in the place of a repetition, and of what was foreseen to be over the budget."""
+        last, wish = self._records[-1] if self._records else None, self._store.last_wish()
+        if last is None or wish is None:
+            return []
+        if last.state is not State.DUPLICATE and last.cause is not Cause.FORESEEN:
+            return []
+        return self._untried(last.proposed_by, near=wish.labels)
+
+    def _open_first_designs(self) -> list[Wish]:
+        """The first designs that nobody tried yet."""
+        begun = {one.candidate.arch_id for one in self._records if one.proposed_by in (_PRESET, _FIRST_DESIGN)}
+        if len(begun) >= len(self._first_designs):  # an earlier version may have had others
+            return []
+        tried = self._store.tried()
+        return [wish for identity, wish in self._first_designs.items() if identity not in tried]
+
+    def _try(self, proposal: Proposal) -> Record | None:
+        """How the trial of ``proposal`` ended; None where others were first."""
+        start, wish = time.monotonic(), proposal.wish
+        told = self._price(proposal)
+        if told.record.is_complete:
+            told = self._unless_known(wish, told)
+        if told.record.is_complete and not wish.must_measure:
+            told = self._surely_over(told)
+        if not told.record.is_complete:
+            return self._take(self._store.note(proposal, _timed(told, start)))
+        arch, identity = told.record.candidate.arch, told.record.candidate.arch_id
+        assert arch is not None, "what is within the budget is a network"
+        epoch = self._progress_of(arch)
+        claimed = self._store.claim(proposal, identity, constraints=told.constraints, epoch=epoch)
+        if claimed is None:
+            return None
+        try:
+            told = replace(told, record=replace(told.record, trial=claimed.number))
+            self._refresh()
+            told = self._unless_known(wish, told)  # somebody may have finished it before it was claimed
+            for step in (self._measure, self._evaluate):
+                if told.record.is_complete:  # as long as nothing ended it
+                    told = step(proposal, told)
+            told = _timed(told, start)
+            was_heard = self._store.tell(claimed, told)
+        except BaseException:
+            self._store.release(claimed)
+            raise
+        return self._take(told.record) if was_heard else None
+
+    def _take(self, record: Record) -> Record:
+        self._refresh()
+        self._on_record(record)
+        return record
+
+    def _price(self, proposal: Proposal) -> Told:
         """What network it is and what is counted of it; ended where it is none, or over the budget."""
-        wish = asked.wish
+        wish = proposal.wish
         record = Record(
-            trial=asked.number,
+            trial=None,
             state=State.COMPLETE,
             candidate=Candidate(arch=None, arch_id="", name=wish.name, labels={} if wish.is_outside else wish.labels),
             seed=self._limits.seed,
@@ -157,62 +264,44 @@ class Search:
         candidate = replace(record.candidate, arch=design.arch, arch_id=design.arch_id, labels=labels)
         return self._within_budget(Told(record=replace(record, candidate=candidate)), designs.values(design))
 
-    def _admit(self, asked: Asked, told: Told) -> Told:
-        """Its latency, where that matters; ended where it was tried before, is too slow or cannot be measured."""
-        record, wish = told.record, asked.wish
-        identity = record.candidate.arch_id
-        if identity in self._seen and not wish.must_finish:
-            self._queue_untried(wish.proposed_by, near=wish.labels)
-            return _ended(told, State.DUPLICATE, "evaluated before in this study")
+    def _unless_known(self, wish: Wish, told: Told) -> Told:
+        """Ended where it was tried before and need not be finished."""
+        is_known = told.record.candidate.arch_id in self._seen and not wish.must_finish
+        return _ended(told, State.DUPLICATE, "evaluated before in this study") if is_known else told
+
+    def _measure(self, proposal: Proposal, told: Told) -> Told:
+        """Its latency, where that matters; ended where it is too slow or cannot be measured."""
         if not self._goal.needs_latency:
             return told
-        if not wish.must_measure:
-            foreseen = self._surely_over(told)
-            if not foreseen.record.is_complete:
-                self._queue_untried(wish.proposed_by, near=wish.labels)
-                return foreseen
+        record = told.record
         self._reporter.doing(f"measuring the latency of {record.label}")
         assert record.candidate.arch is not None
         try:
             latency = self._latency_of(record.candidate.arch)
         except MeasurementError as error:  # of this one network; it is tried again when the study is resumed
-            self._seen.add(identity)
             told = replace(told, record=replace(record, cause=Cause.NOT_MEASURED))
             return _ended(told, State.FAILED, f"latency not measured: {error}")
         told = replace(told, record=replace(record, latency_runs=latency.runs, latency_threads=latency.threads))
         measured = Measured(value=latency.median_ms, low=latency.low_ms, high=latency.high_ms)
-        told = self._within_budget(told, {LATENCY.name: measured})
-        if not told.record.is_complete:
-            self._seen.add(identity)
-        return told
+        return self._within_budget(told, {LATENCY.name: measured})
 
-    def _evaluate(self, asked: Asked, told: Told) -> Told:
+    def _evaluate(self, proposal: Proposal, told: Told) -> Told:
         """What its training gave; ended where that failed or was stopped."""
         record = told.record
         params = PARAMS.format(record.values[PARAMS.name].value)
         self._reporter.doing(f"training {record.label} ({params})")
-        question = Question(record=record, before=self._records, guess=asked.guess, must_finish=asked.wish.must_finish)
+        must_finish = proposal.wish.must_finish
+        question = Question(record=record, before=self._records, guess=proposal.guess, must_finish=must_finish)
         try:
             found = self._estimator.estimate(question, at_rung=never, should_stop=self._should_stop)
-        except (InterruptedCleanlyError, PartialError, OSError):
-            raise
+        except (InterruptedCleanlyError, PartialError, InputError, DeviceError, OSError):
+            raise  # no candidate is to blame for these
         except Exception as error:  # A worker records what one candidate broke and goes on with the next.
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             told = replace(_ended(told, State.FAILED, reason), traceback=traceback.format_exc())
         else:
             told = self._answered(told, found)
-        self._seen.add(record.candidate.arch_id)
         return told
-
-    def _record(self, asked: Asked, told: Told, *, seconds: float) -> Record:
-        """Keep how the trial ended, and learn from it."""
-        record = replace(told.record, spent=replace(told.record.spent, seconds=seconds))
-        self._store.tell(asked, replace(told, record=record))
-        self._records.append(record)
-        if record.has(LATENCY):
-            self._learn()
-        self._on_record(record)
-        return record
 
     def _answered(self, told: Told, found: Estimate) -> Told:
         """The trial with what its estimator ``found``."""
@@ -258,35 +347,39 @@ class Search:
         """Whole trainings so far."""
         return sum(record.spent.trainings for record in self._records if record.trial not in self._retried)
 
-    def _queue_first_designs(self) -> None:
-        """The published presets that fit, then designs over the whole range of costs."""
+    def _chosen_first(self) -> dict[str, Wish]:
+        """The published presets that fit, then designs over the whole range of costs; by the network."""
         presets = presets_within(self._candidates.designs, self._goal.budgets)
-        for one in presets:
-            self._store.queue(Wish(labels=one.labels, proposed_by="preset", name=one.name, is_outside=one.is_outside))
         # Presets are dear, and those outside the space tell the sampler nothing.
         others = max(_FEWEST_SPREAD, STARTUP_TRIALS - sum(not one.is_outside for one in presets))
+        chosen = {
+            one.arch_id: Wish(labels=one.labels, proposed_by=_PRESET, name=one.name, is_outside=one.is_outside)
+            for one in presets
+        }
         for one in spread(self._candidates.feasible.designs, others):
-            self._store.queue(Wish(labels=one.labels, proposed_by="first design"))
+            chosen.setdefault(one.arch_id, Wish(labels=one.labels, proposed_by=_FIRST_DESIGN))
+        return chosen
 
-    def _queue_untried(self, proposed_by: str, near: Mapping[str, Label] | None = None) -> bool:
-        """Queue a candidate that fits and was not tried: one or two steps from ``near``, else drawn.
+    def _untried(self, proposed_by: str, near: Mapping[str, Label] | None = None) -> list[Wish]:
+        """A candidate that fits and was not tried, if there is one: one or two steps from ``near``, else drawn.
 
         The first that is predicted to fit, or the nearest to it of some: that one is measured, so that the prediction
         is put to the test and the search goes on.
         """
-        generator = random.Random(derive_seed(self._limits.seed, "unseen", len(self._records)))
+        generator = random.Random(derive_seed(self._limits.seed, "unseen", len(self._records) + self._lost))
+        taken = self._seen | {one.arch_id for one in self._store.running()}
         chosen: Design | None = None
         least = math.inf
-        for design in itertools.islice(self._candidates.untried(self._seen, near, generator), _COMPARED):
+        for design in itertools.islice(self._candidates.untried(taken, near, generator), _COMPARED):
             excess = self._candidates.foreseen_excess(design)
             if excess < least:
                 chosen, least = design, excess
             if least <= 0:
                 break
-        if chosen is not None:
-            must_measure = self._candidates.predictor is not None
-            self._store.queue(Wish(labels=chosen.labels, proposed_by=proposed_by, must_measure=must_measure))
-        return chosen is not None
+        if chosen is None:
+            return []
+        must_measure = self._candidates.predictor is not None
+        return [Wish(labels=chosen.labels, proposed_by=proposed_by, must_measure=must_measure)]
 
     def _surely_over(self, told: Told) -> Told:
         """Ended where its latency need not be measured, with the constraints that it is predicted to break."""
@@ -299,6 +392,7 @@ class Search:
             return told
         told = replace(told, constraints={**told.constraints, **self._violations({LATENCY.name: Measured(value=ms)})})
         words = f"predicted {LATENCY.format(ms)} (± {100 * error:.0f} %), not measured; {' and '.join(limits)}"
+        told = replace(told, record=replace(told.record, cause=Cause.FORESEEN))
         return _ended(told, State.OVER_BUDGET, words)
 
     def _within_budget(self, told: Told, values: Mapping[str, Measured]) -> Told:
@@ -345,3 +439,9 @@ def _ended(told: Told, state: State, reason: str) -> Told:
     """The trial, which ends in ``state``; a failed training counts as a whole one."""
     spent = replace(told.record.spent, trainings=1.0) if state is State.FAILED else told.record.spent
     return replace(told, record=replace(told.record, state=state, reason=reason, spent=spent))
+
+
+def _timed(told: Told, start: float) -> Told:
+    """The trial, which took the time since ``start``."""
+    spent = replace(told.record.spent, seconds=time.monotonic() - start)
+    return replace(told, record=replace(told.record, spent=spent))

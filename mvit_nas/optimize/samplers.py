@@ -2,12 +2,12 @@
 
 import random
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from mvit_nas.maths.seeds import derive_seed
@@ -15,6 +15,7 @@ from mvit_nas.metrics import score_of
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.designs import Design
 from mvit_nas.optimize.propose import Trained, propose
+from mvit_nas.study.life import Life
 from mvit_nas.study.store import EXPECTED, OUTSIDE, GuessingSampler, Store
 
 # Complete or stopped trials before the sampler proposes; until then candidates within the budget are drawn. Optuna's
@@ -47,7 +48,7 @@ class CostAwareSampler(GuessingSampler):
         trained, pending, taken = [], [], set()
         for other in study.get_trials(deepcopy=False):
             candidate = self._candidate(other)
-            if candidate is None or other.number == trial.number:
+            if candidate is None:
                 continue
             taken.add(candidate.arch_id)
             if other.state == TrialState.RUNNING:
@@ -117,16 +118,32 @@ SAMPLERS: Mapping[str, Callable[[Candidates, int | None, int], BaseSampler]] = {
 }
 
 
-def open_store(folder: Path | None, candidates: Candidates, *, seed: int) -> Store:
-    """The store of a search among ``candidates``, in ``folder`` or in memory, with its samplers.
+def open_store(
+    storage: BaseStorage | None,
+    candidates: Candidates,
+    *,
+    seed: int,
+    name: str = "search",
+    life: Callable[[optuna.Study], Life] | None = None,
+    patience_seconds: float = 0.0,
+) -> Store:
+    """The store of a search among ``candidates``, in memory without a ``storage``, with its samplers.
 
-    A sampler's seed comes from the study's and the trial's number: resuming repeats it.
+    A sampler's seed comes from the study's and the proposal's number: resuming repeats it.
     """
     objectives = candidates.goal.objectives
     score = score_of(objectives)
     accuracy = objectives.index(score) if score in objectives else None
 
-    def sampler(name: str, number: int) -> BaseSampler:
-        return SAMPLERS[name](candidates, accuracy, derive_seed(seed, "sampler", number) % 2**32)
+    def sampler(name: str, number: int, lost: int) -> BaseSampler:
+        return SAMPLERS[name](candidates, accuracy, derive_seed(seed, "sampler", number + lost) % 2**32)
 
-    return Store(folder, objectives=objectives, choices=candidates.choices, samplers=sampler)
+    return Store(
+        storage,
+        objectives=objectives,
+        choices=candidates.choices,
+        samplers=sampler,
+        name=name,
+        life=life,
+        patience_seconds=patience_seconds,
+    )

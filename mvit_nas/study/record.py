@@ -30,6 +30,7 @@ class Cause(StrEnum):
 
     UNKNOWN = ""
     NOT_MEASURED = "latency_not_measured"  # tried again when the study is resumed
+    FORESEEN = "latency_foreseen"  # another is tried in its place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

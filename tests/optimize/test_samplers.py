@@ -358,7 +358,7 @@ def test_seeds_depend_on_every_part_and_fit_torch():
 def test_a_sampler_of_each_trial_has_a_seed_of_its_own():
     candidates = candidates_of("6M", objectives=(ACCURACY, PARAMS, MACS), samples=100)
     drawn = [open_store(None, candidates, seed=seed) for seed in (0, 0, 1)]
-    labels = [[tuple(store.ask("random").wish.labels.values()) for _ in range(12)] for store in drawn]
+    labels = [[tuple(store.propose("random", lost=lost).wish.labels.values()) for lost in range(12)] for store in drawn]
     assert labels[0] == labels[1] != labels[2]
     assert len(set(labels[0])) > 6
 
@@ -375,6 +375,6 @@ def test_what_is_learned_is_the_score_that_the_search_is_for():
     """Costs come before it here, and accuracy is recorded beside it."""
     for objectives, place in (((PARAMS, BALANCED_ACCURACY), 1), ((ACCURACY, MACS), 0)):
         store = open_store(None, candidates_of("6M", objectives=objectives, samples=100), seed=0)
-        sampler = store._samplers("cost-aware", 0)
+        sampler = store._samplers("cost-aware", 0, 0)
         assert isinstance(sampler, CostAwareSampler)
         assert sampler._accuracy == place

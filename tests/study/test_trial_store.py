@@ -4,6 +4,8 @@ import gzip
 import json
 import shutil
 import sqlite3
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,84 +15,129 @@ from searches import Formula, searching
 
 from mvit_nas.arch.config import arch_id
 from mvit_nas.arch.space import Label, parse_space
-from mvit_nas.errors import InputError
+from mvit_nas.errors import InputError, PartialError
 from mvit_nas.maths.seeds import derive_seed
 from mvit_nas.metrics import ACCURACY, MACS, PARAMS
+from mvit_nas.study import store as store_module
 from mvit_nas.study.record import Candidate, Cause, Guess, Measured, Record, State
-from mvit_nas.study.store import Store, Told, Wish
+from mvit_nas.study.storage import open_file
+from mvit_nas.study.store import Claimed, Dead, Proposal, Store, Told, Wish
 from mvit_nas.study.table import to_row
 
 STUDIES = Path(__file__).parents[1] / "support/studies"
 CHOICES = {"a": (1, 2, 3), "b": ("x", "y")}
 LABELS: dict[str, Label] = {"a": 2, "b": "y"}
+WISH = Wish(labels=LABELS, proposed_by="random")
 
 
 class Numbered:
     """Makes random samplers, and remembers for whom."""
 
-    def __init__(self):
-        self.made = []
+    def __init__(self) -> None:
+        self.made: list[tuple[str, int, int]] = []
 
-    def __call__(self, name, number):
-        self.made.append((name, number))
-        return optuna.samplers.RandomSampler(seed=derive_seed(number) % 2**32)
-
-
-def opened(folder=None, samplers=None):
-    return Store(folder, objectives=(ACCURACY, PARAMS), choices=CHOICES, samplers=samplers or Numbered())
+    def __call__(self, name: str, number: int, lost: int) -> optuna.samplers.BaseSampler:
+        self.made.append((name, number, lost))
+        return optuna.samplers.RandomSampler(seed=derive_seed(number + lost) % 2**32)
 
 
-def record(asked, state=State.COMPLETE, *, identity="i", **values):
-    candidate = Candidate(arch=None, arch_id=identity, name=asked.wish.name, labels=dict(asked.wish.labels))
+class Fallen:
+    """Knows which workers died."""
+
+    def __init__(self, worker: str, fallen: set[str]) -> None:
+        self.worker, self._fallen = worker, fallen
+
+    def dead(self, workers: Collection[str]) -> set[str]:
+        return {*workers} & self._fallen
+
+
+def opened(storage=None, samplers=None, *, worker="", fallen=None):
+    life = (lambda study: Fallen(worker, fallen if fallen is not None else set())) if worker else None
+    samplers = samplers or Numbered()
+    return Store(storage, objectives=(ACCURACY, PARAMS), choices=CHOICES, samplers=samplers, life=life)
+
+
+def record(number, state=State.COMPLETE, *, identity="i", wish=WISH, **values):
+    candidate = Candidate(arch=None, arch_id=identity, name=wish.name, labels=dict(wish.labels))
     known = {"accuracy": 0.5, "params": 100} | values if state is State.COMPLETE else values
     measured = {name: Measured(value=value) for name, value in known.items()}
-    return Record(trial=asked.number, state=state, candidate=candidate, values=measured)
+    return Record(trial=number, state=state, candidate=candidate, values=measured)
 
 
-def test_what_is_queued_comes_first_with_all_that_was_wished():
-    store = opened()
-    assert store.is_new()
+def claim(store, identity="i", wish=WISH, *, epoch=0):
+    return store.claim(Proposal(wish=wish), identity, constraints={"params.0": -0.5}, epoch=epoch)
+
+
+def ended(store, state=State.COMPLETE, identity="i", wish=WISH, **told):
+    claimed = claim(store, identity, wish)
+    assert store.tell(claimed, Told(record=record(claimed.number, state, identity=identity, wish=wish), **told))
+    return claimed
+
+
+def test_a_claim_is_there_at_once_with_all_that_was_wished():
+    store = opened(worker="me")
     wish = Wish(labels=LABELS, proposed_by="preset", name="xs", is_outside=True, must_measure=True, must_finish=True)
-    store.queue(wish)
-    assert not store.is_new()
-    asked = store.ask("random")
-    assert (asked.number, asked.wish, asked.guess) == (0, wish, None)
-    proposed = store.ask("random")
-    assert proposed.number == 1
-    assert proposed.wish == Wish(labels=proposed.wish.labels, proposed_by="random")
-    assert proposed.wish.labels.keys() == CHOICES.keys()
+    claimed = claim(store, "abc", wish)
+    assert claimed == Claimed(number=0, wish=wish, arch_id="abc", worker="me")
+    assert store.running() == [claimed]
+    assert store.tried() == {"abc"}
+    trial = store.study.trials[0]
+    assert (trial.state.name, trial.params, trial.constraints) == ("RUNNING", LABELS, {"params.0": -0.5})
 
 
-def test_a_sampler_is_made_for_each_trial_by_its_name_and_number():
+@pytest.mark.parametrize("sampler", ["random", "nsga2"])
+def test_a_sampler_is_made_for_each_proposal_by_its_name_and_number(sampler):
     samplers = Numbered()
     store = opened(samplers=samplers)
-    for name in ("random", "tpe"):
-        store.ask(name)
-    assert samplers.made == [("random", 0), ("tpe", 1)]
+    proposal = store.propose(sampler)
+    assert proposal.wish.labels.keys() == CHOICES.keys()
+    assert store.propose(sampler) == proposal  # nothing was begun by it
+    assert store.study.trials == []
+    ended(store)
+    store.propose(sampler, lost=2)
+    assert samplers.made == [(sampler, 0, 0), (sampler, 0, 0), (sampler, 1, 2)]
+
+
+def test_what_a_sampler_keeps_with_a_trial_is_kept_with_it():
+    made = lambda name, number, lost: optuna.samplers.NSGAIISampler(population_size=2, seed=number)  # noqa: E731
+    store = opened(samplers=made)
+    for _ in range(4):
+        claimed = store.claim(store.propose("nsga2"), "i", constraints={}, epoch=0)
+        store.tell(claimed, Told(record=record(claimed.number)))
+    generations = [value for trial in store.study.trials for name, value in trial.system_attrs.items() if "gen" in name]
+    assert generations == [0, 0, 1, 1]
 
 
 def test_a_trial_ends_as_samplers_shall_see_it():
     store = opened()
-    told = {}
-    for state in (State.COMPLETE, State.OVER_BUDGET, State.STOPPED, State.DUPLICATE, State.FAILED, State.INVALID):
-        asked = store.ask("random")
-        told[asked.number] = state
+    states = (State.COMPLETE, State.OVER_BUDGET, State.STOPPED, State.DUPLICATE, State.FAILED, State.INVALID)
+    for state in states:
         expected = Guess(accuracy=0.4, deviation=0.1) if state is State.STOPPED else None
-        store.tell(asked, Told(record=record(asked, state), constraints={"params.0": -0.5}, expected=expected))
+        ended(store, state, constraints={"params.0": -0.5, "latency_ms.1": 0.2}, expected=expected)
     trials = store.study.trials
     assert [trial.state.name for trial in trials] == ["COMPLETE", "PRUNED", "PRUNED", "FAIL", "FAIL", "FAIL"]
     assert trials[0].values == [0.5, 100.0]
-    assert all(trial.constraints == {"params.0": -0.5} for trial in trials)
+    assert all(trial.constraints == {"params.0": -0.5, "latency_ms.1": 0.2} for trial in trials)
     assert tuple(trials[2].user_attrs["expected_accuracy"]) == (0.4, 0.1)
     assert "expected_accuracy" not in trials[0].user_attrs
-    assert [one.state for one in store.records()] == list(told.values())
+    assert [trial.user_attrs["state"] for trial in trials] == [str(state) for state in states]
+    assert [one.state for one in store.records()] == list(states)
+
+
+def test_what_ends_before_it_begins_is_one_trial_with_its_number():
+    store = opened()
+    ended(store)
+    told = Told(record=record(None, State.OVER_BUDGET, identity="j"), constraints={"params.0": 0.5})
+    assert store.note(Proposal(wish=WISH), told) == record(1, State.OVER_BUDGET, identity="j")
+    trial = store.study.trials[1]
+    assert (trial.state.name, trial.constraints) == ("PRUNED", {"params.0": 0.5})
+    assert store.records()[1].trial == 1
+    assert store.last_wish() == WISH
 
 
 def test_a_network_outside_the_space_tells_samplers_nothing_of_its_labels():
     store = opened()
-    store.queue(Wish(labels=LABELS, proposed_by="preset", name="xs", is_outside=True))
-    asked = store.ask("random")
-    store.tell(asked, Told(record=record(asked)))
+    ended(store, wish=Wish(labels=LABELS, proposed_by="preset", name="xs", is_outside=True))
     assert store.study.trials[0].state.name == "FAIL"
     assert store.records()[0].is_complete
 
@@ -104,19 +151,110 @@ def test_records_come_back_from_disk_as_they_were(tmp_path):
     assert again == records
 
 
-def test_what_ran_when_the_process_died_is_queued_as_it_was_wished(tmp_path):
+def two(tmp_path):
+    """Two workers on one study, and those that died."""
+    fallen: set[str] = set()
+    return (*(opened(open_file(tmp_path), worker=name, fallen=fallen) for name in ("one", "two")), fallen)
+
+
+def test_of_two_that_claim_the_same_network_the_later_one_gives_way(tmp_path):
+    one, two_, _ = two(tmp_path)
+    assert claim(one, "i") is not None
+    assert claim(two_, "i") is None
+    assert claim(two_, "j") is not None
+    assert [(each.arch_id, each.worker) for each in one.running()] == [("i", "one"), ("j", "two")]
+    assert one.dead() == []  # what gave way is not tried again
+
+
+def test_what_a_dead_worker_was_at_is_tried_again_as_it_was_wished(tmp_path):
+    one, two_, fallen = two(tmp_path)
     wish = Wish(labels=LABELS, proposed_by="preset", name="xs", must_finish=True)
-    store = opened(tmp_path)
-    store.queue(wish)
-    store.ask("random")
-    later = opened(tmp_path)
-    assert later.recover() == 1
-    assert later.recover() == 0
-    assert later.ask("random").wish == wish
-    assert later.records() == []
+    claimed = claim(one, "i", wish)
+    assert (two_.bury(), two_.dead()) == (0, [])
+    fallen.add("one")
+    assert two_.bury() == 1
+    assert two_.bury() == 0
+    assert two_.dead() == [Dead(wish=wish, arch_id="i", deaths=1)]
+    # It was not dead after all, and is late.
+    assert not one.tell(claimed, Told(record=record(claimed.number)))
+    assert two_.records() == []
+    again = claim(two_, "i", wish)
+    assert two_.dead() == []
+    assert two_.tell(again, Told(record=record(again.number)))
+    assert [each.trial for each in one.records()] == [1]
 
 
-def test_what_could_not_be_measured_is_queued_once_for_each_network_that_is_not_done():
+def test_a_proposal_does_not_see_what_came_to_nothing(tmp_path):
+    one, two_, fallen = two(tmp_path)
+    samplers = Numbered()
+    ended(one, identity="i")
+    claim(one, "j")
+    fallen.add("one")
+    two_.bury()
+    two_._samplers = samplers
+    two_.propose("random")
+    assert samplers.made == [("random", 1, 0)]
+
+
+def test_deaths_are_counted_as_long_as_the_training_gets_no_further(tmp_path):
+    fallen: set[str] = set()
+    for number, (epoch, deaths) in enumerate([(0, 1), (0, 2), (5, 1), (5, 2), (5, 3)]):
+        store = opened(open_file(tmp_path), worker=f"w{number}", fallen=fallen)
+        claim(store, "i", epoch=epoch)
+        fallen.add(f"w{number}")
+        store.bury()
+        assert [one.deaths for one in store.dead()] == [deaths]
+
+
+def test_what_is_given_back_is_tried_again_and_is_no_death():
+    store = opened(worker="me")
+    store.release(claim(store, "i"))
+    assert store.dead() == [Dead(wish=WISH, arch_id="i", deaths=0)]
+    assert store.running() == []
+
+
+def test_a_trial_with_its_record_is_finished_whoever_died(tmp_path):
+    one, two_, fallen = two(tmp_path)
+    claimed = claim(one, "i")
+    one._end = lambda *_, **__: None  # killed between the record and the end
+    one.tell(claimed, Told(record=record(claimed.number)))
+    assert two_.records() == []
+    fallen.add("one")
+    assert two_.bury() == 0
+    assert two_.records() == [record(0)]
+    assert two_.study.trials[0].values == [0.5, 100.0]
+
+
+def test_a_claim_whose_connection_broke_after_the_commit_is_made_once(tmp_path, monkeypatch):
+    store = opened(open_file(tmp_path), worker="me")
+    store._patience_seconds = 10.0
+    add = store.study.add_trial
+    broken: list[object] = []
+
+    def breaks(trial):
+        add(trial)
+        if not broken:
+            broken.append(trial)
+            raise optuna.exceptions.StorageInternalError("the server went away")
+
+    monkeypatch.setattr(store.study, "add_trial", breaks)
+    monkeypatch.setattr(store_module, "_AGAIN_SECONDS", 0.0)
+    assert claim(store, "i").number == 0
+    assert len(store.study.trials) == 1
+
+
+def test_a_study_that_cannot_be_read_for_long_enough_is_an_error(tmp_path, monkeypatch):
+    store = opened(open_file(tmp_path), worker="me")
+
+    def gone(**_):
+        raise optuna.exceptions.StorageInternalError("the server went away")
+
+    monkeypatch.setattr(store.study, "get_trials", gone)
+    with pytest.raises(PartialError, match=r"cannot reach the study \(the server went away\)"):
+        store.records()
+
+
+def test_what_could_not_be_measured_is_known_once_for_each_network_that_is_not_done():
     store = opened()
     for identity, state, cause in (
         ("one", State.FAILED, Cause.NOT_MEASURED),
@@ -125,33 +263,26 @@ def test_what_could_not_be_measured_is_queued_once_for_each_network_that_is_not_
         ("two", State.COMPLETE, Cause.UNKNOWN),
         ("three", State.FAILED, Cause.UNKNOWN),
     ):
-        store.queue(Wish(labels=LABELS, proposed_by=identity))
-        asked = store.ask("random")
-        found = record(asked, state, identity=identity)
+        claimed = claim(store, identity, wish := Wish(labels=LABELS, proposed_by=identity))
         # What is decided does not hang on the words.
-        found = Record(trial=asked.number, state=state, candidate=found.candidate, values=found.values, cause=cause,
-                       reason="latency not measured: no" if cause is Cause.UNKNOWN else "gone")  # fmt: skip
-        store.tell(asked, Told(record=found))
-    assert store.retry() == [0, 1, 2]
-    assert store.ask("random").wish.proposed_by == "one"
-    assert store.ask("random").wish.proposed_by == "random"  # nothing else was queued
+        reason = "latency not measured: no" if cause is Cause.UNKNOWN else "gone"
+        found = record(claimed.number, state, identity=identity, wish=wish)
+        store.tell(claimed, Told(record=replace(found, cause=cause, reason=reason)))
+    assert store.unmeasured() == {"one": Wish(labels=LABELS, proposed_by="one")}
 
 
-def test_a_stopped_trial_is_queued_to_be_finished_and_stays_what_it_was():
+def test_a_stopped_trial_can_be_finished_and_stays_what_it_was():
     store = opened()
-    asked = store.ask("random")
-    store.tell(asked, Told(record=record(asked, State.STOPPED, identity="i"), expected=Guess(accuracy=0, deviation=1)))
-    other = store.ask("random")
-    store.tell(other, Told(record=record(other, State.COMPLETE, identity="j")))
+    ended(store, State.STOPPED, "i", expected=Guess(accuracy=0, deviation=1))
+    ended(store, State.COMPLETE, "j")
     with pytest.raises(InputError, match=r"--finish 1: there is no stopped trial 1; the stopped ones are 0"):
-        store.finish_stopped(1)
-    assert store.finish_stopped(0) == "i"
+        store.stopped(1)
+    wish = store.stopped(0)
+    assert wish == replace(WISH, must_finish=True)
     assert "train_to_the_end" not in store.study.trials[0].user_attrs
-    again = store.ask("random")
-    assert again.wish == Wish(labels=asked.wish.labels, proposed_by="random", must_finish=True)
-    store.tell(again, Told(record=record(again, State.COMPLETE, identity="i")))
+    ended(store, State.COMPLETE, "i", wish)
     with pytest.raises(InputError, match=r"there is no stopped trial 0; none was stopped"):
-        store.finish_stopped(0)
+        store.stopped(0)
 
 
 @pytest.fixture
@@ -199,10 +330,10 @@ def test_a_study_of_the_first_format_goes_on(small):
     stopped = next(one for one in before if one.state is State.STOPPED)
     records = running.search.run([stopped.trial])[len(before) :]
     unmeasured = {one.candidate.arch_id for one in before if one.cause is Cause.NOT_MEASURED}
-    # First what was killed, then what could not be measured, then the one that is to be finished.
+    # First the one that is to be finished, then what could not be measured.
+    assert records[0].candidate.arch_id == stopped.candidate.arch_id
+    assert records[0].is_complete
     assert {one.candidate.arch_id for one in records[1 : 1 + len(unmeasured)]} == unmeasured
-    assert records[1 + len(unmeasured)].candidate.arch_id == stopped.candidate.arch_id
-    assert records[1 + len(unmeasured)].is_complete
     told = [one for one in before if one.cause is not Cause.NOT_MEASURED] + records
     assert 40 <= sum(one.spent.trainings for one in told) < 41
     ids = [one.candidate.arch_id for one in told if one.is_complete]

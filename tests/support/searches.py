@@ -20,6 +20,7 @@ from mvit_nas.optimize.samplers import open_store
 from mvit_nas.optimize.within_budget import Feasible, sample_feasible
 from mvit_nas.reporter import Reporter, TrainingStep
 from mvit_nas.study.record import Measured, Record, Rung
+from mvit_nas.study.storage import open_file
 from mvit_nas.study.store import Store
 from mvit_nas.training.loop import Score
 
@@ -169,8 +170,7 @@ def searching(
 ) -> Running:
     """A search, begun or resumed in ``folder``, or in memory."""
     candidates = candidates_of(*budgets, objectives=objectives, space=space, seed=seed, samples=samples)
-    store = open_store(folder, candidates, seed=seed)
-    store.recover()
+    store = open_store(None if folder is None else open_file(folder), candidates, seed=seed)
     inner = estimator or Formula()
     heard, measured = Heard(), []
 
