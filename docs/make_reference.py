@@ -14,7 +14,9 @@ from pathlib import Path
 from mvit_nas.metrics import METRICS
 from mvit_nas.settings.commands import COMMANDS
 from mvit_nas.settings.flag import Flag, Group, flags_of
+from mvit_nas.settings.looking import LOOKING
 from mvit_nas.settings.shipping import SHIPPING
+from mvit_nas.settings.workers import WORKERS
 from mvit_nas.study.table import COLUMNS, FURTHER
 from mvit_nas.training.schedule import NAMES, Schedule, find_schedule
 
@@ -69,7 +71,7 @@ def reference() -> Iterator[str]:
     yield "# Reference"
     yield ""
     yield "Made of the code by `make reference`. What `--json` prints is in [json.md](json.md)."
-    for command, settings in {**COMMANDS, **SHIPPING}.items():
+    for command, settings in {**COMMANDS, **LOOKING, **WORKERS, **SHIPPING}.items():
         yield from ("", f"## `mvit-nas {command}`", "", "| flag | default | what it does |", "|---|---|---|")
         flags = flags_of(settings)
         for group in Group:

@@ -48,12 +48,25 @@ def replace_folder(path: Path, made: Path) -> None:
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
     """``folder`` kept from other processes meanwhile. Raises InputError where one works on it."""
-    lock = filelock.FileLock(folder / "lock", timeout=0)
+    with locked(folder / "lock", wait=False) as is_ours:
+        if not is_ours:
+            raise InputError(f"another process is working on {folder}; wait for it or use another --name")
+        yield
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Whether the file ``path`` is locked for this process meanwhile, which the system undoes when it dies.
+
+    Where another process has it, that is waited for, or it is not ours.
+    """
+    lock = filelock.FileLock(path, timeout=-1 if wait else 0)
     try:
         lock.acquire()
     except filelock.Timeout:
-        raise InputError(f"another process is working on {folder}; wait for it or use another --name") from None
+        yield False
+        return
     try:
-        yield
+        yield True
     finally:
         lock.release()

@@ -25,5 +25,8 @@ class Reporter:
     def doing(self, activity: str) -> None:
         """What is being done now; replaced by the next."""
 
+    def watching(self, activity: str) -> None:
+        """What others are doing now, told again and again: for who has a line that moves."""
+
     def training(self, step: TrainingStep) -> None:
         """Moves the running line."""

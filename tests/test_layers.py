@@ -74,7 +74,7 @@ OWNERS = {
     "transformers": {"hf.py"},
     "torchao": {"cost/runtimes/executorch.py"},
     "coremltools": {"artifacts/coreml.py"},
-    "filelock": {"study/life.py", "files.py", "data/store.py"},
+    "filelock": {"files.py", "data/store.py"},
     "huggingface_hub": {"models/sources.py"},
 }
 FOLDERS = {"pandas": "results/", "plotly": "figures/"}

@@ -17,9 +17,11 @@ from mvit_nas.cli.flags import command
 from mvit_nas.cli.progress import interrupts, watched
 from mvit_nas.errors import MvitNasError, PartialError
 from mvit_nas.settings import commands
+from mvit_nas.settings.looking import CompareSettings, DevicesSettings, ReportSettings
 from mvit_nas.settings.parse import joined_name
 from mvit_nas.settings.shipping import ExportSettings, PredictSettings, ReproduceSettings
 from mvit_nas.settings.train import TrainSettings
+from mvit_nas.settings.workers import WorkerSettings
 
 app = typer.Typer(
     name="mvit-nas",
@@ -69,13 +71,15 @@ def options(
 def search(settings: commands.SearchSettings) -> None:
     """Find the MobileViT networks worth having within a budget, and write a report to choose from."""
     # torch and optuna load here: a misspelt flag is answered at once.
-    from mvit_nas.jobs import search as job
-
     if settings.dry_run:
+        from mvit_nas.jobs.search_plan import plan as make_plan
+
         with watched() as watch, interrupts():
-            plan = job.plan(settings, reporter=watch)
+            plan = make_plan(settings, reporter=watch)
         _print_json(asdict(plan)) if settings.as_json else tables.print_plan(plan, settings.trials)
         return
+    from mvit_nas.jobs import search as job
+
     with watched() as watch, interrupts() as should_stop:
         outcome = job.search(settings, reporter=watch, on_progress=watch.show, should_stop=should_stop)
     _print_json(documents.of_search(outcome)) if settings.as_json else tables.print_front(outcome)
@@ -146,7 +150,7 @@ def latency(settings: commands.LatencySettings) -> None:
     _fail(outcome.error)
 
 
-def devices(settings: commands.DevicesSettings) -> None:
+def devices(settings: DevicesSettings) -> None:
     """List this host, the phones that adb sees and the machines you name, and whether to trust them now."""
     from mvit_nas.jobs import devices as job
 
@@ -154,7 +158,7 @@ def devices(settings: commands.DevicesSettings) -> None:
     _print_json(documents.of_devices(found, hint)) if settings.as_json else tables.print_devices(found, hint)
 
 
-def report(settings: commands.ReportSettings) -> None:
+def report(settings: ReportSettings) -> None:
     """Write a study's report again, from its table alone."""
     from mvit_nas.results.report import remake_report
 
@@ -162,7 +166,7 @@ def report(settings: commands.ReportSettings) -> None:
     print(remake_report(folder, runtime=settings.runtime, target=settings.target, devices=settings.devices))
 
 
-def compare(settings: commands.CompareSettings) -> None:
+def compare(settings: CompareSettings) -> None:
     """Say which way of searching finds more for its compute, over seeds, from the tables of searches alone."""
     folders = [_report_folder(study, settings.out) for study in settings.studies]
     folder = settings.name or joined_name([path.resolve().name for path in folders])
@@ -211,7 +215,16 @@ def reproduce(settings: ReproduceSettings) -> None:
         sys.exit(1)
 
 
-for run in (search, ablate, confirm, train, export, latency, devices, report, compare, predict, reproduce):
+def worker(settings: WorkerSettings) -> None:
+    """Work on a search that was begun: one more process, on this machine or another."""
+    from mvit_nas.jobs import worker as job
+
+    with watched() as watch, interrupts() as should_stop:
+        done = job.work(settings, reporter=watch, should_stop=should_stop)
+    print(f"{done.name} has what it was asked for")
+
+
+for run in (search, worker, ablate, confirm, train, export, latency, devices, report, compare, predict, reproduce):
     command(app, run)
 
 

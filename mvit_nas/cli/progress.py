@@ -45,6 +45,11 @@ class Watch(Reporter):
         self._doing, self._step = activity, ""
         self._refresh()
 
+    def watching(self, activity: str) -> None:
+        """Show what others are doing."""
+        self._doing, self._step = activity, ""
+        self._refresh()
+
     def training(self, step: TrainingStep) -> None:
         """Show how far the running training is."""
         self._step = step_line(step)

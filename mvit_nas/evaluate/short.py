@@ -36,7 +36,7 @@ from mvit_nas.training.loop import OnStep, Score, fit
 from mvit_nas.training.schedule import Schedule
 
 # What the numbers of a training run depend on beside its key; a change of the loop that changes them raises it.
-_TRAINING_VERSION = 6
+TRAINING_VERSION = 6
 # The same of trainings that start from other weights alone: a change of what is copied raises it.
 _INHERITANCE_VERSION = 2
 # Parts of at least so many images take long enough to say that they are decoded.
@@ -274,6 +274,13 @@ class ShortTraining:
         """The weights of the ``training`` of that name, which were kept."""
         return load_file(self._weights_of(training))
 
+    def progress(self, arch: ArchConfig, *, seed: int) -> int:
+        """Grows as often as the state of a training that is not finished is kept; 0 where there is none."""
+        try:
+            return (self._checkpoints / f"{self.training_name(arch, seed=seed)}.pt").stat().st_mtime_ns
+        except OSError:
+            return 0
+
     def is_known(self, arch: ArchConfig, *, seed: int) -> bool:
         """Whether ``score`` would answer from the cache."""
         return self._cache.get(self._score_key(arch, seed)) is not None
@@ -379,7 +386,7 @@ class ShortTraining:
             "data": self.data.fingerprint,
             "seed": seed,
             "device": self.device.type,
-            "version": _TRAINING_VERSION,
+            "version": TRAINING_VERSION,
         }
 
 

@@ -8,45 +8,34 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mvit_nas.arch.config import ArchConfig
-from mvit_nas.cost.latency import Latency
 from mvit_nas.errors import CostError, InterruptedCleanlyError, MeasurementError, MvitNasError
-from mvit_nas.evaluate.estimator import Estimator, Question
-from mvit_nas.evaluate.inherit import Inheriting
+from mvit_nas.evaluate.estimator import Question
 from mvit_nas.evaluate.latency import LatencyMeter
-from mvit_nas.evaluate.rungs import EarlyStopping
-from mvit_nas.jobs.begun import with_start
-from mvit_nas.jobs.estimate import by_macs, training_seconds, try_step
-from mvit_nas.jobs.folders import Folders, folders_of, known_schedule, known_space, opened
+from mvit_nas.jobs.crew import Crew, worker_command
+from mvit_nas.jobs.folders import opened
+from mvit_nas.jobs.joined import joined, publish
 from mvit_nas.jobs.journal import Journal
-from mvit_nas.jobs.learned import agreement_words, learned
+from mvit_nas.jobs.learned import agreement_words
+from mvit_nas.jobs.prepare import Prepared, candidates_of, limits_of, prepare, search_of
 from mvit_nas.jobs.provenance import conditions, search_origin, seed_spread, updated
 from mvit_nas.jobs.repeats import to_repeat
-from mvit_nas.jobs.setup import COARSE, MEASURING_SECONDS, Setup, find_images, find_space, further_meters, set_up
 from mvit_nas.maths.pareto import near_front
-from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, MACS, PARAMS, SCORES, Metric, metrics_of, score_of
-from mvit_nas.optimize.candidates import Candidates, Goal
-from mvit_nas.optimize.designs import Design, Designs
-from mvit_nas.optimize.earlier import Earlier
-from mvit_nas.optimize.loop import Limits, Search
-from mvit_nas.optimize.samplers import open_store
-from mvit_nas.optimize.within_budget import Feasible, presets_within, sample_feasible
+from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, Metric, score_of
+from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.reporter import Reporter
 from mvit_nas.results.report import write_search
 from mvit_nas.results.view import SETTLED_GROWTH, SETTLED_SHARE, box_of, front, growth, numbers, volume
 from mvit_nas.results.within import Within, best_within
 from mvit_nas.settings.commands import SearchSettings
-from mvit_nas.settings.parse import default_name
-from mvit_nas.settings.study_file import Found
 from mvit_nas.study.record import Further, Measured, Record, State
-from mvit_nas.study.storage import open_file
+from mvit_nas.study.store import Store
 from mvit_nas.study.table import further_runtimes
 from mvit_nas.units import format_seconds
 
+# Between two looks at what workers do.
+_WATCHED_SECONDS = 1.0
 # A network is near the front that would be on it if its costs were this share less.
 _NEAR = 0.05
-# The dearest candidate's latency times this is where the hypervolume's axis of latency begins.
-_LATENCY_MARGIN = 1.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,89 +75,6 @@ class Outcome:
     error: MvitNasError | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TriedDesign:
-    """A candidate of which one training step was tried."""
-
-    arch_id: str
-    params: int
-    macs: int
-    latency_ms: float | None
-    step_seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a search would do. ``hours`` extrapolates the two tried steps linearly in multiply-adds."""
-
-    settings: int
-    networks: int
-    share_within_budget: float
-    smallest: TriedDesign
-    largest: TriedDesign
-    steps: int
-    hours: float
-    memory_gib: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """Everything that a search needs before the first trial. ``further`` measure the front, by runtime."""
-
-    settings: SearchSettings
-    found: Found
-    folders: Folders
-    setup: Setup
-    designs: Designs
-    feasible: Feasible
-    earlier: Earlier | None
-    further: Mapping[str, LatencyMeter]
-
-
-def prepare(settings: SearchSettings, *, reporter: Reporter) -> Prepared:
-    """Read data and space, choose what was left open, and find what meets the budget. Says what it chose."""
-    images = find_images(settings.data, reporter=reporter)
-    name = settings.name or default_name(images.name, settings.budgets)
-    folders = folders_of(name, settings.out)
-    known = known_space(folders) if settings.resume else None
-    space = find_space(settings.space, images, image_size=settings.image_size, known=known, reporter=reporter)
-    begun = known_schedule(folders) if settings.resume else None
-    setup = set_up(settings, images, space, known=begun, precision=COARSE, reporter=reporter)
-    reporter.say(f"budget: {' and '.join(map(str, settings.budgets)) or 'none'}")
-    designs = Designs(space, classes=setup.classes)
-    feasible = sample_feasible(designs, settings.budgets, seed=settings.seed)
-    later = "; latency is measured" if any(b.metric == LATENCY.name for b in settings.budgets) else ""
-    reporter.say(
-        f"        {100 * feasible.share:.3g} % of {feasible.drawn} settings drawn from the space are within it{later}"
-    )
-    middle = feasible.designs[len(feasible.designs) // 2].arch
-    assert middle is not None, "what is within a budget is a network"
-    setup = with_start(setup, middle, settings, which="a network of middling cost", reporter=reporter)
-    earlier, digests = learned(settings, designs, reporter)
-    found = Found(
-        data={"name": images.name, "fingerprint": images.fingerprint},
-        space_name=space.name,
-        space=space.text,
-        schedule=setup.training.schedule.to_dict(),
-        more={
-            "image_size": space.base.image_size,
-            "init": setup.training.start,
-            "learn_from": dict(digests) or None,
-        },
-    )
-    settings = replace(settings, name=name, runtime=setup.meter.runtime.name)
-    return Prepared(
-        settings=settings,
-        found=found,
-        folders=folders,
-        setup=setup,
-        designs=designs,
-        feasible=feasible,
-        earlier=earlier,
-        further=further_meters(settings, reporter),
-    )
-
-
 def search(
     settings: SearchSettings,
     *,
@@ -183,7 +89,18 @@ def search(
     """
     prepared = prepare(settings, reporter=reporter)
     with opened(prepared.folders, prepared.settings, prepared.found, reporter=reporter):
-        return _Searching(prepared=prepared, reporter=reporter, on_progress=on_progress, should_stop=should_stop).run()
+        prepared.load()
+        candidates = candidates_of(prepared)
+        with joined(prepared, candidates) as store:
+            publish(store, prepared)
+            return _Searching(
+                prepared=prepared,
+                candidates=candidates,
+                store=store,
+                reporter=reporter,
+                on_progress=on_progress,
+                should_stop=should_stop,
+            ).run()
 
 
 @dataclass(kw_only=True)
@@ -191,31 +108,23 @@ class _Searching:
     """One search, from its store to its report."""
 
     prepared: Prepared
+    candidates: Candidates
+    store: Store
     reporter: Reporter
     on_progress: Callable[[Progress], None]
     should_stop: Callable[[], bool]
 
     def __post_init__(self) -> None:
         self._start = time.monotonic()
-        prepared, settings, goal = self.prepared, self.prepared.settings, _goal(self.prepared)
+        prepared, settings, goal = self.prepared, self.prepared.settings, self.candidates.goal
         self._box = box_of(goal.objectives, [goal.reference[metric.name] for metric in goal.objectives])
         self._objectives = goal.objectives
         self._origin = search_origin(prepared.setup, settings, prepared.found, reference=goal.reference)
-        candidates = Candidates(prepared.designs, prepared.feasible, goal, earlier=prepared.earlier)
-        store = open_store(open_file(prepared.folders.state), candidates, seed=settings.seed)
-        limits = Limits(
-            trials=settings.trials - settings.repeats,
-            timeout_seconds=settings.searching_seconds,
-            seed=settings.seed,
-            sampler=settings.sampler,
-            baseline=settings.baseline,
-        )
-        self._search = Search(
-            store,
-            _estimator(prepared, goal),
-            candidates,
-            limits,
-            latency_of=self._latency_of,
+        self._search = search_of(
+            prepared,
+            self.store,
+            self.candidates,
+            limits_of(settings),
             reporter=self.reporter,
             on_record=self._take,
             should_stop=self.should_stop,
@@ -228,7 +137,8 @@ class _Searching:
         """Train, measure the front, and write the report."""
         error: MvitNasError | None = None
         try:
-            self._search.run(self.prepared.settings.finish)
+            settings = self.prepared.settings
+            self._work_together() if settings.jobs > 1 else self._search.run(settings.finish)
             self._repeat_front()
             self._measure_front()
         except MvitNasError as raised:
@@ -265,9 +175,24 @@ class _Searching:
             return "out of time"
         return "settled" if settings.stop_when_settled else "nothing else within the budget"
 
-    def _latency_of(self, arch: ArchConfig) -> Latency:
-        setup = self.prepared.setup
-        return setup.meter.latency(arch, classes=setup.classes).latency
+    def _work_together(self) -> None:
+        """Let workers search, and watch them."""
+        settings, folders = self.prepared.settings, self.prepared.folders
+        self._search.finish(settings.finish)
+        flags = [f"--grace={settings.grace_seconds}s"]
+        flags += [f"--storage={settings.storage}"] if settings.storage is not None else []
+        flags += [f"--shared={settings.shared}"] if settings.shared is not None else []
+        command = worker_command(folders.name, folders.out, flags)
+        crew = Crew(command, settings.jobs, folders.state / "workers", self.reporter)
+        with crew.working():
+            while not crew.is_done():
+                if self.should_stop():
+                    raise InterruptedCleanlyError("stopped with all of its workers")
+                self._search.look()
+                names = ", ".join(one.arch_id for one in self.store.running())
+                self.reporter.watching(f"training {names}" if names else "waiting for the workers")
+                time.sleep(_WATCHED_SECONDS)
+        self._search.look()
 
     def _take(self, record: Record) -> None:
         self._journal.append(record)
@@ -286,6 +211,7 @@ class _Searching:
         seconds = None
         if spent:
             seconds = max(0.0, settings.trials - done) * sum(record.spent.seconds for record in trained) / spent
+            seconds /= settings.jobs
             if settings.timeout_seconds is not None:
                 elapsed = time.monotonic() - self._start
                 seconds = min(seconds, max(0.0, settings.timeout_seconds - elapsed))
@@ -383,64 +309,3 @@ def _measured_by(meter: LatencyMeter, record: Record, *, classes: int) -> Furthe
 def _nothing_trained(records: Sequence[Record]) -> MvitNasError:
     last = f"; the last one {records[-1].state.replace('_', ' ')}: {records[-1].reason}" if records else ""
     return MvitNasError(f"no candidate was trained to the end in {len(records)} trials{last}")
-
-
-def plan(settings: SearchSettings, *, reporter: Reporter) -> Plan:
-    """What ``search`` would do and what it would take: one real training step of the smallest and largest candidate."""
-    prepared = prepare(settings, reporter=reporter)
-    setup, designs = prepared.setup, prepared.feasible.designs
-    training, is_measured = setup.training, LATENCY.name in settings.objectives
-
-    def tried(design: Design) -> tuple[TriedDesign, float]:
-        assert design.arch is not None
-        step, cost = try_step(training, design.arch), design.cost
-        ms = setup.meter.latency(design.arch, classes=setup.classes).latency.median_ms if is_measured else None
-        one = TriedDesign(
-            arch_id=design.arch_id, params=cost.params, macs=cost.macs, latency_ms=ms, step_seconds=step.step_seconds
-        )
-        return one, step.peak_gib
-
-    (smallest, _), (largest, peak_gib) = tried(designs[0]), tried(designs[-1])
-    step_seconds = by_macs(*((one.macs, one.step_seconds) for one in (smallest, largest)))
-    seconds = training_seconds(training, step_seconds(sum(one.cost.macs for one in designs) / len(designs)))
-    return Plan(
-        settings=setup.space.settings(),
-        networks=setup.space.networks(),
-        share_within_budget=prepared.feasible.share,
-        smallest=smallest,
-        largest=largest,
-        steps=training.schedule.steps(training.data.count("train")),
-        hours=settings.trials * (seconds + (MEASURING_SECONDS if is_measured else 0.0)) / 3600,
-        memory_gib=peak_gib,
-    )
-
-
-def _estimator(prepared: Prepared, goal: Goal) -> Estimator:
-    """Short trainings, which may inherit weights and may be stopped early."""
-    settings, training = prepared.settings, prepared.setup.training
-    estimator: Estimator = Inheriting(training) if settings.inherit else training
-    return EarlyStopping(estimator, costs=goal.costs) if settings.early_stopping else estimator
-
-
-def _goal(prepared: Prepared) -> Goal:
-    """What the search is for; the worst corner of its box is the budget, else the dearest that fits."""
-    settings, setup = prepared.settings, prepared.setup
-    designs = [*prepared.feasible.designs, *presets_within(prepared.designs, settings.budgets)]
-    reference = {
-        **{metric.name: 0.0 for metric in SCORES},
-        PARAMS.name: float(max(design.cost.params for design in designs)),
-        MACS.name: float(max(design.cost.macs for design in designs)),
-    }
-    if LATENCY.name in settings.objectives:
-        dearest = max(designs, key=lambda design: design.cost.macs).arch
-        assert dearest is not None
-        latency = setup.meter.latency(dearest, classes=setup.classes).latency
-        reference[LATENCY.name] = _LATENCY_MARGIN * latency.median_ms
-    for budget in settings.budgets:
-        if budget.metric in reference:
-            reference[budget.metric] = min(reference[budget.metric], budget.high)
-    return Goal(
-        budgets=settings.budgets,
-        objectives=metrics_of(settings.objectives),
-        reference={name: reference[name] for name in settings.objectives},
-    )

@@ -101,12 +101,23 @@ class Search:
         self._unmeasured = store.unmeasured()
         self._retried = {record.trial for record in store.records() if record.cause is Cause.NOT_MEASURED}
         self._first_designs = self._chosen_first()
+        self._is_begun = False
         self._refresh()
+        self._is_begun = True
 
     @property
     def records(self) -> Sequence[Record]:
         """All records so far."""
         return self._records
+
+    def finish(self, numbers: Sequence[int]) -> None:
+        """Train the stopped trials ``numbers`` to the end. Raises InputError for others, and what ``run`` raises."""
+        for wish in [self._store.stopped(number) for number in numbers]:
+            self._try(Proposal(wish=wish))
+
+    def look(self) -> None:
+        """See what others found since."""
+        self._refresh()
 
     def run(self, finish: Sequence[int] = ()) -> Sequence[Record]:
         """All records of the study when the trials are done, the time is up or the space is exhausted.
@@ -114,8 +125,7 @@ class Search:
         First the stopped trials ``finish`` are trained to the end. Raises InputError, InterruptedCleanlyError,
         NothingFeasibleError or PartialError; the records are saved by then.
         """
-        for wish in [self._store.stopped(number) for number in finish]:
-            self._try(Proposal(wish=wish))
+        self.finish(finish)
         end = math.inf if self._limits.timeout_seconds is None else time.monotonic() + self._limits.timeout_seconds
         while time.monotonic() < end:
             self._refresh()
@@ -140,17 +150,20 @@ class Search:
         return self._records
 
     def _refresh(self) -> None:
-        """Know what was found since, here or elsewhere, and give back the trials of workers that died."""
+        """Know what was found since, here or elsewhere, and tell of it; give back the trials of workers that died."""
         if buried := self._store.bury():
             self._reporter.say(f"{buried} trial{'s' if buried > 1 else ''} whose process ended starts again")
-        known, self._records = self._records, self._store.records()
+        known, self._records = {record.trial for record in self._records}, self._store.records()
         self._seen = {
             record.candidate.arch_id
             for record in self._records
             if record.trial not in self._retried and (record.state.is_training or record.has(LATENCY))
         }
-        if len(self._records) > len(known) and any(record.has(LATENCY) for record in self._records):
+        new = [record for record in self._records if record.trial not in known]
+        if any(record.has(LATENCY) for record in new):
             self._learn()
+        for record in new if self._is_begun else ():
+            self._on_record(record)
 
     def _wait(self, running: Sequence[Claimed]) -> None:
         self._check_stop()
@@ -242,7 +255,6 @@ class Search:
 
     def _take(self, record: Record) -> Record:
         self._refresh()
-        self._on_record(record)
         return record
 
     def _price(self, proposal: Proposal) -> Told:

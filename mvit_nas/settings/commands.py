@@ -8,6 +8,7 @@ from mvit_nas.errors import InputError
 from mvit_nas.metrics import ACCURACY, COSTS, SCORES, metrics_of, score_of
 from mvit_nas.settings import parse
 from mvit_nas.settings.flag import Decides, Group
+from mvit_nas.settings.working import Working
 
 # What makes a flag of each group, and whether a flag decides what a study means.
 question, proposals, training = Group.QUESTION.flag, Group.PROPOSALS.flag, Group.TRAINING.flag
@@ -37,10 +38,6 @@ def _image_size(words: str) -> int | None:
 
 def _name(words: str) -> str | None:
     return study(words, None, text=parse.NAME, key="name", decides=FOUND)
-
-
-def _reports() -> Path:
-    return study("Where reports/ lies.", Path(), metavar="FOLDER")
 
 
 # What several commands share has no slots: a class cannot have two bases with slots.
@@ -152,7 +149,7 @@ class Kept(Printed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchSettings(Timing, Training, Starting, Kept):
+class SearchSettings(Timing, Training, Starting, Working, Kept):
     """The flags of ``mvit-nas search``.
 
     ``trials``, ``timeout_seconds`` and ``stop_when_settled`` say when to stop, ``measure_front`` on which further
@@ -237,6 +234,8 @@ class SearchSettings(Timing, Training, Starting, Kept):
             raise InputError("--init and --inherit are two ways to start a training: give one")
         if self.trials < 1:
             raise InputError(f"--trials must be at least 1, got {self.trials}")
+        if self.jobs > 1 and self.inherit:
+            raise InputError("--inherit needs one training after the other: leave --jobs out")
         if self.seed < 0:
             raise InputError(f"--seed must be 0 or more, got {self.seed}")
         if self.learn_from and self.sampler != parse.SAMPLERS[0]:
@@ -364,7 +363,7 @@ class LatencySettings(Target, Training, Printed):
         "Measure until the latency is known to plus or minus this.", 0.01, metavar="PERCENT", text=parse.PRECISION
     )
     seconds: float = timing("But no longer than this for each.", 6.0, option="--cap", text=parse.SECONDS)
-    out: Path = _reports()
+    out: Path = study("Where reports/ lies.", Path(), metavar="FOLDER")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -402,48 +401,10 @@ class ConfirmSettings(Training, Start, Printed):
     no_images: bool = output("Leave the pictures of mistakes out of the page.", False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DevicesSettings(Printed):
-    """The flags of ``mvit-nas devices``."""
-
-    targets: tuple[str, ...] = question(
-        "Machines to ask as well: ssh://user@host.", (), option="", metavar="[TARGET...]", many=True
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportSettings:
-    """The flags of ``mvit-nas report``."""
-
-    name: str = question("Name of the study, or the folder of its report.", option="")
-    runtime: str | None = question(
-        "Show the latencies by this runtime, in a page of its own. Without it: the search's.", None
-    )
-    target: str | None = question("Refuse the report unless its latencies were measured on this target.", None)
-    devices: Path | None = question(
-        "A YAML file of devices and their limits (Pixel 8: 10 ms, 4 MiB), which the page of a search offers.", None
-    )
-    out: Path = _reports()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompareSettings(Printed):
-    """The flags of ``mvit-nas compare``."""
-
-    studies: tuple[str, ...] = question(
-        "Names of searches, or folders of their reports; two or more.", option="", metavar="STUDY...", many=True
-    )
-    name: str | None = _name("Folder of the page in reports/. Without it: the names, joined.")
-    out: Path = _reports()
-
-
 # By name, in the order of the help.
 COMMANDS: dict[str, type] = {
     "search": SearchSettings,
     "ablate": AblateSettings,
     "confirm": ConfirmSettings,
     "latency": LatencySettings,
-    "devices": DevicesSettings,
-    "report": ReportSettings,
-    "compare": CompareSettings,
 }

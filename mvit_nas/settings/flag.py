@@ -45,6 +45,7 @@ class Group(StrEnum):
     PROPOSALS = "Candidates"
     TRAINING = "Training"
     TIMING = "Latency"
+    WORKERS = "Several workers"
     STUDY = "Where it is kept"
     OUTPUT = "What is printed"
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import urllib.parse
 from collections.abc import Sequence
 
 from mvit_nas.budget import Budget, parse_budget
@@ -175,6 +176,16 @@ def joined_name(parts: Sequence[str]) -> str:
     return check_name("-".join(re.sub(r"[^\w.-]+", "-", part) for part in parts).strip("-.")[:100] or "study")
 
 
+def parse_storage(text: str) -> str:
+    """The address of a database that keeps studies. Raises InputError for any other, and for one with a password."""
+    parts = urllib.parse.urlsplit(text)
+    if parts.password is not None:
+        raise InputError("--storage: leave the password out of the address: put it into PGPASSWORD or ~/.pgpass")
+    if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
+        raise InputError(f"--storage {text!r} is no database: use postgresql://USER@HOST/DATABASE")
+    return text
+
+
 def check_name(name: str) -> str:
     """``name`` if it can be a folder's; InputError otherwise."""
     if not name or len(name) > 100 or name in (".", "..") or re.search(r"[/\\\0\n]", name):
@@ -197,3 +208,4 @@ BASELINE = Text(parse_baseline, write_baseline, "random[:SHARE]")
 RATE = Text(parse_rate, repr, "RATE")
 VALUES = Text(lambda text: tuple(text.split()), " ".join, "VALUE...")
 NAME = Text(check_name, str)
+STORAGE = Text(parse_storage, str, "URL")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import filelock
+from mvit_nas.files import locked
 
 # A worker's user attribute of the study, which counts its beats.
 BEAT = "beat "
@@ -66,7 +66,7 @@ class Locks:
     def living(self) -> Iterator[None]:
         """Be there for the others meanwhile."""
         self._folder.mkdir(exist_ok=True)
-        with filelock.FileLock(self._of(self.worker)):
+        with locked(self._of(self.worker), wait=False):
             yield
         self._of(self.worker).unlink(missing_ok=True)
 
@@ -78,12 +78,10 @@ class Locks:
         path = self._of(worker)
         if not worker or not path.exists():
             return False
-        try:
-            with filelock.FileLock(path, timeout=0):
+        with locked(path, wait=False) as is_ours:
+            if is_ours:
                 path.unlink(missing_ok=True)
-                return False
-        except filelock.Timeout:
-            return True
+            return not is_ours
 
     def _of(self, worker: str) -> Path:
         return self._folder / f"{Path(worker).name}.lock"

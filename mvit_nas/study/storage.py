@@ -1,15 +1,17 @@
 """Where a study is kept: a file in its folder, or a database server for workers on several hosts."""
 
 import sqlite3
-import urllib.parse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import optuna
+import sqlalchemy.exc
 from optuna.storages import RDBStorage
 
 from mvit_nas.errors import DeviceError, InputError
 
 FILE = "study.db"
-_SERVERS = ("postgresql",)
 # Seconds that SQLite waits for another process, and for which a server that is away is waited for.
 _LOCKED_SECONDS = 60
 PATIENCE_SECONDS = 600.0
@@ -17,24 +19,19 @@ PATIENCE_SECONDS = 600.0
 _IDLE_SECONDS = 20
 
 
-def check_url(url: str) -> str:
-    """``url``, if it names a server that holds studies and no password. Raises InputError."""
-    parts = urllib.parse.urlsplit(url)
-    kind = parts.scheme.partition("+")[0]
-    if kind not in _SERVERS or not parts.hostname or not parts.path.strip("/"):
-        raise InputError(f"--storage {_shown(url)!r} is no database: use postgresql://USER@HOST/DATABASE")
-    if parts.password is not None:
-        raise InputError("--storage: leave the password out of the address: put it into PGPASSWORD or ~/.pgpass")
-    return url
-
-
 def open_file(folder: Path) -> RDBStorage:
-    """The file of the study in ``folder``: SQLite in write-ahead mode, for any number of workers on one host."""
+    """The file of the study in ``folder``: SQLite in write-ahead mode, for any number of workers on one host.
+
+    Raises InputError where it is no such file, or cannot be written.
+    """
     path = folder / FILE
-    storage = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": _LOCKED_SECONDS}})
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")  # kept in the file
-    return storage
+    try:
+        with sqlite3.connect(path, timeout=_LOCKED_SECONDS) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")  # kept in the file
+        return RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": _LOCKED_SECONDS}})
+    except (sqlite3.Error, optuna.exceptions.OptunaError, sqlalchemy.exc.SQLAlchemyError, AssertionError) as error:
+        reason = _first_line(error)
+        raise InputError(f"{path} cannot be used ({reason}): move it away, or use another --name") from None
 
 
 def open_server(url: str) -> RDBStorage:
@@ -42,7 +39,7 @@ def open_server(url: str) -> RDBStorage:
 
     Raises InputError where it cannot be reached, and DeviceError where its client is not installed.
     """
-    rest = check_url(url).partition("://")[2]
+    rest = url.partition("://")[2]
     options = f"-c idle_in_transaction_session_timeout={_IDLE_SECONDS}s"
     try:
         return RDBStorage(
@@ -58,11 +55,16 @@ def open_server(url: str) -> RDBStorage:
     except ImportError:
         raise DeviceError("--storage postgresql needs psycopg: pip install 'mvit-nas[postgres]'") from None
     except Exception as error:  # SQLAlchemy's and Optuna's, whichever of them was asked
-        reason = str(error.__cause__ or error).splitlines()[0][:200]
-        raise InputError(f"--storage {_shown(url)}: cannot be used: {reason}") from None
+        raise InputError(f"--storage {url} cannot be used: {_first_line(error)}") from None
 
 
-def _shown(url: str) -> str:
-    """``url`` without a password."""
-    parts = urllib.parse.urlsplit(url)
-    return url if parts.password is None else url.replace(f":{parts.password}@", ":***@")
+def attributes(storage: RDBStorage, name: str) -> Mapping[str, Any] | None:
+    """What the study ``name`` in ``storage`` says of itself; None where there is no such study."""
+    try:
+        return optuna.load_study(study_name=name, storage=storage).user_attrs
+    except KeyError:
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0][:200]

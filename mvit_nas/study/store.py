@@ -160,6 +160,10 @@ class Store:
         self._storage = self.study._storage
         self._directions = self.study.directions
 
+    def say(self, name: str, value: Any) -> None:
+        """Write what the study says of itself."""
+        self._patiently(lambda: self.study.set_user_attr(name, value))
+
     def records(self) -> list[Record]:
         """Every finished trial, in order."""
         for trial in self._trials():

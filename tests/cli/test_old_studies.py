@@ -7,7 +7,7 @@ from pathlib import Path
 
 from commands import answer
 
-from mvit_nas.jobs import search as job
+from mvit_nas.jobs import prepare as preparing
 from mvit_nas.optimize.within_budget import sample_feasible
 from mvit_nas.results.table import read_table
 from mvit_nas.settings.study_file import FORMAT
@@ -20,7 +20,7 @@ SEARCH = (
 
 
 def test_a_study_of_the_first_format_goes_on(tmp_path, cache, monkeypatch):
-    monkeypatch.setattr(job, "sample_feasible", functools.partial(sample_feasible, samples=200))  # for speed
+    monkeypatch.setattr(preparing, "sample_feasible", functools.partial(sample_feasible, samples=200))  # for speed
     shutil.copytree(OLD, tmp_path / "experiments/old")
     at = {"cwd": tmp_path, "cache": cache}
     refused = answer(*SEARCH, "--space", "mobilevit_small", "--resume", "--seed", 4, code=2, **at)

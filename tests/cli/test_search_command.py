@@ -17,7 +17,7 @@ from commands import DRAWN_QUICKLY, Answer, answer, blocked, furnished, killed, 
 
 from mvit_nas.cli.progress import Watch
 from mvit_nas.evaluate import latency
-from mvit_nas.jobs import search as job
+from mvit_nas.jobs import prepare as preparing
 from mvit_nas.jobs import setup
 from mvit_nas.optimize.within_budget import sample_feasible
 from mvit_nas.results.table import read_table
@@ -34,7 +34,7 @@ SEARCH = (
 def drawn_quickly():
     """A space of 32 networks is known from fewer draws than 2,000, which take a second."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job, "sample_feasible", functools.partial(sample_feasible, samples=200))
+        patch.setattr(preparing, "sample_feasible", functools.partial(sample_feasible, samples=200))
         yield
 
 
@@ -167,7 +167,7 @@ def test_a_report_that_is_not_there_lists_those_that_are(ran):
 
 
 def test_latency_is_measured_where_it_is_an_objective(work, search, monkeypatch):
-    monkeypatch.setattr(job, "COARSE", 0.9)  # how well is not the question
+    monkeypatch.setattr(preparing, "COARSE", 0.9)  # how well is not the question
     monkeypatch.setattr(setup, "MEASURING_SECONDS", 0.2)
     monkeypatch.setattr(latency, "_REFERENCE_SIDE", 32)
     found = search("--trials", 1, "--objectives", "accuracy,latency", "--json")

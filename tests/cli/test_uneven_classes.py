@@ -7,7 +7,7 @@ import pytest
 from commands import answer, furnished
 from sure import sure
 
-from mvit_nas.jobs import search as job
+from mvit_nas.jobs import prepare as preparing
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY
 from mvit_nas.optimize.within_budget import sample_feasible
 from mvit_nas.results.table import read_table
@@ -28,7 +28,7 @@ def ran(tmp_path_factory):
             if int(path.stem) >= images:
                 path.unlink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job, "sample_feasible", functools.partial(sample_feasible, samples=200))
+        patch.setattr(preparing, "sample_feasible", functools.partial(sample_feasible, samples=200))
         yield work, answer(*SEARCH, *BALANCED, "--class-weights", "--trials", 4, cwd=work, cache=work / "cache")
 
 

@@ -24,8 +24,9 @@ from mvit_nas.errors import DeviceError, InputError, InterruptedCleanlyError, Me
 from mvit_nas.evaluate import latency as meter
 from mvit_nas.evaluate import short
 from mvit_nas.evaluate.estimator import Estimate
+from mvit_nas.jobs import prepare as preparing
 from mvit_nas.jobs import search as job
-from mvit_nas.jobs import setup
+from mvit_nas.jobs import search_plan, setup
 from mvit_nas.jobs.estimate import StepCost
 from mvit_nas.jobs.named_networks import find_choices
 from mvit_nas.metrics import ACCURACY, LATENCY
@@ -72,7 +73,7 @@ def stand_ins(monkeypatch):
         artefact = Artefact(digest=name, size_bytes=3 * 2**19, delegated=0.75, quantised=None, difference=0.0)
         return meter.Measured(latency=found, artefact=artefact)
 
-    monkeypatch.setattr(job, "sample_feasible", functools.partial(sample_feasible, samples=100))
+    monkeypatch.setattr(preparing, "sample_feasible", functools.partial(sample_feasible, samples=100))
     monkeypatch.setattr(short, "fit", fit)
     monkeypatch.setattr(short, "check_static_cost", lambda arch, classes: None)
     monkeypatch.setattr(meter.LatencyMeter, "latency", latency)
@@ -149,7 +150,7 @@ def test_its_proposals_see_what_was_learned(search, earlier, monkeypatch):
         made.append(earlier)
         return Candidates(*parts, earlier=earlier)
 
-    monkeypatch.setattr(job, "Candidates", hearing)
+    monkeypatch.setattr(preparing, "Candidates", hearing)
     search(trials=1, learn_from=("s",), **LEARNING)
     search(trials=1, **{**LEARNING, "name": "alone"})
     assert [one is not None for one in made] == [True, False]
@@ -193,7 +194,7 @@ def test_a_search_that_has_trained_nothing_teaches_nothing(tmp_path, search, ear
 def test_the_worst_corner_of_the_box_is_the_dearest_candidate(tmp_path, search, stand_ins, settings):
     search(trials=1)
     reference = environment(tmp_path)["hypervolume_reference"]
-    designs = job.prepare(settings, reporter=Reporter()).feasible.designs
+    designs = preparing.prepare(settings, reporter=Reporter()).feasible.designs
     costs = [count(sure(design.arch), classes=10) for design in designs]
     assert list(reference) == ["accuracy", "params", "macs", "latency_ms"]
     assert reference["accuracy"] == 0
@@ -316,7 +317,7 @@ def test_a_study_goes_on_with_the_text_of_the_shipped_space_that_it_was_begun_wi
     file = tmp_path / "experiments/s/experiment.yaml"
     begun = file.read_text()
     if is_old:  # as it was written before it said the space's name, which the report knows
-        prepared = job.prepare(replace(settings, **changes), reporter=Reporter())
+        prepared = preparing.prepare(replace(settings, **changes), reporter=Reporter())
         file.write_text(yaml.safe_dump(described(prepared.settings, prepared.found)))
     other = "base: mobilevit_xxs\nfactors: {heads: {paths: [stages.*.mobilevit.heads], values: [1, 2]}}\n"
     monkeypatch.setattr(setup, "load_space", lambda name: parse_space(other, name=name, where=name))
@@ -342,13 +343,15 @@ def test_a_file_of_the_same_name_is_another_space(tmp_path, search, stand_ins):
 
 
 def test_the_dry_run_counts_every_epoch_of_every_trial(search, settings, stand_ins, monkeypatch):
-    monkeypatch.setattr(job, "try_step", lambda training, arch: StepCost(step_seconds=0.5, peak_gib=1.5))
-    plan = job.plan(replace(settings, trials=10, epochs=3, objectives=("accuracy", "params")), reporter=Reporter())
+    monkeypatch.setattr(search_plan, "try_step", lambda training, arch: StepCost(step_seconds=0.5, peak_gib=1.5))
+    plan = search_plan.plan(
+        replace(settings, trials=10, epochs=3, objectives=("accuracy", "params")), reporter=Reporter()
+    )
     # 512 images an epoch in batches of 32 are 16 steps; scoring 225 images costs a third of 225 / 32 steps.
     assert plan.steps == 3 * 16
     assert plan.hours * 3600 == pytest.approx(10 * (3 * 16 * 0.5 + 225 / 32 * 0.5 / 3))
     assert plan.memory_gib == 1.5
-    timed = job.plan(replace(settings, trials=10, epochs=3), reporter=Reporter())
+    timed = search_plan.plan(replace(settings, trials=10, epochs=3), reporter=Reporter())
     assert timed.hours * 3600 == pytest.approx(plan.hours * 3600 + 10 * setup.MEASURING_SECONDS)
     assert (plan.smallest.latency_ms, timed.smallest.latency_ms is None) == (None, False)
 

@@ -5,13 +5,17 @@ import pytest
 from mvit_nas.errors import InputError
 from mvit_nas.settings import commands, shipping
 from mvit_nas.settings.flag import Decides, flags_of
+from mvit_nas.settings.looking import CompareSettings, DevicesSettings, ReportSettings
+from mvit_nas.settings.workers import WorkerSettings
 
 TRAINING = "--schedule --epochs --batch-size --learning-rate --class-weights --device"
 TIMING = "--runtime --target --threads --adb-benchmark"
 START = "--init --init-colours"
+WORKERS = "--storage --shared --grace"
 STUDY = "--data --space --image-size --name --out --config --resume --dry-run --json"
 FLAGS = {
-    commands.SearchSettings: f"{STUDY} {TRAINING} {START} --partial {TIMING} --budget --objectives --sampler --learn-from --baseline --trials --seeds-for-front "
+    WorkerSettings: f"{WORKERS} name --data --device --out",
+    commands.SearchSettings: f"{STUDY} {TRAINING} {START} --partial {TIMING} {WORKERS} --jobs --budget --objectives --sampler --learn-from --baseline --trials --seeds-for-front "
     "--early-stopping --inherit --stop-when-settled --finish --timeout --seed --measure-front",
     commands.AblateSettings: f"{STUDY} {TRAINING} {START} --partial {TIMING} factors --base --values --score --seeds --precision --max-seeds --match "
     "--no-resize",
@@ -20,15 +24,15 @@ FLAGS = {
     shipping.ExportSettings: "model --format --int8 --dynamic-batch --data --check --out --json",
     commands.LatencySettings: f"{TRAINING} {TIMING} choices --precision --cap --image-size --int8 --data --by-stage --out "
     "--json",
-    commands.DevicesSettings: "targets --json",
-    commands.ReportSettings: "name --devices --out --runtime --target",
+    DevicesSettings: "targets --json",
+    ReportSettings: "name --devices --out --runtime --target",
     shipping.ReproduceSettings: f"{START} trial --data --device --out --json",
-    commands.CompareSettings: "studies --name --out --json",
+    CompareSettings: "studies --name --out --json",
     shipping.PredictSettings: "model images --classes --size --top --json --csv",
 }
 # What a study means; all else may change from one run of it to the next.
 DECIDING = {
-    commands.SearchSettings: "--budget --data --space --image-size --objectives --sampler --learn-from --baseline --early-stopping --inherit --init --init-colours "
+    commands.SearchSettings: "--budget --data --space --image-size --objectives --sampler --learn-from --baseline --early-stopping --inherit --init --init-colours --storage "
     "--schedule --epochs --batch-size --learning-rate --class-weights --seed --runtime --target --threads --name",
     commands.AblateSettings: "factors --base --values --match --no-resize --data --space --image-size --init --init-colours "
     "--schedule --epochs --batch-size --learning-rate --class-weights --runtime --target --threads --name",

@@ -46,7 +46,7 @@ ema: 0.0
 TIMED_QUICKLY = """
 from mvit_nas.evaluate import latency
 from mvit_nas.jobs import ablate, search, setup
-search.COARSE = ablate.FINE = 0.9
+prepare.COARSE = ablate.FINE = 0.9
 setup.MEASURING_SECONDS = 0.2
 setup.training_threads = lambda: 1
 latency._REFERENCE_SIDE = 32
@@ -54,8 +54,8 @@ latency._REFERENCE_SIDE = 32
 # A space of 32 networks is known from fewer draws than 2,000, which take a second.
 DRAWN_QUICKLY = """
 from functools import partial
-from mvit_nas.jobs import search, setup
-search.sample_feasible = partial(search.sample_feasible, samples=200)
+from mvit_nas.jobs import prepare, setup
+prepare.sample_feasible = partial(prepare.sample_feasible, samples=200)
 setup.training_threads = lambda: 1
 """
 TINY = with_values(

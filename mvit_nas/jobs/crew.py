@@ -1,0 +1,96 @@
+"""Workers on this machine, started and watched by the search that they work on."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mvit_nas.errors import MvitNasError, PartialError
+from mvit_nas.reporter import Reporter
+
+# The process that a worker was started by: without it, it ends.
+PARENT = "MVIT_NAS_PARENT"
+# For a worker to keep the state of its training.
+_PATIENCE_SECONDS = 60.0
+
+
+class Crew:
+    """``jobs`` processes of ``command``, each of which writes what it says into a file of ``logs``."""
+
+    def __init__(self, command: Sequence[str], jobs: int, logs: Path, reporter: Reporter) -> None:
+        self._command, self._jobs, self._logs, self._reporter = command, jobs, logs, reporter
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._failed: list[MvitNasError] = []
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """All of them at work meanwhile; stopped at the end, those that still are."""
+        self._logs.mkdir(exist_ok=True)
+        for number in range(self._jobs):
+            self._start(number)
+        try:
+            yield
+        finally:
+            self._stop()
+
+    def is_done(self) -> bool:
+        """Whether all have ended. One that was killed is started again. Raises the error of one if all had one."""
+        for number, process in list(self._running.items()):
+            code = process.poll()
+            if code is None:
+                continue
+            del self._running[number]
+            if code < 0:
+                name = signal.Signals(-code).name
+                self._reporter.say(
+                    f"worker {number} was killed ({name}); its trial is given to others, and it is started again"
+                )
+                self._start(number)
+            elif code > 0:
+                self._failed.append(self._error(number, code))
+                self._reporter.say(f"worker {number} ended: {self._failed[-1]}")
+        if not self._running and len(self._failed) == self._jobs:
+            raise self._failed[0]
+        return not self._running
+
+    def _start(self, number: int) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", PARENT: str(os.getpid())}
+        with self._log(number).open("ab") as log:
+            self._running[number] = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+
+    def _stop(self) -> None:
+        for process in self._running.values():
+            process.terminate()
+        for process in self._running.values():
+            try:
+                process.wait(_PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._running.clear()
+
+    def _error(self, number: int, code: int) -> MvitNasError:
+        """What a worker that ended with ``code`` said last."""
+        lines = self._log(number).read_text(errors="replace").splitlines() or ["it said nothing"]
+        error = PartialError(f"{lines[-1].removeprefix('mvit-nas: ')}; all that it said is in {self._log(number)}")
+        error.exit_code = code
+        return error
+
+    def _log(self, number: int) -> Path:
+        return self._logs / f"worker-{number}.log"
+
+
+def worker_command(name: str, out: Path, flags: Sequence[str]) -> list[str]:
+    """What starts a worker of the search ``name``."""
+    return [sys.executable, "-m", "mvit_nas", "worker", name, "--out", str(out), *flags]
+
+
+def is_orphan() -> bool:
+    """Whether this process was started by one that has ended."""
+    parent = os.environ.get(PARENT)
+    return parent is not None and str(os.getppid()) != parent

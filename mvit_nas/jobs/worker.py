@@ -1,0 +1,71 @@
+"""``mvit-nas worker``: one more process that works on a search, on this machine or another."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from mvit_nas.errors import InputError
+from mvit_nas.files import write_text
+from mvit_nas.jobs.cores import own_core
+from mvit_nas.jobs.crew import is_orphan
+from mvit_nas.jobs.folders import Folders, folders_of, known_schedule
+from mvit_nas.jobs.joined import check_made_with, joined, published
+from mvit_nas.jobs.prepare import candidates_of, limits_of, prepare, search_of
+from mvit_nas.reporter import Reporter
+from mvit_nas.settings.commands import SearchSettings
+from mvit_nas.settings.study_file import check_same, read_config
+from mvit_nas.settings.workers import WorkerSettings
+from mvit_nas.study.record import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worked:
+    """What a worker did: the records that it saw come in, its own and others'."""
+
+    name: str
+    records: int
+
+
+def work(settings: WorkerSettings, *, reporter: Reporter, should_stop: Callable[[], bool]) -> Worked:
+    """Work on the search until it has what it was asked for.
+
+    Raises InputError where there is none, and where this worker would give other numbers than the others.
+    """
+    folders = folders_of(settings.name, settings.out)
+    text, made, seconds = published(folders, settings.storage)
+    with own_core() as core:
+        reporter.say("all cores of this machine have a worker" if core is None else f"on core {core}")
+        searching = _settings(settings, folders, text)
+        prepared = prepare(searching, reporter=reporter)
+        begun_with = known_schedule(folders)
+        assert begun_with is not None, "its settings were just written"
+        check_same(prepared.settings, prepared.found, folders.settings, begun_with=begun_with.to_dict())
+        check_made_with(prepared, made)
+        prepared.load()
+        seen: list[Record] = []
+        candidates = candidates_of(prepared)
+        with joined(prepared, candidates) as store:
+            search = search_of(
+                prepared,
+                store,
+                candidates,
+                replace(limits_of(prepared.settings), timeout_seconds=seconds),
+                reporter=reporter,
+                on_record=seen.append,
+                should_stop=lambda: should_stop() or is_orphan(),
+            )
+            search.run()
+    return Worked(name=settings.name, records=len(seen))
+
+
+def _settings(settings: WorkerSettings, folders: Folders, text: str) -> SearchSettings:
+    """Those of the search, as they are here; kept where this machine has none of them yet."""
+    if not folders.settings.exists():
+        try:
+            write_text(folders.settings, text)
+        except OSError as error:
+            raise InputError(f"cannot write {folders.settings} ({error.strerror}): choose another --out") from None
+    fields = read_config(folders.settings, SearchSettings)
+    here = {"data": settings.data, "device": settings.device, "shared": settings.shared}
+    fields |= {name: value for name, value in here.items() if value is not None}
+    fields |= {"name": settings.name, "out": settings.out, "storage": settings.storage, "resume": True, "jobs": 1}
+    return SearchSettings(**{**fields, "grace_seconds": settings.grace_seconds})  # type: ignore[arg-type]
