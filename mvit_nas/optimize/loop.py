@@ -242,6 +242,10 @@ class Search:
         try:
             told = replace(told, record=replace(told.record, trial=claimed.number))
             self._refresh()
+            before = sum(one.number < claimed.number for one in self._store.running())
+            if before >= self._limits.trials - self._evaluated() and not wish.must_finish:
+                self._store.withdraw(claimed)  # others claimed the last that is wanted
+                return None
             told = self._unless_known(wish, told)  # somebody may have finished it before it was claimed
             for step in (self._measure, self._evaluate):
                 if told.record.is_complete:  # as long as nothing ended it

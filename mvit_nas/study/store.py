@@ -255,6 +255,10 @@ class Store:
             return _RECORD in self._trials()[claimed.number].user_attrs
         return True
 
+    def withdraw(self, claimed: Claimed) -> None:
+        """End a trial that was claimed and is not wanted, for nobody to try again."""
+        self._leave(self._trials()[claimed.number], _BEATEN)
+
     def release(self, claimed: Claimed) -> None:
         """Give a trial back that was claimed and not finished, for anyone to try again."""
         with suppress(UpdateFinishedTrialError, PartialError):
