@@ -49,7 +49,8 @@ from mvit_nas.optimize.loop import Limits, Search
 from mvit_nas.optimize.samplers import CostAwareSampler
 from mvit_nas.reporter import Reporter
 from mvit_nas.study.record import Record
-from mvit_nas.study.store import Proposal, Store
+from mvit_nas.study.store import Store
+from mvit_nas.study.trial import Proposal
 
 UNITS, SLOW_UNITS, SLOW_SEEDS = 100, 50, 5
 MARKS = (12, 25, 50, 100)

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,10 @@ from mvit_nas.settings.looking import CompareSettings, DevicesSettings, ReportSe
 from mvit_nas.settings.parse import joined_name
 from mvit_nas.settings.shipping import ExportSettings, PredictSettings, ReproduceSettings
 from mvit_nas.settings.train import TrainSettings
-from mvit_nas.settings.workers import WorkerSettings
+from mvit_nas.settings.workers import StatusSettings, WorkerSettings
+
+# Between two looks of mvit-nas status --watch.
+_WATCHED_SECONDS = 5.0
 
 app = typer.Typer(
     name="mvit-nas",
@@ -224,7 +228,35 @@ def worker(settings: WorkerSettings) -> None:
     print(f"{done.name} has what it was asked for")
 
 
-for run in (search, worker, ablate, confirm, train, export, latency, devices, report, compare, predict, reproduce):
+def status(settings: StatusSettings) -> None:
+    """Say what the workers of a search do, how far it is, and what it has found so far."""
+    from mvit_nas.cli import workers
+    from mvit_nas.jobs import status as job
+
+    while True:
+        found = job.status(settings)
+        _print_json(workers.of_status(found)) if settings.as_json else workers.print_status(found)
+        if not settings.watch or (found.done >= found.trials and not found.workers):
+            return
+        time.sleep(_WATCHED_SECONDS)
+        print()
+
+
+for run in (
+    search,
+    worker,
+    status,
+    ablate,
+    confirm,
+    train,
+    export,
+    latency,
+    devices,
+    report,
+    compare,
+    predict,
+    reproduce,
+):
     command(app, run)
 
 

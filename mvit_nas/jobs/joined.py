@@ -5,6 +5,7 @@ import importlib.resources
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 
 import torch
@@ -18,11 +19,13 @@ from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.samplers import open_store
 from mvit_nas.settings.study_file import study_text
 from mvit_nas.study.life import Beats, Locks
-from mvit_nas.study.storage import PATIENCE_SECONDS, attributes, open_file, open_server
-from mvit_nas.study.store import Store
+from mvit_nas.study.storage import FILE, PATIENCE_SECONDS, open_file, open_server
+from mvit_nas.study.store import Glance, Store, glance
 
 # What the study says of itself: the text of its settings, with what all of its workers work, and when it ends.
 _EXPERIMENT, _MADE_WITH, _ENDS = "experiment", "made with", "ends at"
+# What a study is called in a file of its own; in a database, by its name.
+_IN_FILE = "search"
 
 
 @contextmanager
@@ -41,7 +44,7 @@ def joined(prepared: Prepared, candidates: Candidates) -> Iterator[Store]:
         return made
 
     if settings.storage is None:
-        storage, name, patience = open_file(folders.state), "search", 0.0
+        storage, name, patience = open_file(folders.state), _IN_FILE, 0.0
     else:
         assert settings.name is not None, "a search that is prepared has a name"
         storage, name, patience = open_server(settings.storage), settings.name, PATIENCE_SECONDS
@@ -59,21 +62,37 @@ def publish(store: Store, prepared: Prepared) -> None:
     store.say(_ENDS, None if seconds is None else time.time() + seconds)
 
 
-def published(folders: Folders, storage: str | None) -> tuple[str, Mapping[str, str], float | None]:
-    """The text of the search's settings, with what it is worked on, and the seconds that are left, None for ever.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A search as others can see it: the text of its settings, what its workers work with, and its trials.
 
-    Raises InputError where there is no such search.
+    ``seconds_left`` None: it may go on for ever.
     """
+
+    experiment: str
+    made_with: Mapping[str, str]
+    seconds_left: float | None
+    trials: Glance
+
+
+def published(folders: Folders, storage: str | None) -> Published:
+    """The search in ``storage``, or in its folder here. Raises InputError where there is none."""
     known = None
     if storage is not None:
-        known = attributes(open_server(storage), folders.name)
-    elif folders.state.is_dir():
-        known = attributes(open_file(folders.state), "search")
-    if known is None or _EXPERIMENT not in known:
+        known = glance(open_server(storage), folders.name)
+    elif (folders.state / FILE).exists():
+        known = glance(open_file(folders.state), _IN_FILE)
+    if known is None or _EXPERIMENT not in known.attributes:
         where = folders.state if storage is None else storage
         raise InputError(f"there is no search {folders.name!r} in {where}: begin it with mvit-nas search")
-    ends = known[_ENDS]
-    return known[_EXPERIMENT], known[_MADE_WITH], None if ends is None else ends - time.time()
+    said = known.attributes
+    ends = said[_ENDS]
+    return Published(
+        experiment=said[_EXPERIMENT],
+        made_with=said[_MADE_WITH],
+        seconds_left=None if ends is None else ends - time.time(),
+        trials=known,
+    )
 
 
 def made_with(prepared: Prepared) -> dict[str, str]:

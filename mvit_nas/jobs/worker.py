@@ -31,15 +31,15 @@ def work(settings: WorkerSettings, *, reporter: Reporter, should_stop: Callable[
     Raises InputError where there is none, and where this worker would give other numbers than the others.
     """
     folders = folders_of(settings.name, settings.out)
-    text, made, seconds = published(folders, settings.storage)
+    known = published(folders, settings.storage)
     with own_core() as core:
         reporter.say("all cores of this machine have a worker" if core is None else f"on core {core}")
-        searching = _settings(settings, folders, text)
+        searching = _settings(settings, folders, known.experiment)
         prepared = prepare(searching, reporter=reporter)
         begun_with = known_schedule(folders)
         assert begun_with is not None, "its settings were just written"
         check_same(prepared.settings, prepared.found, folders.settings, begun_with=begun_with.to_dict())
-        check_made_with(prepared, made)
+        check_made_with(prepared, known.made_with)
         prepared.load()
         seen: list[Record] = []
         candidates = candidates_of(prepared)
@@ -48,7 +48,7 @@ def work(settings: WorkerSettings, *, reporter: Reporter, should_stop: Callable[
                 prepared,
                 store,
                 candidates,
-                replace(limits_of(prepared.settings), timeout_seconds=seconds),
+                replace(limits_of(prepared.settings), timeout_seconds=known.seconds_left),
                 reporter=reporter,
                 on_record=seen.append,
                 should_stop=lambda: should_stop() or is_orphan(),

@@ -15,21 +15,22 @@ from mvit_nas.errors import (
     DeviceError,
     InputError,
     InterruptedCleanlyError,
-    InvalidArchError,
     MeasurementError,
     NothingFeasibleError,
     PartialError,
 )
 from mvit_nas.evaluate.estimator import Estimate, Estimator, Question, never
 from mvit_nas.maths.seeds import derive_seed
-from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, METRICS, PARAMS
+from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, PARAMS
+from mvit_nas.optimize.admission import Admission, ended
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.designs import Design
 from mvit_nas.optimize.samplers import SAMPLERS, STARTUP_TRIALS
 from mvit_nas.optimize.within_budget import presets_within, spread
 from mvit_nas.reporter import Reporter
-from mvit_nas.study.record import Candidate, Cause, Measured, Record, Spent, State
-from mvit_nas.study.store import DEATHS, Claimed, Proposal, Store, Told, Wish
+from mvit_nas.study.record import Cause, Measured, Record, Spent, State
+from mvit_nas.study.store import DEATHS, Store
+from mvit_nas.study.trial import Claimed, Proposal, Told, Wish
 
 # First designs over the whole range of costs, at least, however many presets fit.
 _FEWEST_SPREAD = 3
@@ -87,6 +88,7 @@ class Search:
         self._estimator = estimator
         self._candidates = candidates
         self._goal = candidates.goal
+        self._admission = Admission(candidates, seed=limits.seed)
         self._limits = limits
         self._latency_of = latency_of
         self._reporter = reporter
@@ -199,8 +201,8 @@ class Search:
             if one.deaths < DEATHS:
                 wishes.append(one.wish)
                 continue
-            told = self._price(Proposal(wish=one.wish))
-            told = _ended(told, State.FAILED, f"its process died {one.deaths} times without getting further")
+            told = self._admission.price(Proposal(wish=one.wish))
+            told = ended(told, State.FAILED, f"its process died {one.deaths} times without getting further")
             self._take(self._store.note(Proposal(wish=one.wish), told))
         since = {record.candidate.arch_id for record in self._records if record.trial not in self._retried}
         wishes += [wish for identity, wish in self._unmeasured.items() if identity not in since | running]
@@ -226,11 +228,11 @@ class Search:
     def _try(self, proposal: Proposal) -> Record | None:
         """How the trial of ``proposal`` ended; None where others were first."""
         start, wish = time.monotonic(), proposal.wish
-        told = self._price(proposal)
+        told = self._admission.price(proposal)
         if told.record.is_complete:
             told = self._unless_known(wish, told)
         if told.record.is_complete and not wish.must_measure:
-            told = self._surely_over(told)
+            told = self._admission.unless_foreseen(told)
         if not told.record.is_complete:
             return self._take(self._store.note(proposal, _timed(told, start)))
         arch, identity = told.record.candidate.arch, told.record.candidate.arch_id
@@ -261,29 +263,10 @@ class Search:
         self._refresh()
         return record
 
-    def _price(self, proposal: Proposal) -> Told:
-        """What network it is and what is counted of it; ended where it is none, or over the budget."""
-        wish = proposal.wish
-        record = Record(
-            trial=None,
-            state=State.COMPLETE,
-            candidate=Candidate(arch=None, arch_id="", name=wish.name, labels={} if wish.is_outside else wish.labels),
-            seed=self._limits.seed,
-            proposed_by=wish.proposed_by,
-        )
-        designs = self._candidates.designs
-        try:
-            design = designs.presets[wish.name] if wish.name else designs.describe(wish.labels)
-        except InvalidArchError as error:
-            return Told(record=replace(record, state=State.INVALID, reason=str(error)))
-        labels = {} if wish.is_outside else designs.effective(wish.labels)
-        candidate = replace(record.candidate, arch=design.arch, arch_id=design.arch_id, labels=labels)
-        return self._within_budget(Told(record=replace(record, candidate=candidate)), designs.values(design))
-
     def _unless_known(self, wish: Wish, told: Told) -> Told:
         """Ended where it was tried before and need not be finished."""
         is_known = told.record.candidate.arch_id in self._seen and not wish.must_finish
-        return _ended(told, State.DUPLICATE, "evaluated before in this study") if is_known else told
+        return ended(told, State.DUPLICATE, "evaluated before in this study") if is_known else told
 
     def _measure(self, proposal: Proposal, told: Told) -> Told:
         """Its latency, where that matters; ended where it is too slow or cannot be measured."""
@@ -296,10 +279,10 @@ class Search:
             latency = self._latency_of(record.candidate.arch)
         except MeasurementError as error:  # of this one network; it is tried again when the study is resumed
             told = replace(told, record=replace(record, cause=Cause.NOT_MEASURED))
-            return _ended(told, State.FAILED, f"latency not measured: {error}")
+            return ended(told, State.FAILED, f"latency not measured: {error}")
         told = replace(told, record=replace(record, latency_runs=latency.runs, latency_threads=latency.threads))
         measured = Measured(value=latency.median_ms, low=latency.low_ms, high=latency.high_ms)
-        return self._within_budget(told, {LATENCY.name: measured})
+        return self._admission.within_budget(told, {LATENCY.name: measured})
 
     def _evaluate(self, proposal: Proposal, told: Told) -> Told:
         """What its training gave; ended where that failed or was stopped."""
@@ -314,7 +297,7 @@ class Search:
             raise  # no candidate is to blame for these
         except Exception as error:  # A worker records what one candidate broke and goes on with the next.
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            told = replace(_ended(told, State.FAILED, reason), traceback=traceback.format_exc())
+            told = replace(ended(told, State.FAILED, reason), traceback=traceback.format_exc())
         else:
             told = self._answered(told, found)
         return told
@@ -323,7 +306,7 @@ class Search:
         """The trial with what its estimator ``found``."""
         record = replace(told.record, inherited_from=found.parent)
         if found.failure:
-            return _ended(replace(told, record=record), State.FAILED, found.failure)
+            return ended(replace(told, record=record), State.FAILED, found.failure)
         assert found.epochs is not None
         # What was stopped before went on from there, and that share has been counted.
         identity = record.candidate.arch_id
@@ -345,7 +328,7 @@ class Search:
                 values[BALANCED_ACCURACY.name] = found.balanced
             return replace(told, record=replace(told.record, values=values))
         assert found.expected is not None, "it was stopped for what is expected"
-        return _ended(
+        return ended(
             told,
             State.STOPPED,
             f"after epoch {found.epochs} of {self._estimator.epochs} at {100 * found.rungs[-1].accuracy:.1f} %: "
@@ -397,40 +380,6 @@ class Search:
         must_measure = self._candidates.predictor is not None
         return [Wish(labels=chosen.labels, proposed_by=proposed_by, must_measure=must_measure)]
 
-    def _surely_over(self, told: Told) -> Told:
-        """Ended where its latency need not be measured, with the constraints that it is predicted to break."""
-        predictor, budgets = self._candidates.predictor, self._goal.latency_budgets
-        if predictor is None or not budgets:
-            return told
-        ms, error = self._candidates.foreseen_ms(told.record.candidate), predictor.error_90
-        limits = [str(b) for b in budgets if not b.low / (1 + error) <= ms <= b.high * (1 + error)]
-        if not limits:
-            return told
-        told = replace(told, constraints={**told.constraints, **self._violations({LATENCY.name: Measured(value=ms)})})
-        words = f"predicted {LATENCY.format(ms)} (± {100 * error:.0f} %), not measured; {' and '.join(limits)}"
-        told = replace(told, record=replace(told.record, cause=Cause.FORESEEN))
-        return _ended(told, State.OVER_BUDGET, words)
-
-    def _within_budget(self, told: Told, values: Mapping[str, Measured]) -> Told:
-        """``told`` with further ``values``; ended where they break a budget."""
-        violations = self._violations(values)
-        record = replace(told.record, values={**told.record.values, **values})
-        told = replace(told, record=record, constraints={**told.constraints, **violations})
-        broken = [
-            f"{METRICS[budget.metric].format(values[budget.metric].value)} is not {budget}"
-            for i, budget in enumerate(self._goal.budgets)
-            if violations.get(f"{budget.metric}.{i}", 0.0) > 0
-        ]
-        return _ended(told, State.OVER_BUDGET, "; ".join(broken)) if broken else told
-
-    def _violations(self, values: Mapping[str, Measured]) -> dict[str, float]:
-        """How far ``values`` break the budgets that are on them, by constraint."""
-        return {
-            f"{budget.metric}.{i}": budget.violation(values[budget.metric].value)
-            for i, budget in enumerate(self._goal.budgets)
-            if budget.metric in values
-        }
-
     def _learn(self) -> None:
         """Learn to predict latencies from the records so far, where they matter."""
         if self._goal.needs_latency:
@@ -449,12 +398,6 @@ class Search:
             f"none of {len(measured)} measured candidates meets the budget ({limits}); the fastest seen, {fastest}, "
             f"takes {LATENCY.format(fastest_ms)}: raise the budget or widen the space"
         )
-
-
-def _ended(told: Told, state: State, reason: str) -> Told:
-    """The trial, which ends in ``state``; a failed training counts as a whole one."""
-    spent = replace(told.record.spent, trainings=1.0) if state is State.FAILED else told.record.spent
-    return replace(told, record=replace(told.record, state=state, reason=reason, spent=spent))
 
 
 def _timed(told: Told, start: float) -> Told:

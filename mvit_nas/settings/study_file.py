@@ -77,6 +77,11 @@ def read_config(path: Path, kind: type[Study]) -> dict[str, object]:
     return _fields(document, path, kind)
 
 
+def parse_config(text: str, where: Path, kind: type[Study]) -> dict[str, object]:
+    """The same from the ``text`` of a file that is, or was, ``where``."""
+    return _fields(_parsed(text, where), where, kind)
+
+
 def found_in(path: Path) -> Found | None:
     """What the settings of the study in ``path`` came to; None where there is no such file yet."""
     return _found(_read(path)) if path.exists() else None
@@ -112,8 +117,16 @@ def _same(value: Plain) -> Plain:
 
 def _read(path: Path) -> Document:
     try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from None
+    return _parsed(text, path)
+
+
+def _parsed(text: str, path: Path) -> Document:
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict):
         raise InputError(f"{path} is no experiment file; use another --name")

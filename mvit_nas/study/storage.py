@@ -1,9 +1,7 @@
 """Where a study is kept: a file in its folder, or a database server for workers on several hosts."""
 
 import sqlite3
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import optuna
 import sqlalchemy.exc
@@ -56,14 +54,6 @@ def open_server(url: str) -> RDBStorage:
         raise DeviceError("--storage postgresql needs psycopg: pip install 'mvit-nas[postgres]'") from None
     except Exception as error:  # SQLAlchemy's and Optuna's, whichever of them was asked
         raise InputError(f"--storage {url} cannot be used: {_first_line(error)}") from None
-
-
-def attributes(storage: RDBStorage, name: str) -> Mapping[str, Any] | None:
-    """What the study ``name`` in ``storage`` says of itself; None where there is no such study."""
-    try:
-        return optuna.load_study(study_name=name, storage=storage).user_attrs
-    except KeyError:
-        return None
 
 
 def _first_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import optuna
@@ -28,6 +28,7 @@ from mvit_nas.metrics import Metric
 from mvit_nas.study.life import Alone, Life
 from mvit_nas.study.record import Cause, Guess, Record, State
 from mvit_nas.study.table import PARAM, from_document, is_first_format, to_document
+from mvit_nas.study.trial import Claimed, Dead, Proposal, Told, Wish
 
 # User attributes of a trial. Those of a wish: the preset that it stands for, that this is outside the space (so that
 # its labels tell nothing), that its latency is measured whatever is predicted, that it is trained to the end whatever
@@ -59,68 +60,6 @@ class GuessingSampler(BaseSampler):
     """A sampler that needs no trial of its own, and may say what it ``guessed`` of the accuracy of its proposal."""
 
     guessed: Guess | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What is to be tried: the ``labels`` of the space that ``proposed_by`` names, or the preset ``name``.
-
-    Where ``is_outside``, the preset is no network of the space, and the labels are only the nearest to it.
-    ``must_measure``: its latency is measured whatever is predicted. ``must_finish``: it is trained to the end whatever
-    is foreseen, also where it was tried before.
-    """
-
-    labels: Mapping[str, Label]
-    proposed_by: str
-    name: str = ""
-    is_outside: bool = False
-    must_measure: bool = False
-    must_finish: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """What is to be tried next, with what its sampler guessed of its accuracy, if it did.
-
-    ``notes`` are what the sampler keeps with a trial.
-    """
-
-    wish: Wish
-    guess: Guess | None = None
-    notes: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
-    """The trial ``number``, which ``worker`` is running, of the network ``arch_id``."""
-
-    number: int
-    wish: Wish
-    arch_id: str
-    worker: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dead:
-    """A network whose trials all came to nothing, and how often its worker died without the training getting on."""
-
-    wish: Wish
-    arch_id: str
-    deaths: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """How a trial ended, with what samplers learn from it beside its record.
-
-    ``constraints`` say by how much each budget is broken, relative; met where 0 or below. ``expected`` is what a
-    training that was stopped would have reached. ``traceback`` is that of an error in this program.
-    """
-
-    record: Record
-    constraints: Mapping[str, float] = field(default_factory=dict)
-    expected: Guess | None = None
-    traceback: str = ""
 
 
 class Store:
@@ -385,6 +324,43 @@ class Store:
                         "make room or start its server, then go on with --resume"
                     ) from error
                 time.sleep(_AGAIN_SECONDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """A study as whoever looks at it sees it: what it says of itself, and its trials with Unix times in seconds.
+
+    ``finished`` are records and when they ended, ``running`` what is claimed and since when, ``left`` counts what came
+    to nothing.
+    """
+
+    attributes: Mapping[str, Any]
+    finished: tuple[tuple[Record, float], ...]
+    running: tuple[tuple[Claimed, float], ...]
+    left: int
+
+
+def glance(storage: BaseStorage, name: str) -> Glance | None:
+    """The study ``name`` as it is now; None where there is no such study."""
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        return None
+    trials = study.get_trials(deepcopy=False)
+    return Glance(
+        attributes=study.user_attrs,
+        finished=tuple(
+            (_record(one), one.datetime_complete.timestamp() if one.datetime_complete else 0.0)
+            for one in trials
+            if one.state.is_finished() and _RECORD in one.user_attrs
+        ),
+        running=tuple(
+            (_claimed(one), one.datetime_start.timestamp() if one.datetime_start else 0.0)
+            for one in trials
+            if one.state == TrialState.RUNNING
+        ),
+        left=sum(one.user_attrs.get(_LEFT) in (_DIED, _RELEASED) for one in trials),
+    )
 
 
 def open_study(storage: BaseStorage | None, objectives: Sequence[Metric], *, name: str = "search") -> optuna.Study:

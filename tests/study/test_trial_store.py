@@ -21,8 +21,9 @@ from mvit_nas.metrics import ACCURACY, MACS, PARAMS
 from mvit_nas.study import store as store_module
 from mvit_nas.study.record import Candidate, Cause, Guess, Measured, Record, State
 from mvit_nas.study.storage import open_file
-from mvit_nas.study.store import Claimed, Dead, Proposal, Store, Told, Wish
+from mvit_nas.study.store import Store
 from mvit_nas.study.table import to_row
+from mvit_nas.study.trial import Claimed, Dead, Proposal, Told, Wish
 
 STUDIES = Path(__file__).parents[1] / "support/studies"
 CHOICES = {"a": (1, 2, 3), "b": ("x", "y")}

@@ -1,0 +1,61 @@
+"""What the commands for several workers print: for people, and as the documents that docs/json.md explains."""
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from mvit_nas.cli.tables import add_row, new_table
+from mvit_nas.metrics import OBJECTIVES, Source
+from mvit_nas.units import format_seconds
+
+if TYPE_CHECKING:
+    from mvit_nas.jobs.status import Status
+
+
+def print_status(status: "Status") -> None:
+    """How far the search is, who is at what, and its front so far."""
+    console = Console(highlight=False)
+    states = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in status.states.items()) or "none yet"
+    console.print(f"{status.name}: {status.done:g} of {status.trials} trainings; trials: {states}", soft_wrap=True)
+    if status.given_back:
+        console.print(f"{status.given_back} more came to nothing, since a worker died or was stopped: tried again")
+    if status.trainings_per_hour is not None and status.seconds_left is not None:
+        rate = f"{status.trainings_per_hour:.3g} trainings an hour"
+        left = f", about {format_seconds(status.seconds_left)} left" if status.seconds_left else ""
+        console.print(f"{rate} over the last ones{left}")
+    table = new_table("worker", "trial", "network", "for")
+    for one in status.workers:
+        add_row(table, one.worker, str(one.trial), one.arch_id, format_seconds(one.seconds))
+    console.print()
+    console.print(table if status.workers else "nobody works on it now")
+    if status.front:
+        shown = [metric for metric in OBJECTIVES if metric.source is Source.COUNTED or metric in status.objectives]
+        found = new_table("network", *(metric.option for metric in shown))
+        for record in status.front:
+            values = ((metric, record.value(metric)) for metric in shown)
+            add_row(found, record.label, *("-" if value is None else metric.format(value) for metric, value in values))
+        console.print(f"\nThe front so far, {len(status.front)} networks:")
+        console.print(found)
+
+
+def of_status(status: "Status") -> dict[str, Any]:
+    """The same as a document."""
+    return {
+        "study": status.name,
+        "where": status.where,
+        "trainings": status.done,
+        "trainings_asked_for": status.trials,
+        "trials": {str(state): count for state, count in status.states.items()},
+        "given_back": status.given_back,
+        "workers": [
+            {"worker": one.worker, "trial": one.trial, "arch_id": one.arch_id, "seconds": round(one.seconds, 1)}
+            for one in status.workers
+        ],
+        "trainings_per_hour": status.trainings_per_hour,
+        "seconds_left": status.seconds_left,
+        "front": [
+            {"trial": record.trial, "arch_id": record.candidate.arch_id, "name": record.candidate.name}
+            | {metric.name: record.value(metric) for metric in OBJECTIVES}
+            for record in status.front
+        ],
+    }
