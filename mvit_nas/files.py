@@ -1,7 +1,9 @@
 """Files that are there whole or not at all, and folders that one process works in at a time."""
 
+import errno
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +11,21 @@ from pathlib import Path
 import filelock
 
 from mvit_nas.errors import InputError
+
+
+def read_regular(path: Path, *, most: int) -> bytes:
+    """The content of the file ``path``, of at most so many bytes. Raises OSError.
+
+    A pipe or a device with the name of a file is refused before it is opened: it may block, or never end.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        is_folder = stat.S_ISDIR(found.st_mode)
+        raise OSError(errno.EINVAL, os.strerror(errno.EISDIR) if is_folder else "it is no regular file")
+    if found.st_size > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes")
+    with path.open("rb") as file:
+        return file.read(most)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mvit_nas.data.parts import FORMS, PART_NAMES, PARTS, VERSION, IntArray, Listing, Part, label, some
-from mvit_nas.errors import DataError
+from mvit_nas.errors import DataError, visible
 
 # What names an image.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -69,7 +69,7 @@ def list_folder(root: Path) -> Listing:
 
 def _read(root: Path, paths: Sequence[str], positions: IntArray) -> Iterator[tuple[str, bytes | Path]]:
     for position in positions:
-        yield paths[position], root / paths[position]
+        yield visible(paths[position]), root / paths[position]
 
 
 def _images_by_class(root: Path, prefix: str, ignored: Counter[str]) -> dict[str, list[str]]:
@@ -93,6 +93,9 @@ def scan(folder: Path) -> tuple[list[str], list[str]]:
     except OSError as error:
         raise DataError(f"cannot read the folder {folder}: {error.strerror}") from error
     folders = sorted(name for name, is_folder in kinds.items() if is_folder)
+    for name in folders:
+        if visible(name) != name:  # they become names of classes, in files and on pages
+            raise DataError(f"the name of the folder {folder / name} is no plain text in UTF-8: rename it")
     return folders, sorted(kinds.keys() - set(folders))
 
 
