@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mvit_nas.data.decode import SUFFIXES
 from mvit_nas.data.parts import FORMS, PART_NAMES, PARTS, VERSION, IntArray, Listing, Part, label, some
 from mvit_nas.errors import DataError, visible
-
-# What names an image.
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+from mvit_nas.files import open_regular
 
 
 def list_folder(root: Path) -> Listing:
@@ -93,9 +92,6 @@ def scan(folder: Path) -> tuple[list[str], list[str]]:
     except OSError as error:
         raise DataError(f"cannot read the folder {folder}: {error.strerror}") from error
     folders = sorted(name for name, is_folder in kinds.items() if is_folder)
-    for name in folders:
-        if visible(name) != name:  # they become names of classes, in files and on pages
-            raise DataError(f"the name of the folder {folder / name} is no plain text in UTF-8: rename it")
     return folders, sorted(kinds.keys() - set(folders))
 
 
@@ -106,7 +102,7 @@ def fingerprint_of(root: Path, paths: Iterable[str]) -> str:
     for path in sorted(paths):
         digest.update(os.fsencode(path))
         try:
-            with (root / path).open("rb") as file:
+            with open_regular(root / path) as file:
                 size = file.seek(0, os.SEEK_END)
                 file.seek(0)
                 digest.update(b"\0%d\0" % size + file.read(end_bytes))

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mvit_nas.data.contract import InputContract, pixels
-from mvit_nas.data.decode import UnreadableImageError
-from mvit_nas.data.folders import SUFFIXES
+from mvit_nas.data.decode import SUFFIXES, UnreadableImageError
 from mvit_nas.documents import read_text
 from mvit_nas.errors import InputError
 from mvit_nas.maths.share import Accuracy
