@@ -9,7 +9,7 @@ from mvit_nas.errors import InputError
 from mvit_nas.metrics import METRICS, PARAMS, Form, Metric
 
 _PREFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
-_QUANTITY = re.compile(r"(?P<number>\d[\d_]*(?:\.\d+)?(?:e[+-]?\d+)?)\s*(?P<unit>[a-z\s]*)", re.IGNORECASE)
+_QUANTITY = re.compile(r"(?P<number>\d[\d_]*(?:\.\d+)?(?:e[+-]?\d+)?)\s*(?P<unit>(?:[a-z][a-z\s]*)?)", re.IGNORECASE)
 _HINT = "write 6M or 500K (parameters), 1.2GMACs (multiply-adds), 10ms (latency), or a range such as 4M..6M"
 
 

@@ -1,13 +1,27 @@
 """What a user can cause. Each error becomes one line and an exit code in ``cli/app.py``; anything else is a bug."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+# What a terminal obeys instead of showing it: control characters, ends of lines, what turns the direction of writing.
+# And what no file can hold: halves of surrogate pairs, which stand for bytes that are not UTF-8.
+_OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_LONGEST = 300
 
 
 class MvitNasError(Exception):
-    """The base: a failure that the user can understand from its one-line message."""
+    """The base: a failure that the user can understand from its message.
+
+    That is one line of at most 300 characters, whatever names and values of strangers it shows: what is longer lacks
+    its middle, since it begins with the place and ends with the remedy.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        text = visible(super().__str__())
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 105]} ... {text[-100:]}"
 
 
 class InputError(MvitNasError):
@@ -68,10 +82,15 @@ class InterruptedCleanlyError(MvitNasError):
     exit_code = 130
 
 
+def visible(text: str) -> str:
+    """``text`` with what a terminal would obey, or no file can hold, written out: "\\x1b"."""
+    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
 def unknown(key: object, known: Iterable[str]) -> str:
     """Words for an unknown key: the nearest of ``known`` where one is near, else all of them."""
-    known = list(known)
-    near = difflib.get_close_matches(str(key), known, n=1)
+    known, shown = list(known), str(key)[:_LONGEST]  # comparing takes the square of the length
+    near = difflib.get_close_matches(shown, known, n=1)
     if near:
-        return f"unknown {str(key)!r}, did you mean {near[0]!r}?"
-    return f"unknown {str(key)!r}, known are {', '.join(known)}"
+        return f"unknown {shown!r}, did you mean {near[0]!r}?"
+    return f"unknown {shown!r}, known are {', '.join(known)}"

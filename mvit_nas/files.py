@@ -1,14 +1,36 @@
 """Files that are there whole or not at all, and folders that one process works in at a time."""
 
+import errno
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import filelock
 
 from mvit_nas.errors import InputError
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """The file ``path``, to be read. Raises OSError.
+
+    A pipe or a device with the name of a file is refused before it is opened: it may block, or never end.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, os.strerror(errno.EISDIR) if stat.S_ISDIR(mode) else "it is no regular file")
+    return path.open("rb")
+
+
+def read_regular(path: Path, *, most: int) -> bytes:
+    """The content of the file ``path``, of at most so many bytes. Raises OSError as ``open_regular`` does."""
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > most:
+            raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes")
+        return file.read(most)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import yaml
-
 from mvit_nas.arch.blocks import Block
 from mvit_nas.arch.config import ArchConfig, arch_id, to_dict
 from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.space import Label, Parameter, SearchSpace
+from mvit_nas.documents import parse_yaml
 from mvit_nas.errors import ArchError, InputError, InvalidArchError, unknown
 from mvit_nas.study.origin import LeftOut
 from mvit_nas.tasks.crops import Augmentation
@@ -239,10 +238,7 @@ def _restored(
 def _by_path(base: ArchConfig, factor: str, text: str, paths: Sequence[str]) -> dict[str, Any]:
     """ "4" everywhere, or "8,4,2" with one value for each place."""
     there = [path for path in paths if _at(base, path) is not _ABSENT]
-    try:
-        parts = [yaml.safe_load(part) for part in text.split(",")]
-    except yaml.YAMLError:
-        raise InputError(f"--values: cannot read {text!r} as a value of {factor}") from None
+    parts = [parse_yaml(part, where=f"--values: {text!r}, a value of {factor},") for part in text.split(",")]
     if len(parts) == 1:
         return dict.fromkeys(there, parts[0])
     for places in (paths, there):

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from mvit_nas.arch.blocks import BLOCKS, Block
 from mvit_nas.arch.blocks.inverted_residual import InvertedResidualConfig, hidden_channels
-from mvit_nas.arch.rules import require, strided
+from mvit_nas.arch.rules import LARGEST_RATIO, MOST_PARTS, WIDEST, require, require_within, strided
 from mvit_nas.errors import ArchError, unknown
 
 
@@ -24,7 +24,7 @@ class StemConfig:
     stride: int = 2
 
     def __post_init__(self) -> None:
-        require(self.channels >= 1, f"the stem's channels must be at least 1, got {self.channels}")
+        require_within("the stem's channels", self.channels, 1, WIDEST)
         require(self.stride in (1, 2), f"the stem's stride must be 1 or 2, got {self.stride}")
 
 
@@ -40,10 +40,11 @@ class StageConfig:
     mobilevit: Block | None = None
 
     def __post_init__(self) -> None:
-        require(self.channels >= 1, f"channels must be at least 1, got {self.channels}")
-        require(self.blocks >= 1, f"a stage needs at least 1 inverted residual, got blocks={self.blocks}")
+        require_within("channels", self.channels, 1, WIDEST)
+        require_within("blocks", self.blocks, 1, MOST_PARTS)
         require(self.stride in (1, 2), f"a stage's stride must be 1 or 2, got {self.stride}")
-        require(self.expand_ratio >= 1, f"expand_ratio must be at least 1, got {self.expand_ratio}")
+        require_within("expand_ratio", self.expand_ratio, 1, LARGEST_RATIO)
+        require_within("kernel_size", self.kernel_size, 1, WIDEST)
         require(self.kernel_size % 2 == 1, f"kernel_size must be odd, got {self.kernel_size}")
 
     def residuals(self, in_channels: int) -> tuple[InvertedResidualConfig, ...]:
@@ -79,9 +80,10 @@ class ArchConfig:
     head_dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        require(len(self.stages) >= 1, "an architecture needs at least one stage")
-        require(self.image_size >= 1, f"image_size must be at least 1, got {self.image_size}")
-        require(self.head_expansion > 0, f"head_expansion must be positive, got {self.head_expansion}")
+        require_within("the number of stages", len(self.stages), 1, MOST_PARTS)
+        require_within("image_size", self.image_size, 1, WIDEST)
+        require_within("head_expansion", self.head_expansion, 0, LARGEST_RATIO)
+        require(self.head_channels >= 1, f"head_expansion must leave a width, got {self.head_expansion}")
         for field in ("dropout", "head_dropout"):
             value = getattr(self, field)
             require(0 <= value < 1, f"{field} must lie in [0, 1), got {value}")

@@ -15,7 +15,7 @@ def with_values(arch: ArchConfig, values: Mapping[str, Any]) -> ArchConfig:
     the same call sets to None has no effect. Raises ArchError, naming the path and the nearest one, when a path
     leads nowhere.
     """
-    plain = to_dict(arch)
+    plain, values = to_dict(arch), {str(key): value for key, value in values.items()}  # YAML has numbers for keys
     expanded = {path: value for key, value in values.items() for path in expand_path(arch, key, also=values)}
     removed = tuple(f"{path}." for path, value in expanded.items() if value is None)
     # Short paths first: a part is set before what lies inside it.
@@ -67,7 +67,7 @@ def _set(plain: dict[str, Any], path: str, value: Any) -> None:
 def _key(node: object, key: str, path: str) -> str | int:
     """``key`` as an index of ``node``, or an ArchError that names the known keys nearest to it."""
     if isinstance(node, list | tuple):
-        if key.isdigit() and int(key) < len(node):
+        if key.isdecimal() and key.isascii() and int(key[:9]) < len(node):
             return int(key)
         raise ArchError(f"the path {path!r} leads nowhere: {key!r} is none of the stages 0 to {len(node) - 1}")
     if not isinstance(node, dict) or key not in node:

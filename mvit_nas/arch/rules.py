@@ -21,7 +21,18 @@ def strided(side: int, stride: int) -> int:
     return math.ceil(side / stride)
 
 
+# What a part may have at most: far beyond what anybody trains, and small enough that counting it takes no time.
+MOST_PARTS = 256
+WIDEST = 1 << 16
+LARGEST_RATIO = 256.0
+
+
 def require(holds: bool, message: str) -> None:
     """Raise InvalidArchError with ``message`` unless it ``holds``."""
     if not holds:
         raise InvalidArchError(message)
+
+
+def require_within(name: str, value: float, least: float, most: float) -> None:
+    """Raise InvalidArchError unless ``value``, called ``name``, lies between ``least`` and ``most``."""
+    require(least <= value <= most, f"{name} must be {least:g} to {most:g}, got {value}")

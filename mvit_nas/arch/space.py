@@ -18,6 +18,9 @@ The file (YAML)::
           "4,5": {stages.2.mobilevit: null}
 """
 
+import functools
+import itertools
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -26,12 +29,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mvit_nas.arch.config import ArchConfig, arch_id, to_dict
 from mvit_nas.arch.paths import expand_path, flat, with_values
 from mvit_nas.arch.presets import PRESETS
+from mvit_nas.documents import parse_yaml, read_text
 from mvit_nas.errors import ArchError, InvalidArchError, SpaceError, unknown
+
+# Far beyond what can be searched, and counted in seconds.
+_MOST_VALUES = 4096
 
 Label = str | int | float
 Suggest = Callable[[str, Sequence[Label]], Label]
@@ -113,10 +118,7 @@ class SearchSpace:
 
     def settings(self) -> int:
         """The number of settings of the parameters."""
-        total = 1
-        for parameter in self.parameters:
-            total *= len(parameter.choices)
-        return total
+        return math.prod(len(parameter.choices) for parameter in self.parameters)
 
     def networks(self) -> int:
         """The number of networks: settings that differ only where they have no effect count once.
@@ -124,22 +126,18 @@ class SearchSpace:
         Settings whose values do not fit together (a width that the heads do not divide) are still counted.
         """
         # Only parameters that remove a part decide which others have an effect; they are few.
-        removing = [p for p in self.parameters if any(None in v.values() for v in p.choices.values())]
+        removing = _removing(self.parameters)
         others = [p for p in self.parameters if p not in removing]
-        counts: dict[frozenset[str], int] = {}
-        seen: set[tuple[tuple[str, str], ...]] = set()
-        for labels in _product([tuple(p.choices) for p in removing]):
-            values = [p.choices[label] for p, label in zip(removing, labels, strict=True)]
+
+        @functools.cache
+        def settings_beside(removed: frozenset[str]) -> int:
+            return math.prod(len({_effect(choice, removed) for choice in p.choices.values()}) for p in others)
+
+        counts: dict[frozenset[tuple[str, str]], int] = {}
+        for values in itertools.product(*(p.choices.values() for p in removing)):
             merged = {path: value for part in values for path, value in part.items()}
-            key = tuple(sorted((path, repr(value)) for path, value in merged.items()))
             removed = frozenset(path for path, value in merged.items() if value is None)
-            if key in seen:
-                continue
-            seen.add(key)
-            total = 1
-            for parameter in others:
-                total *= len({_effect(choice, removed) for choice in parameter.choices.values()})
-            counts[frozenset(f"{path}={value}" for path, value in key)] = total
+            counts[frozenset((path, repr(value)) for path, value in merged.items())] = settings_beside(removed)
         return sum(counts.values())
 
 
@@ -156,28 +154,21 @@ def load_space(name_or_path: str | Path) -> SearchSpace:
     """
     path = Path(name_or_path)
     names = shipped_spaces()
-    try:
-        if str(name_or_path) in names:
-            text = (resources.files("mvit_nas") / "search_spaces" / f"{name_or_path}.yaml").read_text()
-        elif path.is_file():
-            text = path.read_text()
-        else:
-            raise SpaceError(f"no search space {str(name_or_path)!r}: give a YAML file or one of {', '.join(names)}")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpaceError(f"cannot read the search space {path}: {error}") from None
+    if str(name_or_path) in names:
+        text = (resources.files("mvit_nas") / "search_spaces" / f"{name_or_path}.yaml").read_text("utf-8")
+    elif path.exists():
+        text = read_text(path, raises=SpaceError)
+    else:
+        raise SpaceError(f"no search space {str(name_or_path)!r}: give a YAML file or one of {', '.join(names)}")
     return parse_space(text, name=path.stem, where=str(name_or_path))
 
 
 def parse_space(text: str, *, name: str, where: str) -> SearchSpace:
     """The search space that ``text`` describes; ``where`` names it in errors."""
-    try:
-        plain = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SpaceError(f"{where} is no YAML: {' '.join(str(error).split())}") from None
-    plain = _mapping(plain, {"base", "set", "factors"}, where)
+    plain = _mapping(parse_yaml(text, where=where, raises=SpaceError), {"base", "set", "factors"}, where)
     if "base" not in plain or "factors" not in plain:
         raise SpaceError(f"{where} lacks {'base' if 'base' not in plain else 'factors'!r}")
-    if plain["base"] not in PRESETS:
+    if not isinstance(plain["base"], str) or plain["base"] not in PRESETS:
         raise SpaceError(f"{where}: base: {unknown(plain['base'], PRESETS)}")
     try:
         base = with_values(PRESETS[plain["base"]], _mapping(plain.get("set", {}), None, f"{where}: set"))
@@ -187,6 +178,10 @@ def parse_space(text: str, *, name: str, where: str) -> SearchSpace:
     if not factors:
         raise SpaceError(f"{where}: factors: there is none")
     parameters = tuple(p for key, value in factors.items() for p in _factor(base, str(key), value, where))
+    if (values := sum(len(p.choices) for p in parameters)) > _MOST_VALUES:
+        raise SpaceError(f"{where}: the factors have {values:,} values, {_MOST_VALUES:,} are the most")
+    if math.prod(len(p.choices) for p in _removing(parameters)) > _MOST_VALUES:
+        raise SpaceError(f"{where}: factors that remove parts have over {_MOST_VALUES:,} settings together")
     _check(base, parameters, where)
     return SearchSpace(name=name, text=text, base=base, parameters=parameters)
 
@@ -286,16 +281,11 @@ def _mapping(plain: Any, known: set[str] | None, where: str) -> dict[str, Any]:
     return plain
 
 
+def _removing(parameters: Sequence[Parameter]) -> list[Parameter]:
+    return [p for p in parameters if any(None in values.values() for values in p.choices.values())]
+
+
 def _effect(values: Mapping[str, Any], removed: frozenset[str]) -> tuple[tuple[str, str], ...]:
     """What ``values`` still set where the parts at ``removed`` are gone."""
     below = tuple(f"{path}." for path in removed)
     return tuple(sorted((path, repr(value)) for path, value in values.items() if not path.startswith(below)))
-
-
-def _product(parts: list[tuple[Label, ...]]) -> Iterator[tuple[Label, ...]]:
-    if not parts:
-        yield ()
-        return
-    for rest in _product(parts[:-1]):
-        for label in parts[-1]:
-            yield (*rest, label)

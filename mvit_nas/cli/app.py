@@ -16,6 +16,7 @@ from mvit_nas import __version__
 from mvit_nas.cli import documents, shipping, tables
 from mvit_nas.cli.flags import command
 from mvit_nas.cli.progress import interrupts, watched
+from mvit_nas.cli.terminal import show
 from mvit_nas.errors import MvitNasError, PartialError
 from mvit_nas.settings import commands
 from mvit_nas.settings.looking import CompareSettings, DevicesSettings, ReportSettings
@@ -167,7 +168,7 @@ def report(settings: ReportSettings) -> None:
     from mvit_nas.results.report import remake_report
 
     folder = _report_folder(settings.name, settings.out)
-    print(remake_report(folder, runtime=settings.runtime, target=settings.target, devices=settings.devices))
+    show(str(remake_report(folder, runtime=settings.runtime, target=settings.target, devices=settings.devices)))
 
 
 def compare(settings: CompareSettings) -> None:

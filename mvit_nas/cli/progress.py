@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from mvit_nas.cli.terminal import Terminal
 from mvit_nas.errors import InterruptedCleanlyError
 from mvit_nas.metrics import ACCURACY, LATENCY, MACS, PARAMS
 from mvit_nas.reporter import Reporter, TrainingStep
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Watch(Reporter):
     """Shows what a job tells, and finished trials and runs."""
 
-    def __init__(self, console: Console, line: Spinner | None) -> None:
+    def __init__(self, console: Terminal, line: Spinner | None) -> None:
         """``line`` is what moves, None where there is no terminal."""
         self._console = console
         self._line = line
@@ -146,7 +146,7 @@ def _number(trainings: float) -> str:
 @contextmanager
 def watched() -> Iterator[Watch]:
     """What shows progress, as long as the work takes."""
-    console = Console(stderr=True, highlight=False)
+    console = Terminal(stderr=True, highlight=False)
     if not console.is_terminal:
         yield Watch(console, None)
         return

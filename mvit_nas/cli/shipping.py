@@ -5,11 +5,11 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
 from mvit_nas.cli.documents import Document
 from mvit_nas.cli.tables import add_row, new_table
+from mvit_nas.cli.terminal import Terminal, show
 from mvit_nas.metrics import ACCURACY, METRICS
 from mvit_nas.units import format_seconds
 
@@ -22,12 +22,12 @@ def print_predictions(outcome: "predict.Outcome") -> None:
     """One line an image, and the accuracy where there is one."""
     for one in outcome.predictions:
         if one.top:
-            print(f"{one.image}: {', '.join(f'{name} {100 * probability:.1f} %' for name, probability in one.top)}")
+            show(f"{one.image}: {', '.join(f'{name} {100 * probability:.1f} %' for name, probability in one.top)}")
     counted = outcome.counted
     if counted is not None:
         low, high = counted.interval
         share = f"accuracy {100 * counted.accuracy:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
-        print(f"\n{share}: {counted.correct} of {counted.images} images whose folder names their class")
+        show(f"\n{share}: {counted.correct} of {counted.images} images whose folder names their class")
 
 
 def print_predictions_csv(outcome: "predict.Outcome") -> None:
@@ -76,7 +76,7 @@ def of_export(outcome: "export.Outcome") -> Document:
 
 def print_export(outcome: "export.Outcome") -> None:
     """The files as a table, what to know of them, on stdout."""
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     console.print(Text(f"\nBeside PyTorch on {outcome.photos}:"))
     table = new_table("file", "size", "delegated", "difference", "same class", "accuracy", "time")
     table.columns[0].no_wrap = True
@@ -125,12 +125,12 @@ def _lines(outcome: "export.Outcome") -> Iterator[str]:
 def print_reproduced(outcome: "reproduce.Outcome") -> None:
     """The scores then and now, and what to think of it."""
     took = format_seconds(outcome.seconds)
-    print(f"{outcome.trial}: {outcome.network}, seed {outcome.seed}, {outcome.schedule} schedule, {took}\n")
+    show(f"{outcome.trial}: {outcome.network}, seed {outcome.seed}, {outcome.schedule} schedule, {took}\n")
     for name, then in outcome.then.items():
-        print(f"{METRICS[name].noun}: {100 * then:.10g} % then, {100 * outcome.now[name]:.10g} % now")
+        show(f"{METRICS[name].noun}: {100 * then:.10g} % then, {100 * outcome.now[name]:.10g} % now")
     for one in outcome.differing:
-        print(f"differs: {one.what}: {one.then} then, {one.now} now")
-    print(f"\n{_verdict(outcome)}")
+        show(f"differs: {one.what}: {one.then} then, {one.now} now")
+    show(f"\n{_verdict(outcome)}")
 
 
 def _verdict(outcome: "reproduce.Outcome") -> str:

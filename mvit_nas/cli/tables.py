@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mvit_nas.cli.terminal import Terminal, show
+from mvit_nas.errors import visible
 from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, MACS, OBJECTIVES, PARAMS, Form, Metric, Source, score_of
 from mvit_nas.units import format_seconds
 
@@ -39,7 +40,7 @@ def print_front(outcome: "search.Outcome") -> None:
             *(_value(metric, record.measured(metric)) for metric in shown),
             *("-" if found is None else LATENCY.format(found.value) for found in further),
         )
-    console, noun = Console(highlight=False), score_of(outcome.objectives).noun
+    console, noun = Terminal(highlight=False), score_of(outcome.objectives).noun
     console.print(f"\nThe front, {len(outcome.front)} networks (search-validation {noun} after the short training):")
     console.print(table)
     if outcome.within:
@@ -77,13 +78,13 @@ def _add_numbers(table: Table, *titles: str) -> None:
 
 def add_row(table: Table, *cells: str) -> None:
     """Add ``cells`` to ``table``, whatever is in them."""
-    table.add_row(*map(Text, cells))  # as text, since brackets in names mean nothing
+    table.add_row(*(Text(visible(cell)) for cell in cells))  # as text, since brackets in names mean nothing
 
 
 def print_verdicts(outcome: "ablate.Outcome") -> None:
     """The verdict table, what to know of it, and where the report lies, on stdout."""
     summary = outcome.summary
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     table = new_table(" x ".join(summary.factors), summary.metric.noun, "difference (95 %)", "p Holm")
     table.add_column("verdict")
     same_params = len({variant.cost(PARAMS) for variant in summary.variants}) == 1
@@ -171,7 +172,7 @@ def print_confirmation(outcome: "confirm.Outcome") -> None:
         test = "failed" if one.failure else _value(ACCURACY, one.accuracy)
         then = "-" if searched is None else ACCURACY.format(searched.value)
         add_row(table, one.label, str(one.trial), test, then, "-" if cost is None else view.cost.cell(cost.value))
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     console.print()
     console.print(table)
     shown = [pair for pair in found.pairs if pair.is_shown]
@@ -195,34 +196,34 @@ def _cost_title(metric: Metric) -> str:
 def print_confirm_plan(plan: "confirm.ConfirmPlan") -> None:
     """What ``confirm`` would do and take."""
     for label, trial in zip(plan.networks, plan.trials, strict=True):
-        print(f"network   {label} (trial {trial})")
-    print(f"runs      {len(plan.networks)} networks x {len(plan.seeds)} seeds = {plan.runs}")
-    print(f"schedule  {plan.schedule}, {plan.epochs} epochs")
+        show(f"network   {label} (trial {trial})")
+    show(f"runs      {len(plan.networks)} networks x {len(plan.seeds)} seeds = {plan.runs}")
+    show(f"schedule  {plan.schedule}, {plan.epochs} epochs")
     for note in plan.notes:
-        print(f"note      {note}")
-    print(f"known     {plan.known} of them, from earlier runs")
-    print(f"test part read {plan.looks} time{'s' * (plan.looks != 1)} so far")
-    print(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
+        show(f"note      {note}")
+    show(f"known     {plan.known} of them, from earlier runs")
+    show(f"test part read {plan.looks} time{'s' * (plan.looks != 1)} so far")
+    show(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
 
 
 def print_training_plan(plan: "train.TrainPlan") -> None:
     """What ``train`` would do and take."""
-    print(f"model     {plan.name}, network {plan.arch_id}")
-    print(f"schedule  {plan.schedule}, {plan.steps:,} steps{' in bfloat16' * plan.bf16}")
-    print(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
+    show(f"model     {plan.name}, network {plan.arch_id}")
+    show(f"schedule  {plan.schedule}, {plan.steps:,} steps{' in bfloat16' * plan.bf16}")
+    show(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
 
 
 def print_training(outcome: "train.Outcome") -> None:
     """How well a trained network does, and where it lies."""
     trained = f"{outcome.epochs} epochs by the schedule {outcome.schedule}, {format_seconds(outcome.seconds)}"
-    print(f"network     {outcome.arch_id}, {trained}")
+    show(f"network     {outcome.arch_id}, {trained}")
     for part, found in (("validation", outcome.validation), ("test", outcome.test)):
         if found is not None and found.low is not None and found.high is not None:
             interval = f"{ACCURACY.interval(found.low, found.high)}, over images alone"
-            print(f"{part:<12}{ACCURACY.format(found.value)} ({interval})")
+            show(f"{part:<12}{ACCURACY.format(found.value)} ({interval})")
     if outcome.test is None:
-        print("test        not looked at; --test does")
-    print(f"model       {outcome.folder}")
+        show("test        not looked at; --test does")
+    show(f"model       {outcome.folder}")
 
 
 def print_comparison(comparison: "Comparison", page: Path) -> None:
@@ -241,7 +242,7 @@ def print_comparison(comparison: "Comparison", page: Path) -> None:
     for method in comparison.methods:
         difference = "-" if method.gain is None else gain_words(method.gain)
         add_row(table, method.label, str(len(method.studies)), percent_words(method.mean), difference)
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     console.print(Text(f"\n{headline(comparison)}"))
     console.print(f"\nHypervolume after {trainings_words(comparison.trainings)} each:")
     console.print(table)
@@ -268,7 +269,7 @@ def print_comparison(comparison: "Comparison", page: Path) -> None:
 
 def print_latencies(outcome: "latency.Outcome") -> None:
     """The measured latencies as a table, what to know of them, and the verdicts, on stdout."""
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     with_accuracy = any(one.accuracy is not None for one in outcome.measurements)
     titles = ("ms (95 % interval)", "accuracy" if with_accuracy else "p90", "size", "delegated")
     table = new_table("network", *titles, by_runtime=True)
@@ -354,31 +355,31 @@ def print_ablation_plan(plan: "ablate.AblationPlan") -> None:
     """What an ablation would do and take."""
     for one in plan.variants:
         words = one.value + " (base)" * one.base
-        print(f"{words:<24} {PARAMS.format(one.params)}, {MACS.format(one.macs)}")
-    print(f"runs      {len(plan.variants)} variants x {len(plan.seeds)} seeds = {plan.runs}")
-    print(f"known     {plan.known} of them, from earlier runs")
-    print(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
+        show(f"{words:<24} {PARAMS.format(one.params)}, {MACS.format(one.macs)}")
+    show(f"runs      {len(plan.variants)} variants x {len(plan.seeds)} seeds = {plan.runs}")
+    show(f"known     {plan.known} of them, from earlier runs")
+    show(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
 
 
 def print_plan(plan: "search_plan.Plan", trials: int) -> None:
     """What a search of so many ``trials`` would do and take."""
-    print(f"space      {plan.settings:,} settings, {plan.networks:,} networks")
-    print(f"in budget  {100 * plan.share_within_budget:.3g} % of the settings")
+    show(f"space      {plan.settings:,} settings, {plan.networks:,} networks")
+    show(f"in budget  {100 * plan.share_within_budget:.3g} % of the settings")
     for label, tried in (("smallest", plan.smallest), ("largest", plan.largest)):
         parts = [PARAMS.format(tried.params), MACS.format(tried.macs)]
         if tried.latency_ms is not None:
             parts.append(LATENCY.format(tried.latency_ms))
         parts.append(f"{1000 * tried.step_seconds:.0f} ms a training step")
-        print(f"{label:<10} {', '.join(parts)}")
-    print(f"training   {plan.steps} steps for a candidate")
-    print(f"estimate   {format_seconds(plan.hours * 3600)} for {trials} trials, {plan.memory_gib:.1f} GiB of memory")
+        show(f"{label:<10} {', '.join(parts)}")
+    show(f"training   {plan.steps} steps for a candidate")
+    show(f"estimate   {format_seconds(plan.hours * 3600)} for {trials} trials, {plan.memory_gib:.1f} GiB of memory")
 
 
 def print_devices(found: "Sequence[devices.Device]", hint: str) -> None:
     """Where latency could be measured, and what is missing to see more."""
     for device in found:
-        print(device.target)
+        show(device.target)
         for line in device.lines():
-            print(f"  {line}")
+            show(f"  {line}")
     if hint:
-        print(hint)
+        show(hint)

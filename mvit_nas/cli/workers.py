@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from mvit_nas.cli.tables import add_row, new_table
+from mvit_nas.cli.terminal import Terminal
 from mvit_nas.metrics import OBJECTIVES, Source
 from mvit_nas.units import format_seconds
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 def print_status(status: "Status") -> None:
     """How far the search is, who is at what, and its front so far."""
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     states = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in status.states.items()) or "none yet"
     console.print(f"{status.name}: {status.done:g} of {status.trials} trainings; trials: {states}", soft_wrap=True)
     if status.given_back:

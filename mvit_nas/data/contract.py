@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mvit_nas.data.decode import MAX_PIXELS, TURNS, check_size, opened, orientation_of, to_rgb
+from mvit_nas.data.decode import MAX_PIXELS, TURNS, opened, orientation_of, room_for, to_rgb
 from mvit_nas.errors import InputError, unknown
 
 
@@ -112,12 +112,14 @@ def pixels(content: bytes | Path, contract: InputContract) -> npt.NDArray[np.uin
         width, height = image.size
         if width * height > MAX_PIXELS:  # a phone's 108 megapixels, the one case where JPEG's reduced decoding is used
             image.draft(None, (width // 2, height // 2))
-        check_size(image, stored=(width, height))
-        upright = to_rgb(image)
-        orientation = orientation_of(image)
-        if orientation in TURNS:
-            upright = upright.transpose(TURNS[orientation])
-        return np.asarray(_middle(upright, contract))
+        with room_for(image, stored=(width, height)):
+            upright = to_rgb(image)
+            orientation = orientation_of(image)
+            if orientation in TURNS:
+                if upright is not image:
+                    image.close()  # its pixels make room for the turned ones
+                upright = upright.transpose(TURNS[orientation])
+            return np.asarray(_middle(upright, contract))
 
 
 def _middle(image: Image.Image, contract: InputContract) -> Image.Image:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mvit_nas.data.decode import SUFFIXES
 from mvit_nas.data.parts import FORMS, PART_NAMES, PARTS, VERSION, IntArray, Listing, Part, label, some
-from mvit_nas.errors import DataError
-
-# What names an image.
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+from mvit_nas.errors import DataError, visible
+from mvit_nas.files import open_regular
 
 
 def list_folder(root: Path) -> Listing:
@@ -69,7 +68,7 @@ def list_folder(root: Path) -> Listing:
 
 def _read(root: Path, paths: Sequence[str], positions: IntArray) -> Iterator[tuple[str, bytes | Path]]:
     for position in positions:
-        yield paths[position], root / paths[position]
+        yield visible(paths[position]), root / paths[position]
 
 
 def _images_by_class(root: Path, prefix: str, ignored: Counter[str]) -> dict[str, list[str]]:
@@ -103,7 +102,7 @@ def fingerprint_of(root: Path, paths: Iterable[str]) -> str:
     for path in sorted(paths):
         digest.update(os.fsencode(path))
         try:
-            with (root / path).open("rb") as file:
+            with open_regular(root / path) as file:
                 size = file.seek(0, os.SEEK_END)
                 file.seek(0)
                 digest.update(b"\0%d\0" % size + file.read(end_bytes))

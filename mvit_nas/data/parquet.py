@@ -1,9 +1,9 @@
 """Folders of Parquet files, as the Hugging Face hub serves them."""
 
 import functools
-import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,9 @@ import numpy as np
 
 from mvit_nas.data.folders import fingerprint_of, scan
 from mvit_nas.data.parts import PART_NAMES, PARTS, IntArray, Labels, Listing, Part, label, some
-from mvit_nas.errors import DataError
+from mvit_nas.documents import parse_json
+from mvit_nas.errors import DataError, InputError, visible
+from mvit_nas.files import open_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,19 +27,30 @@ def _read(
     root: Path, files: Sequence[str], counts: Sequence[int], column: str, positions: IntArray
 ) -> Iterator[tuple[str, bytes | Path]]:
     """The images of ``column`` at ``positions`` in ``files``, which have so many rows each."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     end = 0
     for file, count in zip(files, counts, strict=True):
         start, end = end, end + count
         rows = positions[(positions >= start) & (positions < end)] - start
-        try:
-            with pq.ParquetFile(root / file) as parquet:
-                for row, content in _cells(parquet, column, rows):
-                    yield f"{file} row {row}", content
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"cannot read {root / file}: {_line(error)}; download it again") from error
+        with _reading(root / file), pq.ParquetFile(root / file) as parquet:
+            for row, content in _cells(parquet, column, rows):
+                yield f"{visible(file)} row {row}", content
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """The Parquet file ``path`` while it is read. What pyarrow raises within is a DataError."""
+    import pyarrow as pa
+
+    try:
+        open_regular(path).close()
+        yield
+    # ArrowException, and the plain errors that pyarrow raises on broken files: of text that is none, of numbers that
+    # are too large, of pages that need more memory than there is.
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        hint = "download it again (a git clone without git-lfs leaves a line of text in its place)"
+        raise DataError(f"{path} is not a Parquet file, or is damaged: {_line(error)}; {hint}") from error
 
 
 def _cells(parquet: "pq.ParquetFile", column: str, rows: IntArray) -> Iterator[tuple[int, bytes]]:
@@ -125,22 +138,18 @@ class _Columns:
 
 def _columns(root: Path, file: str) -> _Columns:
     """Which columns hold the images and the labels, from the first file of train."""
-    import pyarrow as pa
-
     schema = _parquet_schema(root / file)
     try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        text = (schema.metadata or {})[b"huggingface"].decode("utf-8")
+        features = parse_json(text, where="its metadata")["info"]["features"]
         described = {name: one for name, one in features.items() if isinstance(one, dict)}
-    except (AttributeError, KeyError, TypeError, ValueError):  # of other tools: the columns speak for themselves
+    # Of other tools: the columns speak for themselves.
+    except (AttributeError, KeyError, TypeError, UnicodeDecodeError, InputError):
         described = {}
     listed = ", ".join(f"{column.name} ({column.type})" for column in schema)
-    images = [
-        column.name
-        for column in schema
-        if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0
-    ]
+    images = [column.name for column in schema if _holds_images(column.type)]
     if not images:
-        raise DataError(f"{root / file} has no image column (a struct with a field 'bytes'); its columns: {listed}")
+        raise DataError(f"{root / file} has no image column (a struct with 'bytes' in binary); its columns: {listed}")
     labels = [n for n in schema.names if n == "label" or described.get(n, {}).get("_type") == "ClassLabel"]
     labels.sort(key=lambda name: name != "label")
     if not labels:
@@ -158,20 +167,24 @@ def _columns(root: Path, file: str) -> _Columns:
     )
 
 
-def _parquet_schema(path: Path) -> "pa.Schema":
+def _holds_images(kind: "pa.DataType") -> bool:
     import pyarrow as pa
+
+    if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+        return False
+    content = kind.field("bytes").type
+    return content in (pa.binary(), pa.large_binary(), pa.binary_view())
+
+
+def _parquet_schema(path: Path) -> "pa.Schema":
     import pyarrow.parquet as pq
 
-    try:
+    with _reading(path):
         return pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        hint = "download it again (a git clone without git-lfs leaves a line of text in its place)"
-        raise DataError(f"{path} is not a Parquet file: {_line(error)}; {hint}") from error
 
 
 def _labels(root: Path, file: str, columns: _Columns) -> Labels:
     """The labels of one file, as integers or as strings."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = root / file
@@ -181,10 +194,15 @@ def _labels(root: Path, file: str, columns: _Columns) -> Labels:
             raise DataError(
                 f"{path} has no column {name!r} as the training files do; its columns: {some(schema.names)}"
             )
-    try:
-        labels = pq.read_table(path, columns=[columns.label]).column(0)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"cannot read {path}: {_line(error)}; download it again") from error
+    if not _holds_images(kind := schema.field(columns.image).type):
+        raise DataError(f"{path} has no images in the column {columns.image!r} as the training files do, but {kind}")
+    with _reading(path):
+        return _checked_labels(path, pq.read_table(path, columns=[columns.label]).column(0), columns)
+
+
+def _checked_labels(path: Path, labels: "pa.ChunkedArray", columns: _Columns) -> Labels:
+    import pyarrow as pa
+
     if labels.null_count:
         raise DataError(
             f"{path} has {labels.null_count} null labels in the column {columns.label!r}; remove those rows"
@@ -192,7 +210,7 @@ def _labels(root: Path, file: str, columns: _Columns) -> Labels:
     if pa.types.is_dictionary(labels.type):
         labels = labels.cast(labels.type.value_type)
     if pa.types.is_integer(labels.type):
-        return np.asarray(labels.to_numpy(), dtype=np.int64)
+        return np.asarray(labels.cast(pa.int64()).to_numpy(), dtype=np.int64)
     if columns.class_names is None and (pa.types.is_string(labels.type) or pa.types.is_large_string(labels.type)):
         return np.array(labels.to_pylist(), dtype=np.str_)
     wanted = "integers" if columns.class_names is not None else "integers or strings"

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mvit_nas.errors import DataError
+from mvit_nas.errors import DataError, visible
 
 Part = Literal["train", "validation", "test"]
 IntArray = npt.NDArray[np.int64]
@@ -114,7 +114,8 @@ def label(
     """The classes that train holds, sorted, each image's index among them, and the positions of each part."""
 
     def name(value: int | str) -> str:
-        return class_names[value] if class_names and isinstance(value, int) else str(value)
+        # They stand in files and on pages: what is no text in UTF-8 is written out.
+        return visible(class_names[value] if class_names and isinstance(value, int) else str(value))
 
     known = np.unique(values["train"])
     classes = tuple(map(name, known.tolist()))

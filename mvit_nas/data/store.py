@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from mvit_nas.data.parts import ImageData, IntArray, Part, some
 from mvit_nas.errors import DataError, InputError, MvitNasError
 
 _CHUNK = 64  # images decoded at a time: bounds the memory and the wait after Ctrl-C
+
+# The folders that were written or read through in this process: a part is opened for every candidate.
+_VERIFIED: set[Path] = set()
 
 # What is told now and then while decoding: images done, and in all.
 Told = Callable[[int, int], None]
@@ -111,6 +115,7 @@ def _load(data: ImageData, part: Part, view: _View, *, cache: Path, progress: To
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 _write(data, part, view, folder=partial, progress=progress)
                 partial.rename(folder)
+                _VERIFIED.add(folder)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
@@ -133,14 +138,16 @@ def _load(data: ImageData, part: Part, view: _View, *, cache: Path, progress: To
 def _open(folder: Path, *, side: int) -> Images | None:
     """The part that lies in ``folder``, or None if there is none or it is damaged."""
     try:
-        index = json.loads((folder / "index.json").read_text())
+        index = json.loads((folder / "index.json").read_text("utf-8"))
+        if not _is_as_written(folder, index):
+            return None
         images = Images(
             pixels_NHWC=np.load(folder / "pixels.npy", mmap_mode="r"),
             aspects_N=np.load(folder / "aspects.npy"),
             labels_N=np.load(folder / "labels.npy"),
             skipped=tuple(index["skipped"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError):
         return None
     count = len(images.labels_N)
     whole = images.pixels_NHWC.shape == (count, side, side, 3) and images.aspects_N.shape == (count,)
@@ -168,7 +175,28 @@ def _write(data: ImageData, part: Part, view: _View, *, folder: Path, progress: 
         _write_header(file, (len(labels), side, side, 3))
     np.save(folder / "aspects.npy", np.array(aspects, dtype=np.float32))
     np.save(folder / "labels.npy", np.array(labels, dtype=np.int64))
-    (folder / "index.json").write_text(json.dumps({"skipped": skipped}))
+    (folder / "index.json").write_text(json.dumps({"skipped": skipped, "checksum": _checksum(folder, skipped)}))
+
+
+def _is_as_written(folder: Path, index: dict[str, object]) -> bool:
+    """Whether the part in ``folder`` is what was decoded: read through at the first time in a process.
+
+    The parts of earlier versions have no checksum, and are taken as they are.
+    """
+    if folder not in _VERIFIED and "checksum" in index:
+        if index["checksum"] != _checksum(folder, index["skipped"]):
+            return False
+        _VERIFIED.add(folder)
+    return True
+
+
+def _checksum(folder: Path, skipped: object) -> int:
+    found = zlib.crc32(json.dumps(skipped).encode())
+    for name in ("pixels.npy", "aspects.npy", "labels.npy"):
+        with (folder / name).open("rb") as file:
+            while block := file.read(1 << 20):
+                found = zlib.crc32(block, found)
+    return found
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:

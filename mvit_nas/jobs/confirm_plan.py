@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.arch.rules import Plain
+from mvit_nas.documents import read_json
 from mvit_nas.errors import InputError
 from mvit_nas.evaluate.short import ShortTraining
 from mvit_nas.files import write_text
@@ -179,11 +180,11 @@ class _Work:
 def _kept(folder: Path, asked: Mapping[str, Plain]) -> tuple[int, list[int], tuple[str, ...]] | None:
     """Epochs, trials and notes of the plan in ``folder``; None where it has none that was ``asked`` for."""
     try:
-        document = json.loads((folder / _FILE).read_text("utf-8"))
+        document = read_json(folder / _FILE)
         if document["asked"] != json.loads(json.dumps(asked)):
             return None
         return int(document["epochs"]), list(document["trials"]), tuple(document["notes"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (InputError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -1,14 +1,12 @@
 """What a person names: a preset, a trial of a study, its front, a model folder, an architecture file."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-
-import yaml
 
 from mvit_nas.arch.config import ArchConfig, arch_id, from_dict
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import SearchSpace, parse_space
+from mvit_nas.documents import read_json, read_yaml
 from mvit_nas.errors import ArchError, InputError, unknown
 from mvit_nas.models.folder import CONFIG, read_document
 from mvit_nas.results.table import read_table
@@ -59,12 +57,9 @@ def find_choices(text: str, out: Path, *, where: str) -> list[Choice]:
         return _decided(path, out, where)
     if path.is_file():
         try:
-            values = yaml.safe_load(path.read_text())
-            if not isinstance(values, dict):
-                raise ArchError("must hold one mapping")
-            return [Choice(name=path.stem, arch=from_dict(values))]
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, ArchError) as error:
-            raise InputError(f"{where} {text}: {' '.join(str(error).split())}") from None
+            return [Choice(name=path.stem, arch=from_dict(read_yaml(path)))]
+        except ArchError as error:
+            raise InputError(f"{where} {text}: {error}") from None
     if colon:
         known = sorted(path.parent.name for path in (out / "reports").glob("*/results.csv"))
         raise InputError(
@@ -79,10 +74,10 @@ def find_choices(text: str, out: Path, *, where: str) -> list[Choice]:
 def _decided(path: Path, out: Path, where: str) -> list[Choice]:
     """The network that a decision file names, which the page of a search exported."""
     try:
-        decision = json.loads(path.read_text("utf-8"))
+        decision = read_json(path)
         study, trial, identity = (decision[key] for key in ("study", "trial", "arch_id"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{where} {path}: is no decision file ({' '.join(str(error).split())})") from None
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{where} {path}: is no decision file ({error})") from None
     found = find_choices(f"{study}:{trial}", out, where=f"{where} {path}")
     if [arch_id(one.arch) for one in found] != [identity]:
         raise InputError(f"{where} {path}: trial {trial} of {study} is not the network {identity} that it decides for")

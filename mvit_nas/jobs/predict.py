@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from mvit_nas.data.contract import InputContract, pixels
-from mvit_nas.data.decode import UnreadableImageError
-from mvit_nas.data.folders import SUFFIXES
+from mvit_nas.data.decode import SUFFIXES, UnreadableImageError
+from mvit_nas.documents import read_text
 from mvit_nas.errors import InputError
 from mvit_nas.maths.share import Accuracy
 from mvit_nas.models.predictor import Pixels, Predictor, Probabilities, open_predictor
@@ -98,11 +98,8 @@ def _classes(text: str | None) -> tuple[str, ...]:
     """The names that a file has one a line, or that stand in ``text`` with commas. Raises InputError."""
     if text is None:
         return ()
-    try:
-        is_file = os.path.isfile(text)  # noqa: PTH113 - pathlib's raises where the text is long
-        names = Path(text).read_text("utf-8").splitlines() if is_file else text.split(",")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the classes in {text}: {error}") from None
+    is_file = os.path.isfile(text)  # noqa: PTH113 - pathlib's raises where the text is long
+    names = read_text(Path(text)).splitlines() if is_file else text.split(",")
     return tuple(name.strip() for name in names if name.strip())
 
 

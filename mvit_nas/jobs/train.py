@@ -16,6 +16,7 @@ from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.rules import Plain
 from mvit_nas.arch.space import adapt_preset
 from mvit_nas.data.parts import ImageData
+from mvit_nas.documents import read_json
 from mvit_nas.errors import InputError, InterruptedCleanlyError, PartialError
 from mvit_nas.evaluate.confirm import Outputs, outputs_of
 from mvit_nas.evaluate.short import ShortTraining
@@ -224,10 +225,11 @@ def _begin(prepared: Prepared) -> None:
         raise InputError(f"a training of {prepared.name} was begun: go on with --resume, or use another --name")
     if prepared.settings.resume:
         try:
-            before = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is damaged"
-            raise InputError(f"no training of {prepared.name} to go on with: cannot read {path} ({reason})") from None
+            before = read_json(path)
+        except InputError as error:
+            raise InputError(f"no training of {prepared.name} to go on with: {error}") from None
+        if not isinstance(before, dict):
+            raise InputError(f"no training of {prepared.name} to go on with: {path} must hold one mapping")
         if differ := [key for key, value in now.items() if before.get(key) != json.loads(json.dumps(value))]:
             raise InputError(
                 f"the training of {prepared.name} was begun with another {' and another '.join(differ)}: "

@@ -8,6 +8,7 @@ from mvit_nas import __version__
 from mvit_nas.arch.config import ArchConfig, from_dict, to_dict
 from mvit_nas.arch.rules import Plain
 from mvit_nas.data.contract import InputContract
+from mvit_nas.documents import parse_json
 from mvit_nas.errors import ArchError, InputError
 
 # What files of runtimes call the document.
@@ -49,10 +50,7 @@ class ModelDocument:
     @classmethod
     def parse(cls, text: str, *, where: str) -> "ModelDocument":
         """The document that ``text`` is. Raises InputError, which begins with ``where``."""
-        try:
-            plain = json.loads(text)
-        except ValueError as error:
-            raise InputError(f"{where} is no JSON: {error}") from None
+        plain = parse_json(text, where=where)
         if not isinstance(plain, dict):
             raise InputError(f"{where} must hold one mapping")
         number = plain.get("format")

@@ -3,17 +3,21 @@
 Reading needs nothing beside Python: ``predict`` asks a file what it is before it loads a runtime.
 """
 
-import json
+import errno
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mvit_nas.documents import parse_json
 from mvit_nas.errors import InputError
 from mvit_nas.models.document import KEY, ModelDocument
 
 # In the zip at the end of a .tflite, as TensorFlow Lite's "associated files" and other exporters have them.
 _METADATA, _LABELS = "metadata.json", "labels.txt"
+_MOST_TEXT = 16 << 20
 # Numbers of fields: onnx.proto's ModelProto.metadata_props; Core ML's Model.description, its metadata, its userDefined.
 _ONNX_PROPERTIES = (14,)
 _COREML_PROPERTIES = (2, 100, 100)
@@ -49,6 +53,8 @@ def read_document_of(path: Path) -> ModelDocument:
             f"{path}: {path.suffix or 'a file without suffix'} is not read, known are {', '.join(_READERS)}"
         )
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would block
+            raise OSError(errno.EINVAL, "it is no regular file")
         text = _READERS[path.suffix](path)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
@@ -78,8 +84,11 @@ def _of_zip(path: Path, member: str) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             found = [name for name in archive.namelist() if f"/{name}".endswith(f"/{member}")]
+            if found and archive.getinfo(found[-1]).file_size > _MOST_TEXT:
+                return None
             text = archive.read(found[-1]).decode("utf-8") if found else None
-    except (zipfile.BadZipFile, UnicodeDecodeError):
+    # What zipfile raises on broken archives: some are plain Python errors from parsing nonsense.
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError, struct.error):
         return None
     return text if text is not None and _is_ours(text) else None
 
@@ -87,8 +96,8 @@ def _of_zip(path: Path, member: str) -> str | None:
 def _is_ours(text: str) -> bool:
     """Whether a text has our key: other exporters append a metadata.json, too."""
     try:
-        plain = json.loads(text)
-    except ValueError:
+        plain = parse_json(text, where=_METADATA)
+    except InputError:
         return False
     return isinstance(plain, dict) and KEY in plain
 

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mvit_nas.documents import read_text
 from mvit_nas.errors import InputError, PartialError
 from mvit_nas.files import write_text, write_whole
 from mvit_nas.models.card import card
@@ -121,10 +122,9 @@ def read_document(folder: Path) -> ModelDocument:
     """What the model in ``folder`` says of itself. Raises InputError."""
     path = folder / CONFIG
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise InputError(f"cannot read {path}: {reason}; a model is a folder with {CONFIG} and {WEIGHTS}") from None
+        text = read_text(path)
+    except InputError as error:
+        raise InputError(f"{error}; a model is a folder with {CONFIG} and {WEIGHTS}") from None
     return ModelDocument.parse(text, where=str(path))
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from mvit_nas.data.contract import InputContract, pixels
 from mvit_nas.data.decode import UnreadableImageError
 from mvit_nas.data.parts import ImageData, Part
+from mvit_nas.documents import read_json
 from mvit_nas.errors import InputError
 from mvit_nas.files import write_text, write_whole
 from mvit_nas.models.document import ModelDocument
@@ -73,7 +74,7 @@ def read_samples(folder: Path, document: ModelDocument) -> list[Sample]:
     if not path.is_file():
         return []
     try:
-        listed = json.loads(path.read_text("utf-8"))["samples"]
+        listed = read_json(path)["samples"]
         return [
             Sample(
                 photo=(path.parent / Path(one["photo"]).name).read_bytes(),
@@ -82,7 +83,7 @@ def read_samples(folder: Path, document: ModelDocument) -> list[Sample]:
             )
             for one in listed
         ]
-    except (OSError, ValueError, KeyError, TypeError, UnreadableImageError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UnreadableImageError) as error:
         raise InputError(f"cannot read the samples of {path}: {' '.join(str(error).split())}") from None
 
 

@@ -1,7 +1,8 @@
 """Where starting weights come from: a folder of Hugging Face's or of ours, a file, an id of the hub."""
 
+import errno
 import importlib.util
-import json
+import os
 import pickle
 import re
 import warnings
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mvit_nas.documents import read_json
 from mvit_nas.errors import ArchError, DeviceError, InputError
 from mvit_nas.models.folder import CONFIG, MODEL_TYPE, WEIGHTS, read_model, read_weights
 from mvit_nas.nn.weights.inherit import Source, heads_of
@@ -103,14 +105,10 @@ def _names(plain: object) -> tuple[str, ...] | None:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"cannot read {path}: {error.strerror}; a folder of weights has {CONFIG} and {WEIGHTS}"
-        ) from None
-    except ValueError as error:
-        raise InputError(f"{path} is no JSON: {error}") from None
+    if not path.is_file():
+        missing = f"cannot read {path}: {os.strerror(errno.ENOENT)}"
+        raise InputError(f"{missing}; a folder of weights has {CONFIG} and {WEIGHTS}")
+    found = read_json(path)
     if not isinstance(found, dict):
         raise InputError(f"{path} must hold one mapping")
     return found

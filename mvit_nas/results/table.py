@@ -13,7 +13,7 @@ import pyarrow
 import pyarrow.parquet
 
 from mvit_nas.errors import InputError
-from mvit_nas.files import write_whole
+from mvit_nas.files import read_regular, write_whole
 from mvit_nas.metrics import METRICS, Form
 from mvit_nas.study.record import Record, State
 from mvit_nas.study.table import COLUMNS, FURTHER, PARAM, Cell, Row, from_row, further_runtimes, to_row
@@ -32,6 +32,8 @@ _READ: dict[str, Callable[[str], Cell]] = {
     "Int64": int,
     "Float64": float,
 }
+# Of a file: a search of 10,000 trials has 20 MB and, counting every comma, 2 million cells.
+_MOST_BYTES, _MOST_CELLS = 1 << 28, 8_000_000
 # A cell and what ends it. The csv module cannot tell "12" (text) from 12 (number), nor "" from nothing.
 _CELL = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<bare>[^",\r\n]*))(?P<end>,|\r\n|\n|\r|\Z)')
 
@@ -235,8 +237,10 @@ def _written(cell: Cell) -> str:
 
 
 def _read_csv(path: Path) -> dict[str, list[object]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = _lines(file.read())
+    text = read_regular(path, most=_MOST_BYTES).decode("utf-8-sig")
+    if text.count(",") + text.count("\n") > _MOST_CELLS:
+        raise ValueError(f"it has over {_MOST_CELLS:,} cells")
+    lines = _lines(text)
     if not lines:
         raise ValueError("the file is empty")
     names = [text or "" for text, _ in lines[0]]
@@ -287,9 +291,12 @@ def _value(name: str, text: str | None, kind: str) -> object:
 
 
 def _read_parquet(path: Path) -> dict[str, list[object]]:
-    with path.open("rb") as file:
-        try:
-            columns: dict[str, list[object]] = pyarrow.parquet.read_table(file).to_pydict()
-        except pyarrow.ArrowException as error:
-            raise ValueError(f"is no Parquet file ({str(error).splitlines()[0]})") from None
+    content = pyarrow.BufferReader(read_regular(path, most=_MOST_BYTES))
+    try:
+        table = pyarrow.parquet.read_table(content)
+        if table.num_rows * table.num_columns > _MOST_CELLS:
+            raise ValueError(f"it has over {_MOST_CELLS:,} cells")
+        columns: dict[str, list[object]] = table.to_pydict()
+    except (pyarrow.ArrowException, OSError, OverflowError) as error:
+        raise ValueError(f"is no Parquet file ({str(error).splitlines()[0]})") from None
     return columns

@@ -4,6 +4,7 @@ The command's signature, its help, the file that keeps a study's settings, and w
 from the fields. A further flag is one field.
 """
 
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -137,6 +138,8 @@ class Flag:
     def _one(self, typed: object) -> object:
         if typed is None or isinstance(typed, list | dict):
             raise InputError(f"{self.words} must be one value, got {typed!r}")
+        if re.search("[\0\ud800-\udfff]", str(typed)):  # no file can keep it
+            raise InputError(f"{self.words} must be text in UTF-8, got {typed}")
         if self.text is not None:
             return self.text.parse(str(typed))
         if self.raw is Path:

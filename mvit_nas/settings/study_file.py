@@ -9,6 +9,7 @@ import yaml
 
 from mvit_nas.arch.rules import Plain
 from mvit_nas.budget import Budget
+from mvit_nas.documents import parse_yaml, read_yaml
 from mvit_nas.errors import InputError, unknown
 from mvit_nas.settings.commands import AblateSettings, SearchSettings
 from mvit_nas.settings.flag import Decides, flags_of, made, plain
@@ -18,6 +19,7 @@ FORMAT = 2
 Study = SearchSettings | AblateSettings
 Document = dict[str, Plain]
 _COMMANDS: dict[type, str] = {SearchSettings: "search", AblateSettings: "ablate"}
+_FOUND: dict[str, type] = {"data": dict, "space": str, "schedule": dict}
 _RESERVED = ("format", "command", "found")
 
 
@@ -73,18 +75,21 @@ def read_config(path: Path, kind: type[Study]) -> dict[str, object]:
     """
     document = _read(path)
     if "format" not in document and all(isinstance(document.get(key), dict) for key in ("data", "schedule")):
-        document = _upgraded(document, kind)
+        try:
+            document = _upgraded(document, kind)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} is no experiment file of an early version ({error})") from None
     return _fields(document, path, kind)
 
 
 def parse_config(text: str, where: Path, kind: type[Study]) -> dict[str, object]:
     """The same from the ``text`` of a file that is, or was, ``where``."""
-    return _fields(_parsed(text, where), where, kind)
+    return _fields(_checked(parse_yaml(text, where=str(where)), where), where, kind)
 
 
 def found_in(path: Path) -> Found | None:
     """What the settings of the study in ``path`` came to; None where there is no such file yet."""
-    return _found(_read(path)) if path.exists() else None
+    return _found(_read(path), path) if path.exists() else None
 
 
 def check_same(settings: Study, found: Found, path: Path, *, begun_with: Mapping[str, Plain] | None = None) -> None:
@@ -95,7 +100,7 @@ def check_same(settings: Study, found: Found, path: Path, *, begun_with: Mapping
     document = _read(path)
     kind = type(settings)
     if "found" in document:
-        stored = described(made(kind, _fields(document, path, kind)), _found(document))
+        stored = described(made(kind, _fields(document, path, kind)), _found(document, path))
     else:
         # What an old file does not say had no flag yet, and was as it is without one.
         needed = {one.name: getattr(settings, one.name) for one in flags_of(kind) if one.required}
@@ -112,22 +117,14 @@ def check_same(settings: Study, found: Found, path: Path, *, begun_with: Mapping
 
 def _same(value: Plain) -> Plain:
     """``value`` as it comes out of a file, where 1e-05 and a tuple look different."""
-    return cast(Plain, yaml.safe_load(yaml.safe_dump(value)))
+    return cast(Plain, parse_yaml(yaml.safe_dump(value), where="a setting"))
 
 
 def _read(path: Path) -> Document:
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from None
-    return _parsed(text, path)
+    return _checked(read_yaml(path), path)
 
 
-def _parsed(text: str, path: Path) -> Document:
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from None
+def _checked(document: Any, path: Path) -> Document:
     if not isinstance(document, dict):
         raise InputError(f"{path} is no experiment file; use another --name")
     number = document.get("format", FORMAT)
@@ -155,8 +152,14 @@ def _fields(document: Document, path: Path, kind: type[Study]) -> dict[str, obje
     return found
 
 
-def _found(document: Document) -> Found:
-    found = dict(cast(Document, document.get("found", document)))
+def _found(document: Document, path: Path) -> Found:
+    told = document.get("found", document)
+    if not isinstance(told, dict):
+        raise InputError(f"{path}: found must be a mapping")
+    found: Document = dict(told)
+    for key, kind in _FOUND.items():
+        if not isinstance(found.get(key, kind()), kind):
+            raise InputError(f"{path}: found.{key} must be {'text' if kind is str else 'a mapping'}")
     return Found(
         data=cast(Document, found.pop("data", {})),
         space_name=cast("str | None", found.pop("space_name", None)),

@@ -8,6 +8,7 @@ from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mvit_nas.documents import parse_json, read_json, read_text
 from mvit_nas.errors import InputError, unknown
 from mvit_nas.files import write_text
 from mvit_nas.study.confirmation import FORMAT, Confirmation, Look
@@ -29,12 +30,12 @@ def read_confirmation(folder: Path) -> Confirmation | None:
     Raises InputError in one line for a file that cannot be read.
     """
     path = folder / FILE
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); {_REMEDY}") from None
+    try:
+        document = read_json(path)
+    except InputError as error:
+        raise InputError(f"{error}; {_REMEDY}") from None
     number = document.pop("format", None) if isinstance(document, dict) else None
     if not isinstance(number, int) or number > FORMAT:
         raise InputError(f"{path}: is of the format {number}, this version reads {FORMAT}; {_REMEDY}")
@@ -52,19 +53,16 @@ def append_look(path: Path, look: Look) -> None:
 
 def read_looks(path: Path) -> tuple[Look, ...]:
     """The ledger, oldest first; empty where there is none yet. Raises InputError for a line that cannot be read."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except FileNotFoundError:
+    if not path.exists():
         return ()
     found = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        where = f"{path}: line {number}"
         try:
-            document = json.loads(line)
-        except ValueError:
-            raise InputError(
-                f"{path}: line {number} is no JSON; mend it, since it counts looks at the test part"
-            ) from None
-        found.append(read_as(Look, document, f"{path}: line {number}"))
+            document = parse_json(line, where=where)
+        except InputError as error:
+            raise InputError(f"{error}; mend it, since it counts looks at the test part") from None
+        found.append(read_as(Look, document, where))
     return tuple(found)
 
 

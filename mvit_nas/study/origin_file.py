@@ -3,7 +3,6 @@
 What an old file does not say is None or empty. What a file must hold follows from the fields in ``origin.py``.
 """
 
-import json
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mvit_nas.budget import Budget
+from mvit_nas.documents import read_json
 from mvit_nas.errors import InputError
 from mvit_nas.metrics import ACCURACY, COSTS, METRICS, OBJECTIVES, SCORES, Metric
 from mvit_nas.study.origin import (
@@ -37,14 +37,7 @@ _COMPARED = {"data": {"fingerprint": str, "images": dict}, "space": {"name": str
 
 def read_origin(path: Path) -> SearchOrigin | AblationOrigin:
     """The origin in the file ``path``. Raises InputError in one line for a file that is missing or broken."""
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        raise InputError(f"{path}: is no JSON document ({error})") from None
+    document = read_json(path)
     if not isinstance(document, dict):
         raise InputError(f"{path}: must hold one JSON object")
     return parse_origin(document, where=str(path))

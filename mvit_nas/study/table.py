@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from mvit_nas.arch.config import ArchConfig, arch_id, from_dict, to_dict
-from mvit_nas.errors import ArchError
+from mvit_nas.documents import parse_json
+from mvit_nas.errors import InputError
 from mvit_nas.metrics import LATENCY, METRICS, Form, Metric
 from mvit_nas.study.record import Candidate, Cause, Further, Measured, Record, Rung, SeedScore, Spent, State
 
@@ -197,8 +198,8 @@ def _measured(row: Row, metric: Metric) -> Measured | None:
 @functools.lru_cache(maxsize=4096)  # the runs of an ablation have a few networks among them
 def _parsed(text: str) -> ArchConfig | None:
     try:
-        return from_dict(json.loads(text)) if text else None
-    except (ValueError, TypeError, AttributeError, ArchError):
+        return from_dict(parse_json(text, where="arch")) if text else None
+    except InputError:
         return None
 
 

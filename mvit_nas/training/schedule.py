@@ -7,8 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
+from mvit_nas.documents import parse_yaml, read_text
 from mvit_nas.errors import InputError, unknown
 from mvit_nas.tasks.crops import Augmentation
 from mvit_nas.training.draws import Batch
@@ -134,21 +133,12 @@ def find_schedule(name: str) -> Schedule:
     path = Path(name)
     if path.suffix != ".yaml":
         raise InputError(f"no schedule {name!r}: known are {', '.join(NAMES)}, or give a .yaml file")
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise InputError(f"cannot read the schedule {name}: {reason}") from None
-    return parse_schedule(text, name=path.stem, where=name)
+    return parse_schedule(read_text(path), name=path.stem, where=name)
 
 
 def parse_schedule(text: str, *, name: str, where: str) -> Schedule:
     """The schedule that ``text`` describes: the fields but the name. ``where`` names it in errors."""
-    try:
-        plain = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where} is no YAML: {' '.join(str(error).split())}") from None
-    return schedule_of(plain, name=name, where=where)
+    return schedule_of(parse_yaml(text, where=where), name=name, where=where)
 
 
 def schedule_of(plain: object, *, name: str, where: str) -> Schedule:

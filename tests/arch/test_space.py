@@ -192,6 +192,13 @@ def _get(arch, path):
     return value
 
 
+DEPTH = "factors: {depth: {paths: [stages.*.mobilevit.depth], values: [1, 2]}}"
+# 2^13 ways to leave parts out.
+REMOVING = "base: mobilevit_s\nfactors:\n" + "".join(
+    f"  f{i}: {{values: {{a: {{}}, b: {{stages.{i}.mobilevit: null}}}}}}\n" for i in range(13)
+)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -200,8 +207,19 @@ def _get(arch, path):
         ("base: mobilevit_s\nfactors: {}", "factors: there is none"),
         ("base: mobilevit_s\nfactors: 3", "factors must be a mapping"),
         ("!!python/object/apply:os.system ['true']", "is no YAML"),
+        ("base: [a]\nfactors: {}", "base: unknown \"['a']\""),
+        ("base: 2020-99-99\nfactors: {}", "base: unknown '2020-99-99'"),
+        (f"base: mobilevit_s\nset: {{1: 2}}\n{DEPTH}", "set: the path '1' leads nowhere"),
+        (f"base: mobilevit_s\nset: {{stages.².channels: 8}}\n{DEPTH}", "'²' is none of the stages 0 to 4"),
+        (f"base: mobilevit_s\nset: {{stages.{'9' * 50}.channels: 8}}\n{DEPTH}", "is none of the stages 0 to 4"),
+        (f"base: mobilevit_s\nset: {{stages.2.blocks: 1000000000}}\n{DEPTH}", "blocks must be 1 to 256, got 1000000000"),
+        (f"base: mobilevit_s\nset: {{stages.2.mobilevit.mlp_ratio: .inf}}\n{DEPTH}", "mlp_ratio must be 0 to 256, got inf"),
+        (f"base: mobilevit_s\nset: {{stages.2.expand_ratio: .inf}}\n{DEPTH}", "expand_ratio must be 1 to 256, got inf"),
+        (f"base: mobilevit_s\nset: {{head_expansion: .nan}}\n{DEPTH}", "head_expansion must be 0 to 256, got nan"),
+        (f"base: mobilevit_s\nfactors: {{a: {{paths: [image_size], values: {[*range(5000)]}}}}}", "the factors have 5,000 values, 4,096"),
+        (REMOVING, "factors that remove parts have over 4,096 settings together"),
     ],
-)
+)  # fmt: skip
 def test_what_is_no_space_is_refused(text, message):
     with pytest.raises(SpaceError) as raised:
         parse_space(text, name="my", where="my.yaml")
@@ -213,7 +231,7 @@ def test_an_unknown_name_lists_the_shipped_spaces(tmp_path):
         load_space("mobilvit")
     binary = tmp_path / "space.yaml"
     binary.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SpaceError, match="cannot read the search space"):
+    with pytest.raises(SpaceError, match=r"cannot read .*space.yaml: it is no text in UTF-8"):
         load_space(binary)
 
 

@@ -131,7 +131,7 @@ def test_classes_come_from_a_list_or_from_a_file(run, place):
         (("nothing", "photos"), "nothing is no model: give a model folder, or a file that ends in"),
         (("photos", "photos"), "cannot read photos/config.json"),
         (("f.onnx", "photos"), "give --classes and --size"),
-        (("f.onnx", "photos", "--classes", "bad.bin", "--size", 32), "cannot read the classes in bad.bin"),
+        (("f.onnx", "photos", "--classes", "bad.bin", "--size", 32), "cannot read bad.bin: it is no text in UTF-8"),
         (("f.onnx", "photos", "--classes", "a," * 300, "--size", 32), "has 3 outputs, and 300 classes are named"),
         (("m.onnx", "photos", "--classes", "a,b,c"), "leave --classes and --size out"),
         (("m.onnx", "photos", "--json", "--csv"), "--json and --csv are two ways to print"),

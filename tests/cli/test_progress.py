@@ -6,10 +6,10 @@ import signal
 from typing import Any
 
 import pytest
-from rich.console import Console
 from rich.spinner import Spinner
 
 from mvit_nas.cli.progress import Watch, interrupts, step_line, trial_line
+from mvit_nas.cli.terminal import Terminal
 from mvit_nas.errors import InterruptedCleanlyError
 from mvit_nas.jobs.ablate import Progress as RunProgress
 from mvit_nas.jobs.search import Progress
@@ -57,13 +57,13 @@ def progress(last, **changes):
 def watching():
     """A watch on a terminal, what it printed and the line that moves."""
     printed, line = io.StringIO(), Spinner("line")
-    return Watch(Console(file=printed, width=200, highlight=False), line), printed, line
+    return Watch(Terminal(file=printed, width=200, highlight=False), line), printed, line
 
 
 @pytest.fixture
 def logging():
     printed = io.StringIO()
-    return Watch(Console(file=printed, width=40, highlight=False), None), printed
+    return Watch(Terminal(file=printed, width=40, highlight=False), None), printed
 
 
 def test_a_finished_trial_is_one_line():

@@ -91,6 +91,26 @@ def test_a_program_that_dies_is_told_with_its_last_words(files, tmp_path, comman
         target.measure(job(files))
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "hello",
+        "[]",
+        "{}",
+        "[" * 5000,
+        '{"facts": null, "rounds": [3]}',
+        '{"facts": {"a": 1}, "rounds": []}',
+        '{"facts": null, "rounds": null, "more": 1}',
+    ],
+)
+def test_an_answer_that_is_none_is_told(files, tmp_path, answer):
+    (tmp_path / "answer").write_text(f"ready\n{answer}\n")
+    command = f"cat > /dev/null & cat {tmp_path / 'answer'}"
+    target = PythonTarget(name="host", command=(str(script(tmp_path / "python", command)),))
+    with pytest.raises(MeasurementError, match="host: its answer is not that of the measuring program"):
+        target.measure(job(files))
+
+
 def test_a_program_that_does_not_answer_is_given_up(files, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_GRACE_SECONDS", 0.3)
     target = PythonTarget(name="host", command=(str(script(tmp_path / "python", "exec sleep 60")),))
@@ -106,7 +126,28 @@ def test_a_file_that_the_runtime_refuses_is_told(files):
 
 
 @pytest.mark.parametrize(
-    "text", ["ssh://", "ssh://-oProxyCommand=x", "ssh://host:port", "ssh://host?x=1", "telnet://host", "phone"]
+    "text",
+    [
+        "ssh://",
+        "ssh://-oProxyCommand=x",
+        "ssh://u@-oProxyCommand=x",
+        "ssh://-u@host",
+        "ssh://u:secret@host",
+        "ssh://a b",
+        "ssh://a;b",
+        "ssh://$(a)",
+        "ssh://a\nb",
+        "ssh://[::1",
+        "ssh://[::1;x]",
+        "ssh://host:port",
+        "ssh://host:0",
+        "ssh://host:65536",
+        "ssh://host:²",
+        "ssh://host?x=1",
+        "ssh://host/\x1b[2J",
+        "telnet://host",
+        "phone",
+    ],
 )
 def test_a_target_that_cannot_be_read_says_how_to_write_one(text):
     with pytest.raises(InputError, match=r"--target .*write (host, )?ssh://user@host"):
@@ -119,6 +160,10 @@ def test_a_url_of_ssh_is_taken_apart():
     assert target.command[-5:] == ("-p", "2222", "--", "pi@board", "'/opt/my env/bin/python'")
     assert over_ssh("ssh://board").command[-2:] == ("board", "python3")
     assert "-p" not in over_ssh("ssh://board").command
+    # OpenSSH takes brackets in a URL alone.
+    sixth = over_ssh("ssh://pi@[fe80::1%eth0]:22/usr/bin/python3")
+    assert (sixth.host, sixth.command[-2:]) == ("pi@fe80::1%eth0", ("pi@fe80::1%eth0", "/usr/bin/python3"))
+    assert over_ssh("ssh://10.0.0.7").host == "10.0.0.7"
 
 
 @pytest.fixture

@@ -1,13 +1,16 @@
 """One image: every colour mode, orientation and defect."""
 
+import os
 import struct
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from image_files import BLUE, BROKEN, GREEN, RED, YELLOW, encoded, message, png, png_chunk
-from PIL import Image
+from PIL import Image, features
 
-from mvit_nas.data.decode import UnreadableImageError, decode, shorter_side
+from mvit_nas.data.decode import SUFFIXES, UnreadableImageError, _Room, decode, shorter_side
 
 
 def colour(content: bytes) -> tuple[int, ...]:
@@ -39,7 +42,10 @@ def sixteen_bits(value: int, kind: str = "PNG") -> bytes:
         pytest.param(encoded(Image.new("RGBA", (8, 8), (255, 0, 0, 51)), "PNG"), (255, 204, 204), id="RGBA"),
         pytest.param(encoded(Image.new("CMYK", (8, 8), (255, 0, 0, 0)), "TIFF"), (0, 255, 255), id="CMYK"),
         pytest.param(sixteen_bits(40_000), (156, 156, 156), id="16 bits"),
-        pytest.param(sixteen_bits(300), (1, 1, 1), id="16 bits, dark but above 255"),
+        pytest.param(sixteen_bits(5000), (19, 19, 19), id="16 bits, dark but above 4095"),
+        pytest.param(sixteen_bits(4095), (255, 255, 255), id="12 bits, white"),
+        pytest.param(sixteen_bits(1000), (62, 62, 62), id="12 bits"),
+        pytest.param(sixteen_bits(2048, "TIFF"), (128, 128, 128), id="12 bits TIFF"),
         pytest.param(sixteen_bits(65_535, "TIFF"), (255, 255, 255), id="16 bits TIFF"),
         pytest.param(
             encoded(Image.fromarray(np.full((8, 8), 32_768, dtype=np.int32)), "TIFF"), (128, 128, 128), id="I"
@@ -153,6 +159,67 @@ def test_an_image_with_too_many_pixels_to_hold_is_unreadable(monkeypatch: pytest
     found = message(lambda: decode(png(width=50, height=30), side=8), UnreadableImageError)
     assert found == "50 x 30 is over 1,000 pixels"
     decode(encoded(Image.new("RGB", (200, 200)), "JPEG"), side=8)  # 25 x 25 once reduced by the JPEG decoder
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow has no AVIF here")
+def test_avif_is_read() -> None:
+    assert ".avif" in SUFFIXES
+    assert np.abs(np.subtract(colour(encoded(Image.new("RGB", (8, 8), RED), "AVIF", quality=100)), RED)).max() < 5
+
+
+def test_decoders_that_keep_frames_of_their_own_get_half_the_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mvit_nas.data.decode.MAX_PIXELS", 100)
+    image = Image.new("RGB", (10, 10), RED)
+    assert colour(encoded(image, "PNG")) == RED
+    for kind, what in (("WEBP", image), ("JPEG", image.convert("CMYK"))):
+        with pytest.raises(UnreadableImageError, match=r"^10 x 10 is over 50 pixels$"):
+            decode(encoded(what, kind), side=8)
+
+
+def test_a_large_image_is_made_rgb_in_strips_that_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    values_HW = np.arange(35 * 20, dtype=np.uint16).reshape(35, 20) * 90
+    clear = Image.fromarray(np.random.default_rng(0).integers(0, 256, (35, 20, 4), dtype=np.uint8))
+    contents = [encoded(Image.fromarray(values_HW), "PNG"), encoded(clear, "PNG")]
+    whole = [decode(content, side=20).pixels_HWC for content in contents]
+    monkeypatch.setattr("mvit_nas.data.decode._STRIP_PIXELS", 70)
+    assert [
+        np.array_equal(decode(content, side=20).pixels_HWC, one) for content, one in zip(contents, whole, strict=True)
+    ] == [True, True]
+    assert len(np.unique(whole[0])) > 100
+
+
+def test_what_is_no_file_is_unreadable_at_once(tmp_path: Path) -> None:
+    pipe, link, sparse = tmp_path / "pipe.png", tmp_path / "link.png", tmp_path / "sparse.png"
+    os.mkfifo(pipe)
+    link.symlink_to("/dev/zero")
+    with sparse.open("wb") as file:
+        file.truncate(1 << 40)
+    for path, reason in (
+        (pipe, "it is no regular file"),
+        (link, "it is no regular file"),
+        (sparse, "it is larger than"),
+    ):
+        with pytest.raises(UnreadableImageError, match=f"^{reason}"):
+            decode(path, side=8)
+
+
+def test_pixels_wait_until_other_threads_leave_enough_room() -> None:
+    room, order = _Room(100), []
+    waiting = threading.Thread(target=lambda: take(60))
+
+    def take(much: int) -> None:
+        with room.taken(much):
+            order.append(much)
+
+    with room.taken(60), room.taken(40):
+        waiting.start()
+        order.append(100)
+    waiting.join(timeout=60)
+    assert order == [100, 60]
+    with pytest.raises(ValueError, match="broken"), room.taken(100):
+        raise ValueError("broken")
+    take(100)
+    assert order[-1] == 100
 
 
 def test_the_shorter_side_needs_only_the_header() -> None:

@@ -89,6 +89,14 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
     assert message(lambda: find_data(tmp_path)) == f"cannot read the folder {tmp_path}: Permission denied"
 
 
+def test_a_class_whose_folder_has_no_name_in_utf_8_is_written_out(tmp_path: Path) -> None:
+    root = image_folder(tmp_path / "pets", {"a": 3, "b\x1b[2J": 3})
+    (root / "a").rename(os.fsdecode(os.fsencode(root) + b"/caf\xe9"))
+    data = find_data(root)
+    assert data.classes == ("b\\x1b[2J", "caf\\udce9")
+    assert {where.partition("/")[0] for where in names_of(data, "train")} == set(data.classes)
+
+
 def test_a_class_folder_without_images_is_named(tmp_path: Path) -> None:
     root = image_folder(tmp_path / "pets", {"a": 9, "b": 9, "c": 0})
     assert "no images for class 'c'" in message(lambda: find_data(root))

@@ -1,5 +1,6 @@
 """Parquet folders: parts, columns, labels, and what is an error."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,7 @@ def test_a_broken_image_in_a_row_is_skipped_and_its_row_named(tmp_path: Path) ->
 def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
     (tmp_path / "train.parquet").write_text("version https://git-lfs.github.com/spec/v1")
     found = message(lambda: find_data(tmp_path))
-    assert f"{tmp_path}/train.parquet is not a Parquet file" in found
+    assert f"{tmp_path}/train.parquet is not a Parquet file, or is damaged: " in found
     assert "git-lfs" in found
 
 
@@ -171,4 +172,39 @@ def test_a_parquet_file_damaged_in_the_middle_is_named(tmp_path: Path) -> None:
     content[4 : len(content) // 2] = b"\xff" * (len(content) // 2 - 4)
     (tmp_path / "train.parquet").write_bytes(content)
     found = message(lambda: load_part(data, "train", side=8, cache=tmp_path / "cache"))
-    assert f"cannot read {tmp_path}/train.parquet" in found
+    assert f"{tmp_path}/train.parquet is not a Parquet file, or is damaged: " in found
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.int64(), pa.list_(pa.uint8()), pa.struct([("x", pa.binary())])])
+def test_bytes_that_are_no_bytes_are_no_images(tmp_path: Path, kind: pa.DataType) -> None:
+    write_parquet(tmp_path / "train.parquet", [0, 1] * 5)
+    cells = pa.array([None] * 10, type=pa.struct([("bytes", kind)]))
+    other = pa.table({"image": cells, "label": pa.array([0, 1] * 5)})
+    pq.write_table(other, tmp_path / "test.parquet")
+    assert "test.parquet has no images in the column 'image' as the" in message(lambda: find_data(tmp_path))
+    pq.write_table(other, tmp_path / "train.parquet")
+    assert "has no image column (a struct with 'bytes' in binary)" in message(lambda: find_data(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"info": ' * 70 + "1" + "}" * 70, "\xff", '{"info": {"features": [1]}}']
+)
+def test_metadata_of_strangers_is_passed_over(tmp_path: Path, text: str) -> None:
+    write_parquet(tmp_path / "train.parquet", [0, 1] * 5)
+    table = pq.read_table(tmp_path / "train.parquet")
+    described = table.replace_schema_metadata({"huggingface": text.encode("latin-1")})
+    pq.write_table(described, tmp_path / "train.parquet")
+    assert find_data(tmp_path).classes == ("0", "1")
+
+
+def test_a_pipe_with_the_name_of_a_parquet_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "train.parquet")
+    assert "it is no regular file" in message(lambda: find_data(tmp_path))
+
+
+def test_labels_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "train.parquet", [0, 1] * 5)
+    table = pq.read_table(tmp_path / "train.parquet")
+    labels = pa.array([2**63 + 1, 1] * 5, type=pa.uint64())
+    pq.write_table(table.set_column(1, "label", labels), tmp_path / "train.parquet")
+    assert "train.parquet is not a Parquet file, or is damaged: Integer value" in message(lambda: find_data(tmp_path))

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,52 @@ def test_a_damaged_cache_is_made_again(pets: ImageData, tmp_path: Path, damage: 
     else:
         (folder / damage).unlink()
     assert equal(load_part(pets, "train", side=8, cache=cache), expected)
+
+
+@pytest.mark.parametrize("name", ["pixels.npy", "aspects.npy", "labels.npy", "index.json"])
+def test_a_bit_that_flipped_is_found_when_a_process_opens_the_part_first(
+    pets: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    cache = tmp_path / "cache"
+    expected = load_part(pets, "train", side=8, cache=cache)
+    expected = replace(expected, pixels_NHWC=np.array(expected.pixels_NHWC))
+    file = cache / f"{pets.fingerprint}-train-8" / name
+    content = bytearray(file.read_bytes())
+    content[-4] ^= 1
+    file.write_bytes(content)
+    monkeypatch.setattr(store, "_VERIFIED", set())  # as in another process
+    assert equal(load_part(pets, "train", side=8, cache=cache), expected)
+    assert equal(load_part(pets, "train", side=8, cache=cache), expected)
+
+
+def test_a_part_is_read_through_once_in_a_process(
+    pets: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_part(pets, "train", side=8, cache=tmp_path / "cache")
+    monkeypatch.setattr(store, "_checksum", refuse_to_decode)
+    load_part(pets, "train", side=8, cache=tmp_path / "cache")
+
+
+def test_a_part_of_an_earlier_version_has_no_checksum_and_is_taken_as_it_is(
+    pets: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = load_part(pets, "train", side=8, cache=tmp_path / "cache")
+    (tmp_path / "cache" / f"{pets.fingerprint}-train-8" / "index.json").write_text('{"skipped": []}')
+    monkeypatch.setattr(store, "decode", refuse_to_decode)
+    monkeypatch.setattr(store, "_VERIFIED", set())
+    assert equal(load_part(pets, "train", side=8, cache=tmp_path / "cache"), first)
+
+
+def test_a_pipe_among_the_images_is_skipped_and_named(tmp_path: Path) -> None:
+    root = image_folder(tmp_path / "pets", {"a": 20, "b": 20}, prefix="train")
+    os.mkfifo(root / "train/a/z\x1b.png")
+    (root / "train/b/z.png").symlink_to("/dev/zero")
+    data = find_data(root)
+    skipped = [text for part in PARTS for text in load_part(data, part, side=8, cache=tmp_path / "cache").skipped]
+    assert sorted(skipped) == [
+        "train/a/z\\x1b.png: it is no regular file",
+        "train/b/z.png: it is no regular file",
+    ]
 
 
 def test_what_a_killed_process_left_is_not_taken_for_whole(pets: ImageData, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_a_device_has_the_limits_of_its_line(tmp_path):
         ("a: 3 parsec", r"devices.yaml: a: cannot read the budget '3 parsec'"),
         ("a: 3 ms, 4 ms", r"devices.yaml: a: limits latency twice"),
         ("a: 3ms..4ms", r"devices.yaml: a: a device has an upper limit only, got '3ms..4ms'"),
-        ("a: [", r"devices.yaml: cannot be read"),
+        ("a: [", r"devices.yaml is no YAML"),
     ],
 )
 def test_a_file_that_is_not_of_devices_is_an_error_in_one_line(tmp_path, text, said):

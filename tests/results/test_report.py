@@ -395,16 +395,16 @@ def test_a_broken_or_missing_file_is_an_error_in_one_line(tmp_path):
     write_report(three_rows(), environment(), tmp_path)
     path = tmp_path / "environment.json"
     path.write_text("{")
-    with pytest.raises(InputError, match=r"environment.json: is no JSON document \(Expecting property name"):
+    with pytest.raises(InputError, match=r"environment.json is no JSON: Expecting property name"):
         remake_report(tmp_path)
     path.write_text("[]")
     with pytest.raises(InputError, match=r"environment.json: must hold one JSON object$"):
         remake_report(tmp_path)
     path.unlink()
-    with pytest.raises(InputError, match=r"environment.json: there is no such file$"):
+    with pytest.raises(InputError, match=r"cannot read .*environment.json: No such file"):
         remake_report(tmp_path)
     path.mkdir()
-    with pytest.raises(InputError, match=r"environment.json: cannot be read \(Is a directory\)$"):
+    with pytest.raises(InputError, match=r"cannot read .*environment.json: Is a directory$"):
         remake_report(tmp_path)
 
 

@@ -199,7 +199,11 @@ def test_a_file_that_a_person_wrote_needs_nothing_but_flags(tmp_path):
         ("command: ablate", "holds settings of mvit-nas ablate, not of mvit-nas search"),
         ("format: 3", "is of the format 3, which a later version wrote; this one reads 2"),
         ("[1]", "is no experiment file"),
-        ("a: b: c", "cannot read"),
+        ("data: {}\nschedule: {}", "is no experiment file of an early version ('name')"),
+        ("data: {name: x}\nspace: y\nschedule: {}\nbudgets: [{metric: params}]", "is no experiment file of an early"),
+        ('data: 2020-99-99\nname: "a\\0b"', "--name must be text in UTF-8, got a\\x00b"),
+        ('name: "\\ud800"', "--name must be text in UTF-8, got \\ud800"),
+        ("a: b: c", "is no YAML: mapping values are not allowed here in line 1"),
     ],
 )
 def test_a_file_that_is_wrong_is_named_with_what_is_wrong(tmp_path, text, words):
@@ -210,6 +214,22 @@ def test_a_file_that_is_wrong_is_named_with_what_is_wrong(tmp_path, text, words)
     assert str(path) in str(caught.value)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("found: 3", "found must be a mapping"),
+        ("found: {data: 3}", "found.data must be a mapping"),
+        ("found: {schedule: []}", "found.schedule must be a mapping"),
+        ("found: {space: {}}", "found.space must be text"),
+    ],
+)
+def test_what_a_study_came_to_must_fit(tmp_path, text, words):
+    path = tmp_path / "experiment.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=words):
+        found_in(path)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

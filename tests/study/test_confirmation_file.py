@@ -47,7 +47,7 @@ def test_a_file_that_does_not_fit_is_named_with_the_place(tmp_path, change, mess
 
 def test_a_file_that_is_cut_off_is_named(tmp_path):
     (tmp_path / "confirmation.json").write_text('{"format": 1, ')
-    with pytest.raises(InputError, match=r"confirmation.json: cannot be read \(.*\); remove it, or confirm again"):
+    with pytest.raises(InputError, match=r"confirmation.json is no JSON: .*; remove it, or confirm again"):
         read_confirmation(tmp_path)
 
 
@@ -59,5 +59,5 @@ def test_the_ledger_only_grows_and_a_broken_line_is_named(tmp_path):
     assert read_looks(path) == LOOKS
     with path.open("a") as file:
         file.write('{"date": ')
-    with pytest.raises(InputError, match=r"test_reads.jsonl: line 3 is no JSON; mend it"):
+    with pytest.raises(InputError, match=r"test_reads.jsonl: line 3 is no JSON: .*; mend it"):
         read_looks(path)

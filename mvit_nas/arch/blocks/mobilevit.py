@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from mvit_nas.arch.operators import Operator, activation, conv, linear, padded, resize
-from mvit_nas.arch.rules import Plain, require
+from mvit_nas.arch.rules import LARGEST_RATIO, MOST_PARTS, WIDEST, Plain, require, require_within
 
 Fusion = Literal["none", "conv1x1", "conv3x3"]
 _FUSIONS = get_args(Fusion)
@@ -29,12 +29,14 @@ class MobileViTConfig:
     fusion: Fusion = "conv3x3"
 
     def __post_init__(self) -> None:
-        for field in ("dim", "depth", "heads", "patch_size"):
-            require(getattr(self, field) >= 1, f"{field} must be at least 1, got {getattr(self, field)}")
+        most = {"dim": WIDEST, "depth": MOST_PARTS, "heads": WIDEST, "patch_size": WIDEST}
+        for field, highest in most.items():
+            require_within(field, getattr(self, field), 1, highest)
         require(
             self.dim % self.heads == 0,
             f"dim must be divisible by heads, got dim={self.dim}, heads={self.heads}",
         )
+        require_within("mlp_ratio", self.mlp_ratio, 0, LARGEST_RATIO)
         require(self.mlp_width >= 1, f"mlp_ratio must leave a width, got mlp_ratio={self.mlp_ratio}")
         require(
             self.fusion in _FUSIONS,

@@ -13,19 +13,26 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, cast
-from urllib.parse import urlsplit
 
 from mvit_nas.cost import probe
 from mvit_nas.cost.probe import Answer, Burst, Facts, Request, Round
 from mvit_nas.cost.targets.machine import FILES, Machine, read_machine
 from mvit_nas.cost.targets.target import Job, TargetKind
+from mvit_nas.documents import parse_json
 from mvit_nas.errors import DeviceError, InputError, MeasurementError
 
 _CONNECTING_SECONDS = 15
 # Beyond the measurement itself: to send, to load the runtime and to warm up.
 _GRACE_SECONDS = 120.0
+_LONGEST_LINE = 16 << 20
 _SSH = ("-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={_CONNECTING_SECONDS}")
 _ALIVE = ("-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3")
+# What begins with a dash would be an option of ssh; its configuration can put a host into a shell's command.
+_URL = re.compile(
+    r"ssh://(?P<user>\w[\w.-]*@)?(?P<host>\w[\w.-]*|\[[\da-f:.]+(?:%\w+)?\])"
+    r"(?::(?P<port>\d{1,5}))?(?P<path>(?:/[^\x00-\x1f\x7f?#]*)?)",
+    re.ASCII | re.IGNORECASE,
+)
 # What OpenSSH says, and what to do about it.
 _SSH_PROBLEMS = {
     r"REMOTE HOST IDENTIFICATION HAS CHANGED": "its host key changed: make sure that it is the same machine, then "
@@ -108,7 +115,10 @@ class PythonTarget:
             raise MeasurementError(f"{self.name}: no answer within {seconds + _GRACE_SECONDS:.0f} s")
         if len(lines) < 2:
             raise self._failure(process.returncode, said, started=bool(lines))
-        answer = _read_answer(lines[1])
+        try:
+            answer = _read_answer(lines[1])
+        except (InputError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise MeasurementError(f"{self.name}: its answer is not that of the measuring program ({error})") from None
         if answer.is_missing:
             package = probe.LOADERS[request.runtime][0]
             raise DeviceError(f"{self.name}: its Python cannot load {package} ({answer.reason}): pip install it there")
@@ -136,7 +146,8 @@ class PythonTarget:
 
 
 def _read_answer(line: bytes) -> Answer:
-    plain = json.loads(line)
+    """The answer that a machine gave, which is not ours. Raises InputError and the errors of values that do not fit."""
+    plain = parse_json(line.decode("utf-8"), where="its answer")
     facts, rounds = plain.pop("facts"), plain.pop("rounds")
     return Answer(
         facts=None if facts is None else Facts(**facts),
@@ -172,7 +183,11 @@ def _converse(process: "subprocess.Popen[bytes]", parts: list[bytes], seconds: f
                 stdin.write(b"".join(parts))
                 stdin.flush()
             stdout = cast(IO[bytes], process.stdout)
-            lines = [line for line in (stdout.readline(), stdout.readline()) if line.endswith(b"\n")]
+            lines = [
+                line
+                for line in (stdout.readline(_LONGEST_LINE), stdout.readline(_LONGEST_LINE))
+                if line.endswith(b"\n")
+            ]
         finally:
             timer.cancel()
     return lines, late.is_set()
@@ -189,11 +204,10 @@ def over_ssh(url: str) -> PythonTarget:
 
     OpenSSH connects by the person's own configuration, so ``host`` may be an alias of it.
     """
-    parts = urlsplit(url)
-    user_and_host, colon, port = parts.netloc.rpartition(":")
-    host = user_and_host if colon else parts.netloc
-    if not parts.hostname or (colon and not port.isdigit()) or host.startswith("-") or parts.query or parts.fragment:
+    found = _URL.fullmatch(url)
+    if found is None or not 0 < int(found["port"] or 22) < 65536:
         raise InputError(f"--target {url}: write ssh://user@host, ssh://host:2222 or ssh://host/path/to/python")
-    ports = ("-p", port) if colon else ()
-    python = shlex.quote(parts.path) if parts.path.strip("/") else "python3"
+    host = (found["user"] or "") + found["host"].strip("[]")  # which OpenSSH takes in a URL alone
+    ports = ("-p", found["port"]) if found["port"] else ()
+    python = shlex.quote(found["path"]) if found["path"].strip("/") else "python3"
     return PythonTarget(name=url, command=("ssh", *_SSH, *_ALIVE, *ports, "--", host, python), host=host)

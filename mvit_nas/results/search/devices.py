@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from mvit_nas.budget import parse_budget
+from mvit_nas.documents import read_yaml
 from mvit_nas.errors import InputError
 from mvit_nas.metrics import METRICS, SIZE
 
@@ -30,10 +29,7 @@ class Device:
 
 def read_devices(path: Path) -> tuple[Device, ...]:
     """The devices of a YAML file, in its order; InputError in one line that names the file and the device."""
-    try:
-        plain = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+    plain = read_yaml(path)
     if not isinstance(plain, dict) or not plain:
         raise InputError(f"{path}: must hold devices: {_HINT}")
     return tuple(Device(name=str(name), limits=_limits(text, where=f"{path}: {name}")) for name, text in plain.items())
