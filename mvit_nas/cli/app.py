@@ -70,10 +70,11 @@ def search(settings: commands.SearchSettings) -> None:
     """Find the MobileViT networks worth having within a budget, and write a report to choose from."""
     # torch and optuna load here: a misspelt flag is answered at once.
     from mvit_nas.jobs import search as job
+    from mvit_nas.jobs import search_plan
 
     if settings.dry_run:
         with watched() as watch, interrupts():
-            plan = job.plan(settings, reporter=watch)
+            plan = search_plan.plan(settings, reporter=watch)
         _print_json(asdict(plan)) if settings.as_json else tables.print_plan(plan, settings.trials)
         return
     with watched() as watch, interrupts() as should_stop:

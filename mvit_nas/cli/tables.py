@@ -13,7 +13,7 @@ from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, MACS, OBJECTIVES, PARAMS,
 from mvit_nas.units import format_seconds
 
 if TYPE_CHECKING:
-    from mvit_nas.jobs import ablate, confirm, devices, latency, search, train
+    from mvit_nas.jobs import ablate, confirm, devices, latency, search, search_plan, train
     from mvit_nas.maths.statistics import Difference
     from mvit_nas.results.ablation.summary import Variant
     from mvit_nas.results.comparison.comparison import Comparison
@@ -360,7 +360,7 @@ def print_ablation_plan(plan: "ablate.AblationPlan") -> None:
     print(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
 
 
-def print_plan(plan: "search.Plan", trials: int) -> None:
+def print_plan(plan: "search_plan.Plan", trials: int) -> None:
     """What a search of so many ``trials`` would do and take."""
     print(f"space      {plan.settings:,} settings, {plan.networks:,} networks")
     print(f"in budget  {100 * plan.share_within_budget:.3g} % of the settings")

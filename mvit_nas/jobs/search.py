@@ -16,17 +16,16 @@ from mvit_nas.evaluate.inherit import Inheriting
 from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.rungs import EarlyStopping
 from mvit_nas.jobs.begun import with_start
-from mvit_nas.jobs.estimate import by_macs, training_seconds, try_step
 from mvit_nas.jobs.folders import Folders, folders_of, known_schedule, known_space, opened
 from mvit_nas.jobs.journal import Journal
 from mvit_nas.jobs.learned import agreement_words, learned
 from mvit_nas.jobs.provenance import conditions, search_origin, seed_spread, updated
 from mvit_nas.jobs.repeats import to_repeat
-from mvit_nas.jobs.setup import COARSE, MEASURING_SECONDS, Setup, find_images, find_space, further_meters, set_up
+from mvit_nas.jobs.setup import COARSE, Setup, find_images, find_space, further_meters, set_up
 from mvit_nas.maths.pareto import near_front
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, MACS, PARAMS, SCORES, Metric, metrics_of, score_of
 from mvit_nas.optimize.candidates import Candidates, Goal
-from mvit_nas.optimize.designs import Design, Designs
+from mvit_nas.optimize.designs import Designs
 from mvit_nas.optimize.earlier import Earlier
 from mvit_nas.optimize.loop import Limits, Search
 from mvit_nas.optimize.samplers import open_store
@@ -83,31 +82,6 @@ class Outcome:
     hypervolume: float
     report: Path
     error: MvitNasError | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TriedDesign:
-    """A candidate of which one training step was tried."""
-
-    arch_id: str
-    params: int
-    macs: int
-    latency_ms: float | None
-    step_seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a search would do. ``hours`` extrapolates the two tried steps linearly in multiply-adds."""
-
-    settings: int
-    networks: int
-    share_within_budget: float
-    smallest: TriedDesign
-    largest: TriedDesign
-    steps: int
-    hours: float
-    memory_gib: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -385,36 +359,6 @@ def _measured_by(meter: LatencyMeter, record: Record, *, classes: int) -> Furthe
 def _nothing_trained(records: Sequence[Record]) -> MvitNasError:
     last = f"; the last one {records[-1].state.replace('_', ' ')}: {records[-1].reason}" if records else ""
     return MvitNasError(f"no candidate was trained to the end in {len(records)} trials{last}")
-
-
-def plan(settings: SearchSettings, *, reporter: Reporter) -> Plan:
-    """What ``search`` would do and what it would take: one real training step of the smallest and largest candidate."""
-    prepared = prepare(settings, reporter=reporter)
-    setup, designs = prepared.setup, prepared.feasible.designs
-    training, is_measured = setup.training, LATENCY.name in settings.objectives
-
-    def tried(design: Design) -> tuple[TriedDesign, float]:
-        assert design.arch is not None
-        step, cost = try_step(training, design.arch), design.cost
-        ms = setup.meter.latency(design.arch, classes=setup.classes).latency.median_ms if is_measured else None
-        one = TriedDesign(
-            arch_id=design.arch_id, params=cost.params, macs=cost.macs, latency_ms=ms, step_seconds=step.step_seconds
-        )
-        return one, step.peak_gib
-
-    (smallest, _), (largest, peak_gib) = tried(designs[0]), tried(designs[-1])
-    step_seconds = by_macs(*((one.macs, one.step_seconds) for one in (smallest, largest)))
-    seconds = training_seconds(training, step_seconds(sum(one.cost.macs for one in designs) / len(designs)))
-    return Plan(
-        settings=setup.space.settings(),
-        networks=setup.space.networks(),
-        share_within_budget=prepared.feasible.share,
-        smallest=smallest,
-        largest=largest,
-        steps=training.schedule.steps(training.data.count("train")),
-        hours=settings.trials * (seconds + (MEASURING_SECONDS if is_measured else 0.0)) / 3600,
-        memory_gib=peak_gib,
-    )
 
 
 def _estimator(prepared: Prepared, goal: Goal) -> Estimator:

@@ -25,7 +25,7 @@ from mvit_nas.evaluate import latency as meter
 from mvit_nas.evaluate import short
 from mvit_nas.evaluate.estimator import Estimate
 from mvit_nas.jobs import search as job
-from mvit_nas.jobs import setup
+from mvit_nas.jobs import search_plan, setup
 from mvit_nas.jobs.estimate import StepCost
 from mvit_nas.jobs.named_networks import find_choices
 from mvit_nas.metrics import ACCURACY, LATENCY
@@ -342,13 +342,15 @@ def test_a_file_of_the_same_name_is_another_space(tmp_path, search, stand_ins):
 
 
 def test_the_dry_run_counts_every_epoch_of_every_trial(search, settings, stand_ins, monkeypatch):
-    monkeypatch.setattr(job, "try_step", lambda training, arch: StepCost(step_seconds=0.5, peak_gib=1.5))
-    plan = job.plan(replace(settings, trials=10, epochs=3, objectives=("accuracy", "params")), reporter=Reporter())
+    monkeypatch.setattr(search_plan, "try_step", lambda training, arch: StepCost(step_seconds=0.5, peak_gib=1.5))
+    plan = search_plan.plan(
+        replace(settings, trials=10, epochs=3, objectives=("accuracy", "params")), reporter=Reporter()
+    )
     # 512 images an epoch in batches of 32 are 16 steps; scoring 225 images costs a third of 225 / 32 steps.
     assert plan.steps == 3 * 16
     assert plan.hours * 3600 == pytest.approx(10 * (3 * 16 * 0.5 + 225 / 32 * 0.5 / 3))
     assert plan.memory_gib == 1.5
-    timed = job.plan(replace(settings, trials=10, epochs=3), reporter=Reporter())
+    timed = search_plan.plan(replace(settings, trials=10, epochs=3), reporter=Reporter())
     assert timed.hours * 3600 == pytest.approx(plan.hours * 3600 + 10 * setup.MEASURING_SECONDS)
     assert (plan.smallest.latency_ms, timed.smallest.latency_ms is None) == (None, False)
 
