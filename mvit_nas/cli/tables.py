@@ -231,6 +231,7 @@ def print_comparison(comparison: "Comparison", page: Path) -> None:
     from mvit_nas.results.comparison.page import (
         gain_words,
         headline,
+        like_random_sentences,
         percent_words,
         trainings_words,
         within_lines,
@@ -245,6 +246,8 @@ def print_comparison(comparison: "Comparison", page: Path) -> None:
     console.print(Text(f"\n{headline(comparison)}"))
     console.print(f"\nHypervolume after {trainings_words(comparison.trainings)} each:")
     console.print(table)
+    for sentence in like_random_sentences(comparison):
+        console.print(Text(sentence))
     if comparison.methods[0].within:
         within = new_table("the best within", comparison.score.noun, "points (95 %)")
         for part, found in itertools.groupby(within_lines(comparison), lambda line: line[0]):

@@ -19,7 +19,7 @@ from mvit_nas.jobs.begun import with_start
 from mvit_nas.jobs.folders import Folders, folders_of, known_schedule, known_space, opened
 from mvit_nas.jobs.journal import Journal
 from mvit_nas.jobs.learned import agreement_words, learned
-from mvit_nas.jobs.provenance import conditions, search_origin, seed_spread, updated
+from mvit_nas.jobs.provenance import conditions, images_of, search_origin, seed_spread, updated
 from mvit_nas.jobs.repeats import to_repeat
 from mvit_nas.jobs.setup import COARSE, Setup, find_images, find_space, further_meters, set_up
 from mvit_nas.maths.pareto import near_front
@@ -369,11 +369,12 @@ def _estimator(prepared: Prepared, goal: Goal) -> Estimator:
 
 
 def _goal(prepared: Prepared) -> Goal:
-    """What the search is for; the worst corner of its box is the budget, else the dearest that fits."""
+    """What the search is for; the worst corner of its box is chance and the budget, else the dearest that fits."""
     settings, setup = prepared.settings, prepared.setup
     designs = [*prepared.feasible.designs, *presets_within(prepared.designs, settings.budgets)]
+    images = images_of(setup)
     reference = {
-        **{metric.name: 0.0 for metric in SCORES},
+        **{metric.name: images.chance(metric) or 0.0 for metric in SCORES},
         PARAMS.name: float(max(design.cost.params for design in designs)),
         MACS.name: float(max(design.cost.macs for design in designs)),
     }
