@@ -75,7 +75,7 @@ def search(settings: commands.SearchSettings) -> None:
     if settings.dry_run:
         with watched() as watch, interrupts():
             plan = search_plan.plan(settings, reporter=watch)
-        _print_json(asdict(plan)) if settings.as_json else tables.print_plan(plan, settings.trials)
+        _print_json(asdict(plan)) if settings.as_json else tables.print_plan(plan, auto=settings.trials == "auto")
         return
     with watched() as watch, interrupts() as should_stop:
         outcome = job.search(settings, reporter=watch, on_progress=watch.show, should_stop=should_stop)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mvit_nas.maths.forecast import MOST
 from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, MACS, OBJECTIVES, PARAMS, Form, Metric, Source, score_of
 from mvit_nas.units import format_seconds
 
@@ -24,8 +25,8 @@ _MOST_CHANGES = 12
 
 
 def print_front(outcome: "search.Outcome") -> None:
-    """The front, the best within the budget, and where the report lies."""
-    from mvit_nas.results.within import within_words
+    """The front, the best within the budget, what more trainings would bring, and where the report lies."""
+    from mvit_nas.results.within import forecast_words, within_words
 
     shown = [metric for metric in OBJECTIVES if metric.source is Source.COUNTED or metric in outcome.objectives]
     table = new_table("network", *map(_title, shown), *outcome.further)
@@ -44,6 +45,8 @@ def print_front(outcome: "search.Outcome") -> None:
     console.print(table)
     if outcome.within:
         console.print(Text(f"\nBest: {within_words(outcome.within, score_of(outcome.objectives))}"))
+    if outcome.forecast is not None:
+        console.print(Text(forecast_words(outcome.forecast)))
     console.print(f"\nreport: {outcome.report}", soft_wrap=True)
 
 
@@ -363,8 +366,10 @@ def print_ablation_plan(plan: "ablate.AblationPlan") -> None:
     print(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
 
 
-def print_plan(plan: "search_plan.Plan", trials: int) -> None:
-    """What a search of so many ``trials`` would do and take."""
+def print_plan(plan: "search_plan.Plan", *, auto: bool) -> None:
+    """What a search would do and take; ``auto``: its number of trials is foreseen."""
+    from mvit_nas.results.within import forecast_words
+
     print(f"space      {plan.settings:,} settings, {plan.networks:,} networks")
     print(f"in budget  {100 * plan.share_within_budget:.3g} % of the settings")
     for label, tried in (("smallest", plan.smallest), ("largest", plan.largest)):
@@ -374,7 +379,10 @@ def print_plan(plan: "search_plan.Plan", trials: int) -> None:
         parts.append(f"{1000 * tried.step_seconds:.0f} ms a training step")
         print(f"{label:<10} {', '.join(parts)}")
     print(f"training   {plan.steps} steps for a candidate")
-    print(f"estimate   {format_seconds(plan.hours * 3600)} for {trials} trials, {plan.memory_gib:.1f} GiB of memory")
+    trials = f"about {plan.trials} trials, {MOST} at most" if auto else f"{plan.trials} trials"
+    print(f"estimate   {format_seconds(plan.hours * 3600)} for {trials}, {plan.memory_gib:.1f} GiB of memory")
+    if plan.forecast is not None:
+        print(f"then       {forecast_words(plan.forecast)}")
 
 
 def print_devices(found: "Sequence[devices.Device]", hint: str) -> None:

@@ -22,6 +22,7 @@ from mvit_nas.jobs.learned import agreement_words, learned
 from mvit_nas.jobs.provenance import conditions, images_of, search_origin, seed_spread, updated
 from mvit_nas.jobs.repeats import to_repeat
 from mvit_nas.jobs.setup import COARSE, Setup, find_images, find_space, further_meters, set_up
+from mvit_nas.maths.forecast import Forecast, trainings_until_little
 from mvit_nas.maths.pareto import near_front
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, MACS, PARAMS, SCORES, Metric, metrics_of, score_of
 from mvit_nas.optimize.candidates import Candidates, Goal
@@ -33,7 +34,7 @@ from mvit_nas.optimize.within_budget import Feasible, presets_within, sample_fea
 from mvit_nas.reporter import Reporter
 from mvit_nas.results.report import write_search
 from mvit_nas.results.view import SETTLED_GROWTH, SETTLED_SHARE, box_of, front, growth, numbers, volume
-from mvit_nas.results.within import Within, best_within
+from mvit_nas.results.within import Within, best_within, foreseen
 from mvit_nas.settings.commands import SearchSettings
 from mvit_nas.settings.parse import default_name
 from mvit_nas.settings.study_file import Found
@@ -51,12 +52,14 @@ _LATENCY_MARGIN = 1.25
 class Progress:
     """Where a search stands, after ``done`` whole trainings and ``stopped`` ones that were ended early.
 
+    ``trials`` is how many there will be, as far as that can be ``foreseen``: ``--trials auto`` goes by what is found.
     ``best`` is the best ``score``, if there is one, and ``within`` the best within the budget and its parts.
     """
 
     done: float
     stopped: int
     trials: int
+    foreseen: bool
     last: Record
     score: Metric
     best: float | None
@@ -70,7 +73,8 @@ class Progress:
 class Outcome:
     """How a search ended: its front, and where the files lie. ``error`` is why it ended early, if it did.
 
-    ``further`` are the runtimes beside its own that the front was to be timed on, ``counts`` its trials by state.
+    ``further`` are the runtimes beside its own that the front was to be timed on, ``counts`` its trials by state,
+    ``forecast`` what more trainings are expected to bring, where that is known.
     """
 
     name: str
@@ -80,6 +84,7 @@ class Outcome:
     counts: Mapping[State, int]
     within: tuple[Within, ...]
     hypervolume: float
+    forecast: Forecast | None
     report: Path
     error: MvitNasError | None
 
@@ -180,7 +185,7 @@ class _Searching:
             trials = f"{queued} trial{'s' if queued > 1 else ''}"
             self.reporter.say(f"{trials} that was running when the last process ended starts again")
         limits = Limits(
-            trials=settings.trials - settings.repeats,
+            trials=settings.most_trials - settings.repeats,
             timeout_seconds=settings.searching_seconds,
             seed=settings.seed,
             sampler=settings.sampler,
@@ -195,7 +200,7 @@ class _Searching:
             reporter=self.reporter,
             on_record=self._take,
             should_stop=self.should_stop,
-            is_settled=self._is_settled,
+            is_done=self._is_done,
         )
         self._journal = Journal(self._search.records, self._write, kept="finished evaluations")
         self._spent_before = sum(record.spent.seconds for record in self._journal.records)
@@ -226,6 +231,7 @@ class _Searching:
             counts=Counter(record.state for record in records),
             within=best_within(records, self.prepared.settings.budgets, score_of(self._objectives)),
             hypervolume=volume(records, self._objectives, self._box),
+            forecast=self._forecast(records),
             report=self._journal.write(),
             error=error,
         )
@@ -233,7 +239,9 @@ class _Searching:
     def _ended(self, error: MvitNasError | None) -> str:
         """Why it ended before it had trained what was asked for; "" where it did not."""
         settings = self.prepared.settings
-        if sum(record.spent.trainings for record in self._journal.records) >= settings.trials - settings.repeats:
+        records = self._journal.records
+        trained = sum(record.spent.trainings for record in records)
+        if trained >= settings.most_trials - settings.repeats or self._is_enough(records):
             return ""
         if error is not None:
             return "stopped by Ctrl-C" if isinstance(error, InterruptedCleanlyError) else "stopped by an error"
@@ -257,26 +265,41 @@ class _Searching:
     def _progress(self, last: Record) -> Progress:
         records, settings, score = self._journal.records, self.prepared.settings, score_of(self._objectives)
         done = sum(record.spent.trainings + record.seeds - 1 for record in records)
+        scores = [value for one in records if one.is_complete and (value := one.value(score)) is not None]
+        trials = trials_of(settings, scores)
         trained = [record for record in records if record.state.is_training and not record.spent.cached]
         spent = sum(record.spent.trainings for record in trained)
         seconds = None
         if spent:
-            seconds = max(0.0, settings.trials - done) * sum(record.spent.seconds for record in trained) / spent
+            seconds = max(0.0, trials - done) * sum(record.spent.seconds for record in trained) / spent
             if settings.timeout_seconds is not None:
                 elapsed = time.monotonic() - self._start
                 seconds = min(seconds, max(0.0, settings.timeout_seconds - elapsed))
         return Progress(
             done=done,
             stopped=sum(record.state is State.STOPPED for record in records),
-            trials=settings.trials,
+            trials=trials,
+            foreseen=settings.trials == "auto",
             last=last,
             score=score,
-            best=max((value for one in records if (value := one.value(score)) is not None), default=None),
+            best=max(scores, default=None),
             within=best_within(records, settings.budgets, score),
             front=len(front(records, self._objectives)),
             hypervolume=volume(records, self._objectives, self._box),
             seconds_left=seconds,
         )
+
+    def _forecast(self, records: Sequence[Record]) -> Forecast | None:
+        settings = self.prepared.settings
+        return foreseen(records, settings.budgets, score_of(self._objectives), settings.sampler)
+
+    def _is_enough(self, records: Sequence[Record]) -> bool:
+        """Whether ``--trials auto`` ends here."""
+        found = self._forecast(records) if self.prepared.settings.trials == "auto" else None
+        return found is not None and found.is_little
+
+    def _is_done(self, records: Sequence[Record]) -> bool:
+        return self._is_enough(records) or self._is_settled(records)
 
     def _is_settled(self, records: Sequence[Record]) -> bool:
         settings = self.prepared.settings
@@ -284,11 +307,11 @@ class _Searching:
         if found is None or not found.is_settled:
             return False
         done = sum(record.spent.trainings for record in records)
-        left = settings.trials - done
+        left = settings.most_trials - done
         mean_seconds = sum(record.spent.seconds for record in records) / done
         self.reporter.say(
             f"settled: the hypervolume grew by less than {100 * SETTLED_GROWTH:g} % over the last "
-            f"{100 * SETTLED_SHARE:.0f} % of the trainings; {left:.3g} of {settings.trials} trainings are saved, "
+            f"{100 * SETTLED_SHARE:.0f} % of the trainings; {left:.3g} of {settings.most_trials} trainings are saved, "
             f"about {format_seconds(left * mean_seconds)}"
         )
         return True
@@ -340,6 +363,11 @@ class _Searching:
             further = {**self._origin.further, runtime: conditions(meter)}
             self._origin = replace(self._origin, further=further)
             self._journal.replace(index, replace(record, further={**record.further, runtime: found}))
+
+
+def trials_of(settings: SearchSettings, scores: Sequence[float] = ()) -> int:
+    """How many trials there will be, with these ``scores`` so far, as far as that can be foreseen."""
+    return trainings_until_little(scores) if settings.trials == "auto" else settings.trials
 
 
 def _measured_by(meter: LatencyMeter, record: Record, *, classes: int) -> Further:

@@ -70,7 +70,7 @@ class Search:
         reporter: Reporter,
         on_record: Callable[[Record], None] = lambda record: None,
         should_stop: Callable[[], bool] = never,
-        is_settled: Callable[[Sequence[Record]], bool] = never,
+        is_done: Callable[[Sequence[Record]], bool] = never,
     ) -> None:
         """``latency_of`` measures; it raises MeasurementError for a network that it cannot measure."""
         self._store = store
@@ -82,7 +82,7 @@ class Search:
         self._reporter = reporter
         self._on_record = on_record
         self._should_stop = should_stop
-        self._is_settled = is_settled
+        self._is_done = is_done
         self._records = store.records()
         self._retried = set(store.retry())
         self._seen = {
@@ -113,14 +113,14 @@ class Search:
         end = math.inf if self._limits.timeout_seconds is None else time.monotonic() + self._limits.timeout_seconds
         rejected = 0
         while self._evaluated() < self._limits.trials and time.monotonic() < end:
+            if not rejected and self._is_done(self._records):
+                break
             if rejected and rejected % _PATIENCE == 0 and not self._queue_untried(self._sampler()):
                 self._reporter.say("all candidates within the budget that could be found were tried")
                 break
             record = self._next()
             rejected = 0 if record.state.is_training else rejected + 1
             self._check_latency_budget()
-            if record.state.is_training and self._is_settled(self._records):
-                break
         return self._records
 
     def _next(self) -> Record:

@@ -15,12 +15,14 @@ from mvit_nas.arch.space import SearchSpace, parse_space
 from mvit_nas.errors import MvitNasError
 from mvit_nas.maths import pareto
 from mvit_nas.maths.exchange import AgainstRandom, against_random
+from mvit_nas.maths.forecast import Forecast
 from mvit_nas.maths.hypervolume import Box, hypervolume
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import ALPHA
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, COSTS, LATENCY, PARAMS, Metric, score_of
 from mvit_nas.results.sure import Sureness, sureness
 from mvit_nas.results.table import Table, make_table
+from mvit_nas.results.within import foreseen
 from mvit_nas.study.confirmation import Confirmation
 from mvit_nas.study.origin import SearchOrigin, seen_through
 from mvit_nas.study.record import Record
@@ -171,6 +173,14 @@ class StudyView:
             return None if text is None else parse_space(text, name="space", where="environment.json")
         except MvitNasError:
             return None
+
+    @cached_property
+    def forecast(self) -> Forecast | None:
+        """What more trainings are expected to bring; None where the simulated searches do not tell."""
+        if self.origin.through is not None:
+            return None
+        experiment = self.origin.experiment
+        return foreseen(self.records, experiment.budgets, self.score, experiment.sampler)
 
     @cached_property
     def factors(self) -> tuple[str, ...]:

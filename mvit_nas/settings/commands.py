@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from mvit_nas.budget import Budget
 from mvit_nas.errors import InputError
+from mvit_nas.maths import forecast
 from mvit_nas.metrics import ACCURACY, COSTS, SCORES, metrics_of, score_of
 from mvit_nas.settings import parse
 from mvit_nas.settings.shared import (
@@ -83,7 +85,13 @@ class SearchSettings(Timing, Training, Starting, Kept):
         text=parse.BASELINE,
         decides=ITSELF,
     )
-    trials: int = proposals("Candidates to train, in all; one that is stopped counts as its share.", 12, key="trials")
+    trials: int | Literal["auto"] = proposals(
+        "Candidates to train, in all; one that is stopped counts as its share. auto: until "
+        f"{forecast.MORE} more are expected to bring less than a point, {forecast.MOST} at most.",
+        12,
+        text=parse.TRIALS,
+        key="trials",
+    )
     seeds_for_front: int = proposals(
         "Keep a quarter of the trials to train the front again, up to so many seeds each, the likeliest best first.",
         1,
@@ -123,8 +131,7 @@ class SearchSettings(Timing, Training, Starting, Kept):
         Start.__post_init__(self)
         if self.init is not None and self.inherit:
             raise InputError("--init and --inherit are two ways to start a training: give one")
-        if self.trials < 1:
-            raise InputError(f"--trials must be at least 1, got {self.trials}")
+        self._check_trials()
         if self.seed < 0:
             raise InputError(f"--seed must be 0 or more, got {self.seed}")
         if self.learn_from and self.sampler != parse.SAMPLERS[0]:
@@ -137,10 +144,28 @@ class SearchSettings(Timing, Training, Starting, Kept):
         if self.seeds_for_front > 1 and not self.repeats:
             raise InputError(f"--seeds-for-front takes a quarter of --trials, and {self.trials} are too few: give 4")
 
+    def _check_trials(self) -> None:
+        if self.trials != "auto":
+            if self.trials < 1:
+                raise InputError(f"--trials must be at least 1, got {self.trials}")
+        elif not self.budgets:
+            raise InputError("--trials auto goes by the best within the budget: give a --budget, or a number of trials")
+        elif self.sampler != parse.SAMPLERS[0]:
+            raise InputError(f"--trials auto knows {parse.SAMPLERS[0]} alone: leave --sampler {self.sampler} out")
+        elif self.stop_when_settled:
+            raise InputError("--trials auto and --stop-when-settled are two ways to end a search: give one")
+        elif self.seeds_for_front > 1:
+            raise InputError("--seeds-for-front takes a quarter of --trials: give their number instead of auto")
+
+    @property
+    def most_trials(self) -> int:
+        """How many there may be."""
+        return forecast.MOST if self.trials == "auto" else self.trials
+
     @property
     def repeats(self) -> int:
         """How many of the trials are kept to train the front again."""
-        return int(self.trials * _REPEATED) if self.seeds_for_front > 1 else 0
+        return int(self.most_trials * _REPEATED) if self.seeds_for_front > 1 else 0
 
     @property
     def searching_seconds(self) -> float | None:

@@ -158,7 +158,7 @@ class SearchExperiment(Experiment):
     baseline: float = 0.0
     early_stopping: bool = False
     image_size: int | None = None
-    trials: int | None = None
+    trials: int | str | None = None  # "auto"
 
     @property
     def runtime(self) -> str:
