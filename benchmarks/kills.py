@@ -45,9 +45,10 @@ factors:
 class Kills:
     """A search in ``folder``, and what is done to it."""
 
-    def __init__(self, folder: Path, server: Server | None, *, workers: int, trials: int, seed: int) -> None:
+    def __init__(self, folder: Path, server: Server | None, *, workers: int, trials: int, seconds: float, seed: int) -> None:
         self._folder, self._server = folder, server
         self._random = random.Random(seed)
+        self._seconds = seconds
         self._seen: dict[int, str] = {}
         flags = f"--space space.yaml --schedule smoke --objectives accuracy,params --trials {trials} --jobs {workers}"
         flags += f" --resume --name {_NAME} --grace {_GRACE_SECONDS:g}s"
@@ -63,7 +64,7 @@ class Kills:
         self._random.shuffle(what)
         for number, name in enumerate(what, start=1):
             self._begin()
-            time.sleep(self._random.uniform(0.5, 8.0))
+            time.sleep(self._random.uniform(0.0, 2 * self._seconds))
             getattr(self, f"_{name}")()
             self._look()
             print(f"{number} of {len(what)}: {name}; {len(self._seen)} finished", flush=True)
@@ -156,10 +157,11 @@ def main() -> None:
     parser.add_argument("--postgres", action="store_true", help="on a server of its own instead of a file")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--seconds", type=float, default=15.0, help="from one to the next, on average")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     top = Path(tempfile.mkdtemp(prefix="kills-"))
-    options = {"workers": arguments.workers, "trials": arguments.trials, "seed": arguments.seed}
+    options = {name: getattr(arguments, name) for name in ("workers", "trials", "seconds", "seed")}
     try:
         whole, broken = top / "whole", top / "broken"
         whole.mkdir()

@@ -23,11 +23,12 @@ from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import Label, Parameter, SearchSpace, load_space
 from mvit_nas.budget import PARTS, Budget, part_words
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Question
-from mvit_nas.maths.hypervolume import Box, hypervolume, hypervolume_history
+from mvit_nas.maths.hypervolume import Box, hypervolume_history
 from mvit_nas.metrics import ACCURACY, MACS, PARAMS
 from mvit_nas.optimize.candidates import Candidates, Goal
 from mvit_nas.optimize.designs import Design, Designs
 from mvit_nas.optimize.within_budget import sample_feasible
+from mvit_nas.results.view import box_of
 from mvit_nas.study.record import Candidate, Measured, Record, Rung
 
 # `mobilevit_small` with the stride of the stem as a factor, as kept experiments have it.
@@ -36,9 +37,7 @@ OLD_SPACE = Path(__file__).parent / "spaces" / "with_stem_stride.yaml"
 EPOCHS, RUNGS = 8, (1, 2, 4)
 OBJECTIVES = (ACCURACY, PARAMS, MACS)
 _RUNG_IMAGES = 500
-# Of the budget, that the axis of a cost has in the logarithmic hypervolume.
-_HALVINGS = 6.0
-MEASURES = ("hypervolume", "log hypervolume", *(f"best within {part_words(part)}" for part in PARTS))
+MEASURES = ("log hypervolume", *(f"best within {part_words(part)}" for part in PARTS))
 _CLASSES = 10
 
 
@@ -112,35 +111,21 @@ class KnownSpace:
 
     @property
     def box(self) -> Box:
-        """Where hypervolume is measured."""
-        reference = (0.0, float(self.largest.params), float(self.largest.macs))
-        return Box(reference=reference, ideal=(1.0, 0.0, 0.0), maximise=(True, False, False))
-
-    def volumes(self, found: Sequence[Record]) -> np.ndarray:
-        """The hypervolume after each of ``found``, which are trained."""
-        costs = [[one.values[metric.name].value for metric in (PARAMS, MACS)] for one in found]
-        return hypervolume_history(
-            np.array([[self.true_accuracy(one.candidate), *cost] for one, cost in zip(found, costs, strict=True)]),
-            self.box,
-        )
+        """Where hypervolume is measured, as pages do."""
+        return box_of(OBJECTIVES, (1 / self.designs.classes, self.largest.params, self.largest.macs))
 
     def measures(self, found: Sequence[Record]) -> dict[str, np.ndarray]:
         """What each of MEASURES is after each of ``found``, which are trained.
 
         The best within a part of the budget is the network that a person would take, that of the highest trained
-        accuracy, with its true accuracy; chance where nothing is within. In the logarithmic hypervolume a cost's axis
-        goes from the budget to its 64th, so that each halving counts alike, and accuracy begins at chance.
+        accuracy, with its true accuracy; chance where nothing is within.
         """
         chance = 1 / self.designs.classes
         trained = np.array([one.values[ACCURACY.name].value for one in found])
         true = np.array([self.true_accuracy(one.candidate) for one in found])
-        parts = np.array(
-            [[one.values[PARAMS.name].value, one.values[MACS.name].value] for one in found], dtype=float
-        ) / [self.largest.params, self.largest.macs]
-        halvings = Box(reference=(chance, 0.0, 0.0), ideal=(1.0, -_HALVINGS, -_HALVINGS), maximise=(True, False, False))
-        logarithmic = np.column_stack([true, np.log2(parts) - 1e-9])
-        measures = {"hypervolume": self.volumes(found), "log hypervolume": hypervolume_history(logarithmic, halvings)}
-        needed = parts.max(axis=1)
+        costs = np.array([[one.values[PARAMS.name].value, one.values[MACS.name].value] for one in found], dtype=float)
+        measures = {"log hypervolume": hypervolume_history(np.column_stack([true, costs]), self.box)}
+        needed = (costs / [self.largest.params, self.largest.macs]).max(axis=1)
         for part in PARTS:
             within = np.where(needed <= part, trained, -np.inf)
             taken = np.array([int(within[: i + 1].argmax()) for i in range(len(within))])
@@ -213,7 +198,7 @@ def _identities_last(layers: str) -> str:
 
 
 class TableSpace(KnownSpace):
-    """NAS-Bench-Macro: 6,561 networks, within half of the largest costs. Volumes are shares of that of all of them."""
+    """NAS-Bench-Macro: 6,561 networks, within half of the largest costs."""
 
     name = "table"
 
@@ -226,9 +211,6 @@ class TableSpace(KnownSpace):
         self.largest = StaticCost(
             params=max(one.params for one in costs.values()) // 2, macs=max(one.macs for one in costs.values()) // 2
         )
-        within = [key for key, one in costs.items() if one.params <= self.largest.params]
-        values = [[self._means[key], costs[key].params, costs[key].macs] for key in within]
-        self._whole = hypervolume(np.array(values), self.box)
 
     def true_accuracy(self, candidate: Candidate) -> float:
         """The mean of its trainings."""
@@ -238,10 +220,6 @@ class TableSpace(KnownSpace):
         """One of its trainings."""
         runs = self._runs[table_key(candidate.labels)]
         return runs[random.Random(f"{candidate.arch_id} {seed}").randrange(len(runs))]
-
-    def volumes(self, found: Sequence[Record]) -> np.ndarray:
-        """As shares of that of all networks."""
-        return super().volumes(found) / self._whole
 
 
 _BUDGET = StaticCost(params=500_000, macs=30_000_000)

@@ -19,10 +19,9 @@ from mvit_nas.arch.count import StaticCost
 from mvit_nas.arch.space import load_space
 from mvit_nas.errors import InputError
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Question
-from mvit_nas.maths.hypervolume import hypervolume
 from mvit_nas.maths.share import wilson
 from mvit_nas.optimize.designs import Design, Designs
-from mvit_nas.study.record import Candidate, Measured, Record, Rung
+from mvit_nas.study.record import Candidate, Measured, Rung
 
 SPACE = Path(__file__).parent / "spaces" / "mobilevit_table.yaml"
 TABLE = Path(__file__).parent / "mobilevit_table.parquet"
@@ -53,7 +52,7 @@ class _MembersAlone(Designs):
 
 
 class MobileViTTable(KnownSpace):
-    """The networks of the table of at most so many ``macs``. Volumes are shares of that of all of them.
+    """The networks of the table of at most so many ``macs``.
 
     A network that was trained with three seeds has the first one for the seeds 0, 3, 6, ..., the second one for 1, 4,
     7, ...; most have one training, which is then their true accuracy as well. Raises InputError where the table lacks
@@ -77,8 +76,6 @@ class MobileViTTable(KnownSpace):
             raise InputError(f"no network of {path} has at most {macs:,} multiply-adds")
         self.largest = StaticCost(params=max(one.cost.params for one in within), macs=macs)
         self.epochs = len(self.trainings(members[0].arch_id)[0].losses)
-        values = [[self.true_accuracy(one.candidate), one.cost.params, one.cost.macs] for one in within]
-        self._whole = hypervolume(np.array(values), self.box)
 
     def trainings(self, network: str, schedule: str = SHORT) -> Sequence[Training]:
         """Those of the network of that arch_id by ``schedule``, by rising seeds; also of a preset."""
@@ -106,10 +103,6 @@ class MobileViTTable(KnownSpace):
         training = self._training(question.record.candidate, question.record.seed)
         low, high = wilson(training.accuracy, training.images)
         return replace(found, accuracy=Measured(value=training.accuracy, low=low, high=high))
-
-    def volumes(self, found: Sequence[Record]) -> np.ndarray:
-        """As shares of that of all networks."""
-        return super().volumes(found) / self._whole
 
     def _training(self, candidate: Candidate, seed: int) -> Training:
         trainings = self.trainings(candidate.arch_id)

@@ -10,12 +10,12 @@ for tuning, none of which is reported here.
 
 The loop is that of `mvit-nas search`, in memory and with these as estimators. A whole training costs one unit, a
 stopped one the share of its epochs. All begin with the same designs. Reported after 12, 25, 50 and 100 units, in the
-mean over the seeds: the true accuracy of the network that a person would take within the budget and within 1/2, 1/4 and
-1/8 of it; the hypervolume with logarithmic costs and accuracy from chance; and that with linear ones and accuracy from
-0. Beside each by how much the default is ahead, seed by seed, with the 95 % interval; a star where that is shown by
-Holm's rule over all differences of the space. Then the units after which each has what random sampling has in the end.
-Slow contestants run with five seeds to 50 units. Runs are kept in the folder --keep, so that the benchmark goes on
-where it was stopped.
+mean over the seeds: the true accuracy of the network that a person would take within the budget and within 1/2, 1/4
+and 1/8 of it; and the hypervolume as pages have it, with logarithmic costs and accuracy from chance. Beside each by
+how much the default is ahead, seed by seed, with the 95 % interval; a star where that is shown by Holm's rule over
+all differences of the space. Then the units after which each has what random sampling has in the end. Slow
+contestants run with five seeds to 50 units. Runs are kept in the folder --keep, so that the benchmark goes on where
+it was stopped.
 
     make search-benchmark
     python benchmarks/search_efficiency.py ../shared/reference/bench/nas-bench-macro_cifar10.json [--seeds 20]

@@ -81,7 +81,7 @@ def search(settings: commands.SearchSettings) -> None:
 
         with watched() as watch, interrupts():
             plan = make_plan(settings, reporter=watch)
-        _print_json(asdict(plan)) if settings.as_json else tables.print_plan(plan, settings.trials)
+        _print_json(asdict(plan)) if settings.as_json else tables.print_plan(plan, auto=settings.trials == "auto")
         return
     from mvit_nas.jobs import search as job
 

@@ -34,6 +34,7 @@ def of_search(outcome: "search.Outcome") -> Document:
             for one in outcome.within
         ],
         "hypervolume": outcome.hypervolume,
+        "forecast": None if outcome.forecast is None else asdict(outcome.forecast),
         "report": str(outcome.report),
         "error": _words(outcome.error),
     }

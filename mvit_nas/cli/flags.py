@@ -10,8 +10,8 @@ import typer
 from typer.core import TyperCommand
 
 from mvit_nas.errors import InputError
-from mvit_nas.settings.commands import Kept
 from mvit_nas.settings.flag import Flag, Group, flags_of, made
+from mvit_nas.settings.shared import Kept
 from mvit_nas.settings.study_file import read_config
 
 

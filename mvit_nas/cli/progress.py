@@ -61,7 +61,7 @@ class Watch(Reporter):
 
         if progress.last.state.is_training:
             self.say(trial_line(progress))
-        parts = [f"{_number(progress.done)}/{progress.trials} trials"]
+        parts = [f"{_number(progress.done)}/{_all(progress)} trials"]
         if progress.stopped:
             parts.append(f"{progress.stopped} stopped")
         if progress.best is not None and progress.within:
@@ -110,7 +110,7 @@ def step_line(step: TrainingStep) -> str:
 def trial_line(progress: "search.Progress") -> str:
     """The line of a finished trial."""
     last = progress.last
-    head = f"{_number(progress.done):>4}/{progress.trials} {last.label:<13}"
+    head = f"{_number(progress.done):>4}/{_all(progress)} {last.label:<13}"
     if not last.is_complete:
         return f"{head} {last.state}: {last.reason}"
     parts = [head + f" {progress.score.format(last.value(progress.score) or 0.0):>6}"]
@@ -136,6 +136,11 @@ def confirming_line(progress: "confirm.Progress") -> str:
     result = "failed: " + progress.failure if progress.accuracy is None else ACCURACY.format(progress.accuracy)
     spent = "from the cache" if progress.was_known else format_seconds(progress.seconds)
     return f"{progress.done:>3}/{progress.runs} {progress.label}, seed {progress.seed}  {result}  {spent}"
+
+
+def _all(progress: "search.Progress") -> str:
+    """ "12", or "~46" where that is only foreseen."""
+    return "~" * progress.foreseen + str(progress.trials)
 
 
 def _number(trainings: float) -> str:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from mvit_nas.cli.terminal import Terminal, show
 from mvit_nas.errors import visible
+from mvit_nas.maths.forecast import MOST
 from mvit_nas.metrics import ACCURACY, COSTS, LATENCY, MACS, OBJECTIVES, PARAMS, Form, Metric, Source, score_of
 from mvit_nas.units import format_seconds
 
@@ -25,8 +26,8 @@ _MOST_CHANGES = 12
 
 
 def print_front(outcome: "search.Outcome") -> None:
-    """The front, the best within the budget, and where the report lies."""
-    from mvit_nas.results.within import within_words
+    """The front, the best within the budget, what more trainings would bring, and where the report lies."""
+    from mvit_nas.results.within import forecast_words, within_words
 
     shown = [metric for metric in OBJECTIVES if metric.source is Source.COUNTED or metric in outcome.objectives]
     table = new_table("network", *map(_title, shown), *outcome.further)
@@ -45,6 +46,8 @@ def print_front(outcome: "search.Outcome") -> None:
     console.print(table)
     if outcome.within:
         console.print(Text(f"\nBest: {within_words(outcome.within, score_of(outcome.objectives))}"))
+    if outcome.forecast is not None:
+        console.print(Text(forecast_words(outcome.forecast)))
     console.print(f"\nreport: {outcome.report}", soft_wrap=True)
 
 
@@ -232,6 +235,7 @@ def print_comparison(comparison: "Comparison", page: Path) -> None:
     from mvit_nas.results.comparison.page import (
         gain_words,
         headline,
+        like_random_sentences,
         percent_words,
         trainings_words,
         within_lines,
@@ -246,6 +250,8 @@ def print_comparison(comparison: "Comparison", page: Path) -> None:
     console.print(Text(f"\n{headline(comparison)}"))
     console.print(f"\nHypervolume after {trainings_words(comparison.trainings)} each:")
     console.print(table)
+    for sentence in like_random_sentences(comparison):
+        console.print(Text(sentence))
     if comparison.methods[0].within:
         within = new_table("the best within", comparison.score.noun, "points (95 %)")
         for part, found in itertools.groupby(within_lines(comparison), lambda line: line[0]):
@@ -361,8 +367,10 @@ def print_ablation_plan(plan: "ablate.AblationPlan") -> None:
     show(f"estimate  {format_seconds(plan.hours * 3600)}, {plan.memory_gib:.1f} GiB of memory")
 
 
-def print_plan(plan: "search_plan.Plan", trials: int) -> None:
-    """What a search of so many ``trials`` would do and take."""
+def print_plan(plan: "search_plan.Plan", *, auto: bool) -> None:
+    """What a search would do and take; ``auto``: its number of trials is foreseen."""
+    from mvit_nas.results.within import forecast_words
+
     show(f"space      {plan.settings:,} settings, {plan.networks:,} networks")
     show(f"in budget  {100 * plan.share_within_budget:.3g} % of the settings")
     for label, tried in (("smallest", plan.smallest), ("largest", plan.largest)):
@@ -372,7 +380,10 @@ def print_plan(plan: "search_plan.Plan", trials: int) -> None:
         parts.append(f"{1000 * tried.step_seconds:.0f} ms a training step")
         show(f"{label:<10} {', '.join(parts)}")
     show(f"training   {plan.steps} steps for a candidate")
-    show(f"estimate   {format_seconds(plan.hours * 3600)} for {trials} trials, {plan.memory_gib:.1f} GiB of memory")
+    trials = f"about {plan.trials} trials, {MOST} at most" if auto else f"{plan.trials} trials"
+    show(f"estimate   {format_seconds(plan.hours * 3600)} for {trials}, {plan.memory_gib:.1f} GiB of memory")
+    if plan.forecast is not None:
+        show(f"then       {forecast_words(plan.forecast)}")
 
 
 def print_devices(found: "Sequence[devices.Device]", hint: str) -> None:

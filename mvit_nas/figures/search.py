@@ -183,7 +183,7 @@ def hypervolume(study: Study, *, over: str = "trial") -> go.Figure:
     figure = new_figure(
         traces,
         title="Share of the box that the front dominates",
-        notes=[_scored(view), f"the box ends at {worst}"],
+        notes=[_scored(view), f"the box begins at {worst}; each halving of a cost counts alike"],
         x=words,
         y="Hypervolume (% of the box)",
         legend=len(traces) > 1,

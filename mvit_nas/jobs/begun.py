@@ -13,7 +13,8 @@ from mvit_nas.nn.backbone import build
 from mvit_nas.nn.weights.inherit import Source, from_other_heads, initialised
 from mvit_nas.reporter import Reporter
 from mvit_nas.results.page import counted
-from mvit_nas.settings.commands import AblateSettings, SearchSettings, Start, Starting
+from mvit_nas.settings.commands import AblateSettings, SearchSettings
+from mvit_nas.settings.shared import Start, Starting
 from mvit_nas.settings.study_file import read_config
 from mvit_nas.study.origin import AblationOrigin, Origin
 

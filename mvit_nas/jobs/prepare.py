@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.cost.latency import Latency
-from mvit_nas.evaluate.estimator import Estimator, never
+from mvit_nas.evaluate.estimator import Estimator
 from mvit_nas.evaluate.inherit import Inheriting
 from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.evaluate.rungs import EarlyStopping
@@ -13,6 +13,7 @@ from mvit_nas.jobs.begun import with_start
 from mvit_nas.jobs.cores import measuring
 from mvit_nas.jobs.folders import Folders, folders_of, known_schedule, known_space
 from mvit_nas.jobs.learned import learned
+from mvit_nas.jobs.provenance import images_of
 from mvit_nas.jobs.setup import COARSE, Setup, find_images, find_space, further_meters, set_up
 from mvit_nas.metrics import LATENCY, MACS, PARAMS, SCORES, metrics_of
 from mvit_nas.optimize.candidates import Candidates, Goal
@@ -109,7 +110,7 @@ def candidates_of(prepared: Prepared) -> Candidates:
 def limits_of(settings: SearchSettings) -> Limits:
     """When the search for new candidates ends."""
     return Limits(
-        trials=settings.trials - settings.repeats,
+        trials=settings.most_trials - settings.repeats,
         timeout_seconds=settings.searching_seconds,
         seed=settings.seed,
         sampler=settings.sampler,
@@ -126,7 +127,7 @@ def search_of(
     reporter: Reporter,
     on_record: Callable[[Record], None],
     should_stop: Callable[[], bool],
-    is_settled: Callable[[Sequence[Record]], bool] = never,
+    is_done: Callable[[Sequence[Record]], bool],
 ) -> Search:
     """The search, which asks ``store`` for what is known."""
     setup, seed = prepared.setup, prepared.settings.seed
@@ -144,7 +145,7 @@ def search_of(
         reporter=reporter,
         on_record=on_record,
         should_stop=should_stop,
-        is_settled=is_settled,
+        is_done=is_done,
         progress_of=lambda arch: setup.training.progress(arch, seed=seed),
     )
 
@@ -157,11 +158,12 @@ def _estimator(prepared: Prepared, goal: Goal) -> Estimator:
 
 
 def _goal(prepared: Prepared) -> Goal:
-    """What the search is for; the worst corner of its box is the budget, else the dearest that fits."""
+    """What the search is for; the worst corner of its box is chance and the budget, else the dearest that fits."""
     settings, setup = prepared.settings, prepared.setup
     designs = [*prepared.feasible.designs, *presets_within(prepared.designs, settings.budgets)]
+    images = images_of(setup)
     reference = {
-        **{metric.name: 0.0 for metric in SCORES},
+        **{metric.name: images.chance(metric) or 0.0 for metric in SCORES},
         PARAMS.name: float(max(design.cost.params for design in designs)),
         MACS.name: float(max(design.cost.macs for design in designs)),
     }

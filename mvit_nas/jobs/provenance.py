@@ -87,6 +87,20 @@ def seed_spread(training: ShortTraining) -> SeedSpread | None:
     return SeedSpread(deviation=math.sqrt(squares / freedom), freedom=freedom, source=source)
 
 
+def images_of(setup: Setup) -> Images:
+    """The images, none of which was looked at yet."""
+    data = setup.training.data
+    return Images(
+        name=data.name,
+        source=data.source,
+        fingerprint=data.fingerprint,
+        classes=tuple(data.classes),
+        counts={part: data.count(part) for part in get_args(Part)},
+        class_counts={"train": data.count_by_class("train"), "validation": data.count_by_class("validation")},
+        notes=(*setup.notes, setup.scored_on),
+    )
+
+
 def conditions(meter: LatencyMeter) -> Conditions:
     """What the latencies of ``meter`` hang on."""
     return from_document(Conditions, meter.conditions().to_dict())
@@ -107,7 +121,7 @@ def here(device: torch.device) -> dict[str, str | None]:
 
 def _begun(kind: Callable[..., O], setup: Setup, settings: SearchSettings | AblateSettings, **own: object) -> O:
     """The origin of a ``kind`` with its ``own`` fields, and what all have."""
-    data, space = setup.training.data, setup.space
+    space = setup.space
     return kind(
         study=settings.name,
         command=shlex.join(["mvit-nas", *sys.argv[1:]]),
@@ -124,15 +138,7 @@ def _begun(kind: Callable[..., O], setup: Setup, settings: SearchSettings | Abla
             system=platform.platform(),
         ),
         device=str(setup.training.device),
-        images=Images(
-            name=data.name,
-            source=data.source,
-            fingerprint=data.fingerprint,
-            classes=tuple(data.classes),
-            counts={part: data.count(part) for part in get_args(Part)},
-            class_counts={"train": data.count_by_class("train"), "validation": data.count_by_class("validation")},
-            notes=(*setup.notes, setup.scored_on),
-        ),
+        images=images_of(setup),
         space=Space(name=space.name, settings=space.settings(), networks=space.networks(), text=space.text),
         latency=None,
         elapsed_seconds=0.0,

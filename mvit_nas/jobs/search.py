@@ -12,6 +12,7 @@ from mvit_nas.errors import CostError, InterruptedCleanlyError, MeasurementError
 from mvit_nas.evaluate.estimator import Question
 from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.jobs.crew import Crew, worker_command
+from mvit_nas.jobs.ending import Ending, trials_of
 from mvit_nas.jobs.folders import opened
 from mvit_nas.jobs.joined import joined, publish
 from mvit_nas.jobs.journal import Journal
@@ -19,18 +20,18 @@ from mvit_nas.jobs.learned import agreement_words
 from mvit_nas.jobs.prepare import Prepared, candidates_of, limits_of, prepare, search_of
 from mvit_nas.jobs.provenance import conditions, search_origin, seed_spread, updated
 from mvit_nas.jobs.repeats import to_repeat
+from mvit_nas.maths.forecast import Forecast
 from mvit_nas.maths.pareto import near_front
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, Metric, score_of
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.reporter import Reporter
 from mvit_nas.results.report import write_search
-from mvit_nas.results.view import SETTLED_GROWTH, SETTLED_SHARE, box_of, front, growth, numbers, volume
+from mvit_nas.results.view import box_of, front, numbers, volume
 from mvit_nas.results.within import Within, best_within
 from mvit_nas.settings.commands import SearchSettings
 from mvit_nas.study.record import Further, Measured, Record, State
 from mvit_nas.study.store import Store
 from mvit_nas.study.table import further_runtimes
-from mvit_nas.units import format_seconds
 
 # Between two looks at what workers do.
 _WATCHED_SECONDS = 1.0
@@ -42,12 +43,14 @@ _NEAR = 0.05
 class Progress:
     """Where a search stands, after ``done`` whole trainings and ``stopped`` ones that were ended early.
 
+    ``trials`` is how many there will be, as far as that can be ``foreseen``: ``--trials auto`` goes by what is found.
     ``best`` is the best ``score``, if there is one, and ``within`` the best within the budget and its parts.
     """
 
     done: float
     stopped: int
     trials: int
+    foreseen: bool
     last: Record
     score: Metric
     best: float | None
@@ -61,7 +64,8 @@ class Progress:
 class Outcome:
     """How a search ended: its front, and where the files lie. ``error`` is why it ended early, if it did.
 
-    ``further`` are the runtimes beside its own that the front was to be timed on, ``counts`` its trials by state.
+    ``further`` are the runtimes beside its own that the front was to be timed on, ``counts`` its trials by state,
+    ``forecast`` what more trainings are expected to bring, where that is known.
     """
 
     name: str
@@ -71,6 +75,7 @@ class Outcome:
     counts: Mapping[State, int]
     within: tuple[Within, ...]
     hypervolume: float
+    forecast: Forecast | None
     report: Path
     error: MvitNasError | None
 
@@ -120,6 +125,7 @@ class _Searching:
         self._box = box_of(goal.objectives, [goal.reference[metric.name] for metric in goal.objectives])
         self._objectives = goal.objectives
         self._origin = search_origin(prepared.setup, settings, prepared.found, reference=goal.reference)
+        self._ending = Ending(settings, goal, self.reporter)
         self._search = search_of(
             prepared,
             self.store,
@@ -128,7 +134,7 @@ class _Searching:
             reporter=self.reporter,
             on_record=self._take,
             should_stop=self.should_stop,
-            is_settled=self._is_settled,
+            is_done=self._ending.is_done,
         )
         self._journal = Journal(self._search.records, self._write, kept="finished evaluations")
         self._spent_before = sum(record.spent.seconds for record in self._journal.records)
@@ -160,6 +166,7 @@ class _Searching:
             counts=Counter(record.state for record in records),
             within=best_within(records, self.prepared.settings.budgets, score_of(self._objectives)),
             hypervolume=volume(records, self._objectives, self._box),
+            forecast=self._ending.forecast(records),
             report=self._journal.write(),
             error=error,
         )
@@ -167,7 +174,9 @@ class _Searching:
     def _ended(self, error: MvitNasError | None) -> str:
         """Why it ended before it had trained what was asked for; "" where it did not."""
         settings = self.prepared.settings
-        if sum(record.spent.trainings for record in self._journal.records) >= settings.trials - settings.repeats:
+        records = self._journal.records
+        trained = sum(record.spent.trainings for record in records)
+        if trained >= settings.most_trials - settings.repeats or self._ending.is_enough(records):
             return ""
         if error is not None:
             return "stopped by Ctrl-C" if isinstance(error, InterruptedCleanlyError) else "stopped by an error"
@@ -206,11 +215,13 @@ class _Searching:
     def _progress(self, last: Record) -> Progress:
         records, settings, score = self._journal.records, self.prepared.settings, score_of(self._objectives)
         done = sum(record.spent.trainings + record.seeds - 1 for record in records)
+        scores = [value for one in records if one.is_complete and (value := one.value(score)) is not None]
+        trials = trials_of(settings, scores)
         trained = [record for record in records if record.state.is_training and not record.spent.cached]
         spent = sum(record.spent.trainings for record in trained)
         seconds = None
         if spent:
-            seconds = max(0.0, settings.trials - done) * sum(record.spent.seconds for record in trained) / spent
+            seconds = max(0.0, trials - done) * sum(record.spent.seconds for record in trained) / spent
             seconds /= settings.jobs
             if settings.timeout_seconds is not None:
                 elapsed = time.monotonic() - self._start
@@ -218,30 +229,16 @@ class _Searching:
         return Progress(
             done=done,
             stopped=sum(record.state is State.STOPPED for record in records),
-            trials=settings.trials,
+            trials=trials,
+            foreseen=settings.trials == "auto",
             last=last,
             score=score,
-            best=max((value for one in records if (value := one.value(score)) is not None), default=None),
+            best=max(scores, default=None),
             within=best_within(records, settings.budgets, score),
             front=len(front(records, self._objectives)),
             hypervolume=volume(records, self._objectives, self._box),
             seconds_left=seconds,
         )
-
-    def _is_settled(self, records: Sequence[Record]) -> bool:
-        settings = self.prepared.settings
-        found = growth(records, self._objectives, self._box) if settings.stop_when_settled else None
-        if found is None or not found.is_settled:
-            return False
-        done = sum(record.spent.trainings for record in records)
-        left = settings.trials - done
-        mean_seconds = sum(record.spent.seconds for record in records) / done
-        self.reporter.say(
-            f"settled: the hypervolume grew by less than {100 * SETTLED_GROWTH:g} % over the last "
-            f"{100 * SETTLED_SHARE:.0f} % of the trainings; {left:.3g} of {settings.trials} trainings are saved, "
-            f"about {format_seconds(left * mean_seconds)}"
-        )
-        return True
 
     def _repeat_front(self) -> None:
         """Train the front with further seeds, as often as the settings keep trainings for it.

@@ -1,13 +1,16 @@
-"""What a search would do and take, before anything is trained."""
+"""What ``mvit-nas search`` would do and take, from a real training step of two networks: ``--dry-run``."""
 
 from dataclasses import dataclass
 
+from mvit_nas.jobs.ending import trials_of
 from mvit_nas.jobs.estimate import by_macs, training_seconds, try_step
 from mvit_nas.jobs.prepare import prepare
 from mvit_nas.jobs.setup import MEASURING_SECONDS
+from mvit_nas.maths.forecast import Forecast, forecast
 from mvit_nas.metrics import LATENCY
 from mvit_nas.optimize.designs import Design
 from mvit_nas.reporter import Reporter
+from mvit_nas.results.within import SIMULATED
 from mvit_nas.settings.commands import SearchSettings
 
 
@@ -24,7 +27,10 @@ class TriedDesign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a search would do. ``hours`` extrapolates the two tried steps linearly in multiply-adds."""
+    """What a search would do. ``hours`` extrapolates the two tried steps linearly in multiply-adds.
+
+    They are for ``trials``, which are foreseen with ``--trials auto``. ``forecast`` is what more of them would bring.
+    """
 
     settings: int
     networks: int
@@ -32,8 +38,10 @@ class Plan:
     smallest: TriedDesign
     largest: TriedDesign
     steps: int
+    trials: int
     hours: float
     memory_gib: float
+    forecast: Forecast | None
 
 
 def plan(settings: SearchSettings, *, reporter: Reporter) -> Plan:
@@ -54,6 +62,7 @@ def plan(settings: SearchSettings, *, reporter: Reporter) -> Plan:
     (smallest, _), (largest, peak_gib) = tried(designs[0]), tried(designs[-1])
     step_seconds = by_macs(*((one.macs, one.step_seconds) for one in (smallest, largest)))
     seconds = training_seconds(training, step_seconds(sum(one.cost.macs for one in designs) / len(designs)))
+    trials = trials_of(settings)
     return Plan(
         settings=setup.space.settings(),
         networks=setup.space.networks(),
@@ -61,6 +70,8 @@ def plan(settings: SearchSettings, *, reporter: Reporter) -> Plan:
         smallest=smallest,
         largest=largest,
         steps=training.schedule.steps(training.data.count("train")),
-        hours=settings.trials * (seconds + (MEASURING_SECONDS if is_measured else 0.0)) / 3600,
+        trials=trials,
+        hours=trials * (seconds + (MEASURING_SECONDS if is_measured else 0.0)) / 3600,
         memory_gib=peak_gib,
+        forecast=forecast(trials) if settings.budgets and settings.sampler == SIMULATED else None,
     )

@@ -16,7 +16,8 @@ from mvit_nas.evaluate.short import ShortTraining, training_threads
 from mvit_nas.models.sources import read_source
 from mvit_nas.nn.weights.inherit import Source
 from mvit_nas.reporter import Reporter
-from mvit_nas.settings.commands import AblateSettings, SearchSettings, Target, Training
+from mvit_nas.settings.commands import AblateSettings, SearchSettings
+from mvit_nas.settings.shared import Target, Training
 from mvit_nas.training.schedule import NAMES, Schedule, find_schedule, parse_schedule
 
 # What one latency may take, beside exporting it and warming up.

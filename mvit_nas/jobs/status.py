@@ -61,13 +61,13 @@ def status(settings: StatusSettings) -> Status:
     objectives = metrics_of(asked.objectives)
     done = sum(record.spent.trainings for record in records)
     per_hour = _per_hour([ended for record, ended in known.trials.finished if record.state.is_training])
-    left = max(0.0, asked.trials - asked.repeats - done)
+    left = max(0.0, asked.most_trials - asked.repeats - done)
     now = time.time()
     return Status(
         name=settings.name,
         where=settings.storage or str(folders.state),
         done=done,
-        trials=asked.trials - asked.repeats,
+        trials=asked.most_trials - asked.repeats,
         states=Counter(record.state for record in records),
         given_back=known.trials.left,
         workers=tuple(

@@ -7,6 +7,7 @@ from mvit_nas.errors import InputError
 from mvit_nas.files import write_text
 from mvit_nas.jobs.cores import own_core
 from mvit_nas.jobs.crew import is_orphan
+from mvit_nas.jobs.ending import Ending
 from mvit_nas.jobs.folders import Folders, folders_of, known_schedule
 from mvit_nas.jobs.joined import check_made_with, joined, published
 from mvit_nas.jobs.prepare import candidates_of, limits_of, prepare, search_of
@@ -52,6 +53,7 @@ def work(settings: WorkerSettings, *, reporter: Reporter, should_stop: Callable[
                 reporter=reporter,
                 on_record=seen.append,
                 should_stop=lambda: should_stop() or is_orphan(),
+                is_done=Ending(prepared.settings, candidates.goal, reporter).is_done,
             )
             search.run()
     return Worked(name=settings.name, records=len(seen))

@@ -1,6 +1,8 @@
 """The volume that the front of several objectives dominates, on plain arrays.
 
 One row of ``values`` is one candidate, one column one objective. A row with NaN was not measured and has no volume.
+Where less is better the axis is logarithmic, so that each halving counts alike: on a linear one a network of a tenth of
+the budget and one of its hundredth are nearly the same.
 """
 
 from dataclasses import dataclass
@@ -16,7 +18,10 @@ _DRAWN, _COUNTED = 40_000, 8_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """Between ``reference``, the worst corner, and ``ideal``; ``maximise`` says where more is better."""
+    """Between ``reference``, the worst corner, and ``ideal``; ``maximise`` says where more is better.
+
+    Where less is better both are above 0, since that axis is logarithmic.
+    """
 
     reference: tuple[float, ...]
     ideal: tuple[float, ...]
@@ -26,6 +31,8 @@ class Box:
         pairs = zip(self.ideal, self.reference, self.maximise, strict=True)
         if not all(best > worst if more else best < worst for best, worst, more in pairs):
             raise ValueError(f"the ideal must be better than the reference, got {self.ideal=} and {self.reference=}")
+        if not all(more or best > 0 for best, more in zip(self.ideal, self.maximise, strict=True)):
+            raise ValueError(f"an ideal of which less is better must be above 0, got {self.ideal=}")
 
 
 def hypervolume(values: Floats, box: Box) -> float:
@@ -77,7 +84,12 @@ def sampled_volumes(values: Floats, subsets: NDArray[np.bool_], box: Box) -> Flo
 def _unit_gains(values: Floats, box: Box) -> Floats:
     """Each row as a point of the unit cube, reference at 0, ideal at 1; rows that count nothing are 0."""
     costs = as_costs(values, box.maximise)
-    worst, best = (as_costs(np.array([corner], dtype=float), box.maximise)[0] for corner in (box.reference, box.ideal))
+    for column in np.flatnonzero(~np.asarray(box.maximise, dtype=bool)):
+        costs[:, column] = np.log(np.maximum(costs[:, column], box.ideal[column]))
+    worst, best = (
+        np.array([-one if more else np.log(one) for one, more in zip(corner, box.maximise, strict=True)])
+        for corner in (box.reference, box.ideal)
+    )
     gains = (worst - costs) / (worst - best)
     counts = (gains > 0).all(axis=1)  # False for NaN
     clipped: Floats = np.where(counts[:, None], np.minimum(gains, 1.0), 0.0)

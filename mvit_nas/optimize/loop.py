@@ -77,7 +77,7 @@ class Search:
         reporter: Reporter,
         on_record: Callable[[Record], None] = lambda record: None,
         should_stop: Callable[[], bool] = never,
-        is_settled: Callable[[Sequence[Record]], bool] = never,
+        is_done: Callable[[Sequence[Record]], bool] = never,
         progress_of: Callable[[ArchConfig], int] = lambda arch: 0,
     ) -> None:
         """``latency_of`` measures; it raises MeasurementError for a network that it cannot measure.
@@ -94,7 +94,7 @@ class Search:
         self._reporter = reporter
         self._on_record = on_record
         self._should_stop = should_stop
-        self._is_settled = is_settled
+        self._is_done = is_done
         self._progress_of = progress_of
         self._records: list[Record] = []
         self._seen: set[str] = set()
@@ -132,7 +132,7 @@ class Search:
         while time.monotonic() < end:
             self._refresh()
             left = self._limits.trials - self._evaluated()
-            if left <= 0:
+            if left <= 0 or (self._has_just_trained() and self._is_done(self._records)):
                 break
             if left <= len(running := self._store.running()):
                 self._wait(running)
@@ -147,8 +147,6 @@ class Search:
             record = self._try(proposal)
             self._lost = self._lost + 1 if record is None else 0
             self._check_latency_budget()
-            if record is not None and record.state.is_training and self._is_settled(self._records):
-                break
         return self._records
 
     def _refresh(self) -> None:
@@ -166,6 +164,9 @@ class Search:
             self._learn()
         for record in new if self._is_begun else ():
             self._on_record(record)
+
+    def _has_just_trained(self) -> bool:
+        return not self._records or self._records[-1].state.is_training
 
     def _wait(self, running: Sequence[Claimed]) -> None:
         self._check_stop()

@@ -15,17 +15,21 @@ from mvit_nas.arch.space import SearchSpace, parse_space
 from mvit_nas.errors import MvitNasError
 from mvit_nas.maths import pareto
 from mvit_nas.maths.exchange import AgainstRandom, against_random
+from mvit_nas.maths.forecast import Forecast
 from mvit_nas.maths.hypervolume import Box, hypervolume
 from mvit_nas.maths.pareto import Floats
 from mvit_nas.maths.statistics import ALPHA
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, COSTS, LATENCY, PARAMS, Metric, score_of
 from mvit_nas.results.sure import Sureness, sureness
 from mvit_nas.results.table import Table, make_table
+from mvit_nas.results.within import foreseen
 from mvit_nas.study.confirmation import Confirmation
 from mvit_nas.study.origin import SearchOrigin, seen_through
 from mvit_nas.study.record import Record
 
 POINT = 0.01  # of a share
+# Of its reference, what a cost goes down to in hypervolume's box: six halvings.
+LEAST_COST = 1 / 64
 RANDOM = "random"  # the sampler that others are compared with
 # A search is settled when over the last third of at least 15 trainings the hypervolume grew by less than 1 %.
 SETTLED_SHARE, SETTLED_GROWTH, SETTLED_LEAST = 1 / 3, 0.01, 15
@@ -66,34 +70,17 @@ class StudyView:
         numbers = [math.inf if record.trial is None else record.trial for record in self.records]
         return tuple(sorted(range(len(numbers)), key=numbers.__getitem__))
 
-    @cached_property
-    def guessing(self) -> float | None:
-        """The accuracy of guessing: of always saying the class that validation has most images of.
-
-        Where it is not known how many each has, of guessing among the classes; None where these, or the number of
-        images, are not known.
-        """
-        images, counts = self.origin.images, self.class_counts("validation")
-        if counts:
-            return max(counts) / sum(counts)
-        return 1 / len(images.classes) if images.classes and images.counts.get("validation") else None
-
     @property
     def guessing_words(self) -> str:
         """What guessing has: "always saying t-shirt has 26.0 %"; empty where that is not known."""
-        if self.guessing is None:
+        guessing = self.origin.images.guessing
+        if guessing is None:
             return ""
         classes, counts = self.origin.images.classes, self.class_counts("validation")
         how = f"guessing among {len(classes)} classes"
         if counts:
             how = f"always saying {classes[counts.index(max(counts))]}"
-        return f"{how} has {ACCURACY.format(self.guessing)}"
-
-    @property
-    def one_answer(self) -> float | None:
-        """The balanced accuracy of any one answer for all; None where the images of each class are not known."""
-        counts = self.class_counts("validation")
-        return 1 / sum(count > 0 for count in counts) if counts else None
+        return f"{how} has {ACCURACY.format(guessing)}"
 
     def class_counts(self, part: str) -> tuple[int, ...]:
         """How many images of each class ``part`` has, in the order of the classes; empty where that is not known."""
@@ -101,19 +88,20 @@ class StudyView:
 
     @cached_property
     def is_at_chance(self) -> bool:
-        """Whether no candidate is known to do better than ``guessing``.
+        """Whether no candidate is known to do better than guessing.
 
         By a binomial test of each at 5 %, divided by their number, since the best of many is looked at. Where the
         images of each class are known, a balanced accuracy above that of any one answer for all counts, too: what tells
         rare classes apart may be right less often than who always says the largest.
         """
         accuracies = [accuracy for record in self.trained if (accuracy := record.value(ACCURACY)) is not None]
-        if self.guessing is None or not accuracies:
+        guessing, one_answer = self.origin.images.guessing, self.origin.images.one_answer
+        if guessing is None or not accuracies:
             return False
         images = self.origin.images.counts["validation"]
-        by_chance = stats.binom.sf(np.round(np.array(accuracies) * images) - 1, images, self.guessing)
-        if self.one_answer is not None:
-            by_chance = np.append(by_chance, self._balanced_by_chance(self.one_answer))
+        by_chance = stats.binom.sf(np.round(np.array(accuracies) * images) - 1, images, guessing)
+        if one_answer is not None:
+            by_chance = np.append(by_chance, self._balanced_by_chance(one_answer))
         return bool((by_chance > ALPHA / len(by_chance)).all())
 
     def _balanced_by_chance(self, guessing: float) -> Floats:
@@ -187,6 +175,14 @@ class StudyView:
             return None
 
     @cached_property
+    def forecast(self) -> Forecast | None:
+        """What more trainings are expected to bring; None where the simulated searches do not tell."""
+        if self.origin.through is not None:
+            return None
+        experiment = self.origin.experiment
+        return foreseen(self.records, experiment.budgets, self.score, experiment.sampler)
+
+    @cached_property
     def factors(self) -> tuple[str, ...]:
         """The factors of which any record has a value, by name."""
         known = {name for record in self.records for name in record.candidate.labels}
@@ -255,10 +251,11 @@ def front(records: Sequence[Record], metrics: Sequence[Metric], *, first: Metric
 
 
 def box_of(metrics: Sequence[Metric], reference: Sequence[float]) -> Box:
-    """Hypervolume's box for ``metrics``, whose worst corner is ``reference``."""
+    """Hypervolume's box for ``metrics``, whose worst corner is ``reference``; a cost goes down to a 64th of it."""
+    corners = zip(metrics, reference, strict=True)
     return Box(
         reference=tuple(reference),
-        ideal=tuple(metric.ideal for metric in metrics),
+        ideal=tuple(metric.ideal if metric.maximise else LEAST_COST * worst for metric, worst in corners),
         maximise=tuple(metric.maximise for metric in metrics),
     )
 

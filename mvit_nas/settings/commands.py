@@ -2,18 +2,36 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from mvit_nas.budget import Budget
 from mvit_nas.errors import InputError
+from mvit_nas.maths import forecast
 from mvit_nas.metrics import ACCURACY, COSTS, SCORES, metrics_of, score_of
 from mvit_nas.settings import parse
-from mvit_nas.settings.flag import Decides, Group
+from mvit_nas.settings.shared import (
+    FOUND,
+    ITSELF,
+    Kept,
+    Printed,
+    Start,
+    Starting,
+    Target,
+    Timing,
+    Training,
+    data_flag,
+    image_size_flag,
+    name_flag,
+    output,
+    proposals,
+    question,
+    reports_flag,
+    space_flag,
+    study,
+    timing,
+    training,
+)
 from mvit_nas.settings.working import Working
-
-# What makes a flag of each group, and whether a flag decides what a study means.
-question, proposals, training = Group.QUESTION.flag, Group.PROPOSALS.flag, Group.TRAINING.flag
-timing, study, output = Group.TIMING.flag, Group.STUDY.flag, Group.OUTPUT.flag
-ITSELF, FOUND = Decides.ITSELF, Decides.WHAT_IS_FOUND
 
 # With --precision and without --max-seeds.
 _MAX_SEEDS = 20
@@ -22,130 +40,6 @@ _REPEATED = 0.25
 _COSTS = ", ".join(metric.option for metric in COSTS)
 _SCORES = " or ".join(metric.option for metric in SCORES)
 _OBJECTIVES = tuple(metric.name for metric in (ACCURACY, *COSTS))
-
-
-def _images(words: str) -> str | None:
-    return question(words, None, metavar="FOLDER|NAME", decides=FOUND)
-
-
-def _space(words: str) -> str | None:
-    return question(words, None, metavar="NAME|FILE", decides=FOUND)
-
-
-def _image_size(words: str) -> int | None:
-    return question(words, None, metavar="PIXELS", least=8, decides=FOUND)
-
-
-def _name(words: str) -> str | None:
-    return study(words, None, text=parse.NAME, key="name", decides=FOUND)
-
-
-# What several commands share has no slots: a class cannot have two bases with slots.
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """Where latency is measured. ``adb_benchmark`` is LiteRT's benchmark_model for the phone, where it is one."""
-
-    target: str = timing(
-        "Where it is timed: host, ssh://user@host or adb:SERIAL.",
-        "host",
-        metavar="TARGET",
-        key="latency.target",
-        decides=ITSELF,
-    )
-    threads: int = timing("CPU threads for the latency measurement.", 1, key="latency.threads", decides=ITSELF)
-    adb_benchmark: Path | None = timing("LiteRT's benchmark_model for the phone, for adb.", None, metavar="FILE")
-
-    def __post_init__(self) -> None:
-        if self.threads < 1:
-            raise InputError(f"--threads must be at least 1, got {self.threads}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing(Target):
-    """How latency is measured. ``runtime`` "" leaves the choice to what is installed."""
-
-    runtime: str = timing(
-        "What executes the network when it is timed: torch, onnxruntime, litert or executorch. Without it: onnxruntime "
-        "where it is installed, else torch.",
-        "",
-        metavar="NAME",
-        key="latency.runtime",
-        decides=FOUND,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """How a candidate is trained. A field with the name of one of the schedule's overrides that."""
-
-    schedule: str | None = training(
-        "smoke, digits, short, medium, long or paper, or a YAML file. Without it: short; for scikit-learn's digits, "
-        "digits.",
-        None,
-        metavar="NAME|FILE",
-        decides=FOUND,
-    )
-    epochs: int | None = training("Instead of the schedule's.", None, metavar="N", least=1, decides=FOUND)
-    batch_size: int | None = training("Instead of the schedule's.", None, metavar="N", least=1, decides=FOUND)
-    learning_rate: float | None = training("The peak, instead of the schedule's.", None, text=parse.RATE, decides=FOUND)
-    class_weights: bool | None = training(
-        "Weigh images in the loss so that all classes count alike, however many images each has.", None, decides=FOUND
-    )
-    device: str = training("Training device: auto, cpu, cuda or cuda:N.", "auto")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Start:
-    """Which weights a training starts from, instead of weights of its own."""
-
-    init: str | None = training(
-        "Start every network from what fits of these weights: a model folder, a folder or file of Hugging Face's or "
-        "timm's, an id of the hub.",
-        None,
-        metavar="FOLDER|FILE|ID",
-        decides=FOUND,
-    )
-    init_colours: str | None = training(
-        "rgb or bgr: what those weights were trained on, where they do not say it.",
-        None,
-        text=parse.COLOURS,
-        decides=FOUND,
-    )
-
-    def __post_init__(self) -> None:
-        if self.init is None and self.init_colours is not None:
-            raise InputError("--init-colours says something of the weights of --init: give both, or neither")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Starting(Start):
-    """The same for who begins something from them."""
-
-    partial: bool = training("Start from --init although less than a tenth of the network fits.", False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Printed:
-    """What is printed."""
-
-    as_json: bool = output("Print one JSON document on stdout.", False, option="--json", kept=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kept(Printed):
-    """Where a study is kept and how it is run: what ``search`` and ``ablate`` share."""
-
-    out: Path = study("Where experiments/ and reports/ are written.", Path(), metavar="FOLDER", kept=False)
-    config: Path | None = study(
-        "Settings from a YAML file, such as a study's experiment.yaml; flags override it.",
-        None,
-        metavar="FILE",
-        kept=False,
-    )
-    resume: bool = study("Go on with the study of this name.", False, kept=False)
-    dry_run: bool = output("Say what it would do and take, and stop.", False, kept=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,12 +58,12 @@ class SearchSettings(Timing, Training, Starting, Working, Kept):
         many=True,
         decides=ITSELF,
     )
-    data: str | None = _images(
+    data: str | None = data_flag(
         "Image folder, or folder of Parquet files as the Hugging Face hub serves them, or a named set (digits). "
         "Without it: scikit-learn's handwritten digits."
     )
-    space: str | None = _space("mobilevit, mobilevit_small or a YAML file. Without it: by the size of the images.")
-    image_size: int | None = _image_size("One image size instead of the space's.")
+    space: str | None = space_flag("mobilevit, mobilevit_small or a YAML file. Without it: by the size of the images.")
+    image_size: int | None = image_size_flag("One image size instead of the space's.")
     objectives: tuple[str, ...] = question(
         f"{_SCORES}, and at least one of {_COSTS}.", _OBJECTIVES, text=parse.OBJECTIVE_NAMES, decides=ITSELF
     )
@@ -192,7 +86,13 @@ class SearchSettings(Timing, Training, Starting, Working, Kept):
         text=parse.BASELINE,
         decides=ITSELF,
     )
-    trials: int = proposals("Candidates to train, in all; one that is stopped counts as its share.", 12, key="trials")
+    trials: int | Literal["auto"] = proposals(
+        "Candidates to train, in all; one that is stopped counts as its share. auto: until "
+        f"{forecast.MORE} more are expected to bring less than a point, {forecast.MOST} at most.",
+        12,
+        text=parse.TRIALS,
+        key="trials",
+    )
     seeds_for_front: int = proposals(
         "Keep a quarter of the trials to train the front again, up to so many seeds each, the likeliest best first.",
         1,
@@ -225,15 +125,14 @@ class SearchSettings(Timing, Training, Starting, Working, Kept):
         text=parse.FRONT_RUNTIMES,
         key="measure_front",
     )
-    name: str | None = _name("Name of the study. Without it: from data and budget.")
+    name: str | None = name_flag("Name of the study. Without it: from data and budget.")
 
     def __post_init__(self) -> None:
         Target.__post_init__(self)
         Start.__post_init__(self)
         if self.init is not None and self.inherit:
             raise InputError("--init and --inherit are two ways to start a training: give one")
-        if self.trials < 1:
-            raise InputError(f"--trials must be at least 1, got {self.trials}")
+        self._check_trials()
         if self.jobs > 1 and self.inherit:
             raise InputError("--inherit needs one training after the other: leave --jobs out")
         if self.seed < 0:
@@ -248,10 +147,28 @@ class SearchSettings(Timing, Training, Starting, Working, Kept):
         if self.seeds_for_front > 1 and not self.repeats:
             raise InputError(f"--seeds-for-front takes a quarter of --trials, and {self.trials} are too few: give 4")
 
+    def _check_trials(self) -> None:
+        if self.trials != "auto":
+            if self.trials < 1:
+                raise InputError(f"--trials must be at least 1, got {self.trials}")
+        elif not self.budgets:
+            raise InputError("--trials auto goes by the best within the budget: give a --budget, or a number of trials")
+        elif self.sampler != parse.SAMPLERS[0]:
+            raise InputError(f"--trials auto knows {parse.SAMPLERS[0]} alone: leave --sampler {self.sampler} out")
+        elif self.stop_when_settled:
+            raise InputError("--trials auto and --stop-when-settled are two ways to end a search: give one")
+        elif self.seeds_for_front > 1:
+            raise InputError("--seeds-for-front takes a quarter of --trials: give their number instead of auto")
+
+    @property
+    def most_trials(self) -> int:
+        """How many there may be."""
+        return forecast.MOST if self.trials == "auto" else self.trials
+
     @property
     def repeats(self) -> int:
         """How many of the trials are kept to train the front again."""
-        return int(self.trials * _REPEATED) if self.seeds_for_front > 1 else 0
+        return int(self.most_trials * _REPEATED) if self.seeds_for_front > 1 else 0
 
     @property
     def searching_seconds(self) -> float | None:
@@ -314,10 +231,10 @@ class AblateSettings(Timing, Training, Starting, Kept):
     no_resize: bool = question(
         "Refuse patch sizes that do not tile a map instead of resizing it.", False, decides=FOUND
     )
-    data: str | None = _images("Images, as for search. Without it: the digits.")
-    space: str | None = _space("Whose factors and values. Without it: as for search.")
-    image_size: int | None = _image_size("Another image size than the base's.")
-    name: str | None = _name("Name of the ablation. Without it: from factor, base, data.")
+    data: str | None = data_flag("Images, as for search. Without it: the digits.")
+    space: str | None = space_flag("Whose factors and values. Without it: as for search.")
+    image_size: int | None = image_size_flag("Another image size than the base's.")
+    name: str | None = name_flag("Name of the ablation. Without it: from factor, base, data.")
 
     def __post_init__(self) -> None:
         Target.__post_init__(self)
@@ -346,7 +263,7 @@ class LatencySettings(Target, Training, Printed):
         metavar="CHOICE...",
         many=True,
     )
-    image_size: int | None = _image_size("Another image size than the network's own.")
+    image_size: int | None = image_size_flag("Another image size than the network's own.")
     int8: bool = question("Also with int8 weights and activations: trains first, to say what accuracy it costs.", False)
     by_stage: bool = question("Also where the time goes (torch and onnxruntime).", False)
     data: str | None = training(
@@ -363,7 +280,7 @@ class LatencySettings(Target, Training, Printed):
         "Measure until the latency is known to plus or minus this.", 0.01, metavar="PERCENT", text=parse.PRECISION
     )
     seconds: float = timing("But no longer than this for each.", 6.0, option="--cap", text=parse.SECONDS)
-    out: Path = study("Where reports/ lies.", Path(), metavar="FOLDER")
+    out: Path = reports_flag()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

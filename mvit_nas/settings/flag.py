@@ -32,10 +32,10 @@ class Decides(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Text(Generic[V]):
-    """How a value is read from text, and written so that it is read as the same; what the help calls the text."""
+    """How a value is read from text, and kept in a file so that it is read as the same; what the help calls it."""
 
     parse: Callable[[str], V]
-    write: Callable[[V], str]
+    write: Callable[[V], Plain]
     metavar: str | None = None
 
 

@@ -3,12 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvit_nas.settings import parse
-from mvit_nas.settings.commands import Printed, question, study
-
-
-def _reports() -> Path:
-    return study("Where reports/ lies.", Path(), metavar="FOLDER")
+from mvit_nas.settings.shared import Printed, name_flag, question, reports_flag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +27,7 @@ class ReportSettings:
     devices: Path | None = question(
         "A YAML file of devices and their limits (Pixel 8: 10 ms, 4 MiB), which the page of a search offers.", None
     )
-    out: Path = _reports()
+    out: Path = reports_flag()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +37,8 @@ class CompareSettings(Printed):
     studies: tuple[str, ...] = question(
         "Names of searches, or folders of their reports; two or more.", option="", metavar="STUDY...", many=True
     )
-    name: str | None = study("Folder of the page in reports/. Without it: the names, joined.", None, text=parse.NAME)
-    out: Path = _reports()
+    name: str | None = name_flag("Folder of the page in reports/. Without it: the names, joined.")
+    out: Path = reports_flag()
 
 
 # By name, in the order of the help.

@@ -4,6 +4,7 @@ import math
 import re
 import urllib.parse
 from collections.abc import Sequence
+from typing import Literal
 
 from mvit_nas.budget import Budget, parse_budget
 from mvit_nas.errors import InputError, unknown
@@ -125,6 +126,16 @@ def parse_colours(text: str) -> str:
     return text
 
 
+def parse_trials(text: str) -> int | Literal["auto"]:
+    """A number, or "auto"."""
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"--trials must be a whole number or auto, got {text!r}") from None
+
+
 def parse_sampler(text: str) -> str:
     """The sampler that "auto" or a name means."""
     if text not in ("auto", *SAMPLERS):
@@ -202,6 +213,7 @@ SECONDS = Text(parse_seconds, lambda seconds: f"{seconds:.12g}s", "TIME")
 NAMES = Text(parse_names, ",".join, "LIST")
 FRONT_RUNTIMES = Text(parse_front_runtimes, ",".join, "LIST")
 OBJECTIVE_NAMES = Text(parse_objectives, write_objectives, "LIST")
+TRIALS = Text(parse_trials, lambda trials: trials, "N|auto")
 SAMPLER = Text(parse_sampler, str, "NAME")
 COLOURS = Text(parse_colours, str, "rgb|bgr")
 BASELINE = Text(parse_baseline, write_baseline, "random[:SHARE]")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mvit_nas.errors import InputError
 from mvit_nas.settings import parse
-from mvit_nas.settings.commands import Printed, Start, output, question, study, training
+from mvit_nas.settings.shared import Printed, Start, output, question, study, training
 from mvit_nas.settings.train import TrainSettings
 
 

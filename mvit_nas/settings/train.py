@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mvit_nas.errors import InputError
 from mvit_nas.settings import parse
-from mvit_nas.settings.commands import Printed, Starting, Training
 from mvit_nas.settings.flag import Group
+from mvit_nas.settings.shared import Printed, Starting, Training
 
 question, training = Group.QUESTION.flag, Group.TRAINING.flag
 study, output = Group.STUDY.flag, Group.OUTPUT.flag

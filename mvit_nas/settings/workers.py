@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvit_nas.settings import parse
-from mvit_nas.settings.commands import Printed, output, question, study, training
+from mvit_nas.settings.shared import Printed, output, question, study, training
 from mvit_nas.settings.working import Stored
 
 

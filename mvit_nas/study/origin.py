@@ -9,7 +9,7 @@ from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from mvit_nas.budget import Budget
-from mvit_nas.metrics import ACCURACY, Metric
+from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, METRICS, Metric
 
 # Of environment.json; files of the first format have no number.
 FORMAT = 2
@@ -50,6 +50,28 @@ class Images:
     class_counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def guessing(self) -> float | None:
+        """The accuracy of guessing: of always saying the class that validation has most images of.
+
+        Where it is not known how many each has, of guessing among the classes; None where these, or the number of
+        images, are not known.
+        """
+        counts = self.class_counts.get("validation", ())
+        if counts:
+            return max(counts) / sum(counts)
+        return 1 / len(self.classes) if self.classes and self.counts.get("validation") else None
+
+    @property
+    def one_answer(self) -> float | None:
+        """The balanced accuracy of any one answer for all; None where the images of each class are not known."""
+        counts = self.class_counts.get("validation", ())
+        return 1 / sum(count > 0 for count in counts) if counts else None
+
+    def chance(self, metric: Metric) -> float | None:
+        """What can be had of ``metric`` without learning anything; None where that is not known, or for a cost."""
+        return {ACCURACY.name: self.guessing, BALANCED_ACCURACY.name: self.one_answer}.get(metric.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +158,7 @@ class SearchExperiment(Experiment):
     baseline: float = 0.0
     early_stopping: bool = False
     image_size: int | None = None
-    trials: int | None = None
+    trials: int | str | None = None  # "auto"
 
     @property
     def runtime(self) -> str:
@@ -270,6 +292,13 @@ def seen_through(origin: SearchOrigin, runtime: str, *, measured: int, trained: 
     changed = ("latency", "front_latency", "hypervolume_reference", "presets", "view")
     told = _written(seen)
     return replace(seen, document={**as_document(origin), **{key: told[key] for key in changed}})
+
+
+def from_chance(origin: SearchOrigin) -> SearchOrigin:
+    """``origin`` whose hypervolume begins at chance, where that is known: files of before have it begin at 0."""
+    floors = {name: origin.images.chance(METRICS[name]) for name in origin.reference}
+    reference = {**origin.reference, **{name: floor for name, floor in floors.items() if floor is not None}}
+    return replace(origin, reference=reference, document={**origin.document, "hypervolume_reference": reference})
 
 
 def plan_in_words(

@@ -24,6 +24,7 @@ from mvit_nas.study.origin import (
     SearchOrigin,
     as_document,
     fields_of,
+    from_chance,
     key_of,
 )
 
@@ -49,7 +50,7 @@ def parse_origin(document: Document, *, where: str) -> SearchOrigin | AblationOr
         raise InputError(f"{where}: {problem}")
     if "ablation" in document:
         return from_document(AblationOrigin, document)
-    return from_document(SearchOrigin, document)
+    return from_chance(from_document(SearchOrigin, document))
 
 
 def from_document(kind: type[T], document: Document) -> T:

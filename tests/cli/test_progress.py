@@ -43,6 +43,7 @@ def progress(last, **changes):
         "done": 4.0,
         "stopped": 0,
         "trials": 12,
+        "foreseen": False,
         "score": ACCURACY,
         "best": 0.716,
         "front": 2,
@@ -108,6 +109,13 @@ def test_with_a_budget_the_line_says_the_best_within_it_and_its_parts(watching):
     within = (Within(part=1.0, best=DONE), Within(part=0.5, best=None))
     watch.show(progress(DONE, within=within, seconds_left=None))
     assert str(line.text) == "4/12 trials · best 71.6 % within the budget, nothing within 1/2 of it"
+
+
+def test_a_number_of_trials_that_is_only_foreseen_is_said_to_be(watching):
+    watch, _, line = watching
+    watch.show(progress(DONE, trials=47, foreseen=True, best=None, seconds_left=None))
+    assert str(line.text) == "4/~47 trials"
+    assert trial_line(progress(DONE, trials=47, foreseen=True)).startswith("   4/~47 0123456789 ")
 
 
 def test_what_is_rejected_moves_the_line_and_prints_none(watching):

@@ -97,10 +97,10 @@ def test_a_search_prints_a_front_and_writes_a_report(ran):
 
 def test_json_is_one_document_with_the_documented_keys(again):
     document = json.loads(again(*SAME, "--trials", 4, "--resume", "--json").out)
-    assert set(document) == {"study", "front", "trials", "best_within", "hypervolume", "report", "error"}
+    assert set(document) == {"study", "front", "trials", "best_within", "hypervolume", "forecast", "report", "error"}
     assert document["study"] == "s"
     assert document["trials"]["complete"] == 4
-    assert 0 < document["hypervolume"] < 1
+    assert 0 <= document["hypervolume"] < 1  # nothing where none is known to do better than guessing
     for row in document["front"]:
         assert row["latency_ms"] is None
         assert row["arch"]["image_size"] == 32
@@ -245,7 +245,12 @@ def test_dry_run_tells_size_share_time_and_memory_and_writes_nothing(work, searc
     assert re.search(r"in budget  [\d.]+ % of the settings", out)
     assert re.search(r"largest    [\d.]+K parameters, [\d.]+M MACs, \d+ ms a training step", out)
     assert re.search(r"estimate   .* for 100 trials, [\d.]+ GiB of memory", out)
+    assert "then       12 more trainings are expected to bring about 0.5 points (nine in ten" in out
+    foreseen = search("--dry-run", "--trials", "auto").out
+    assert re.search(r"estimate   .* for about 47 trials, 100 at most, [\d.]+ GiB of memory", foreseen)
     document = json.loads(search("--dry-run", "--json").out)
+    assert all(f"`{key}`" in DOCUMENTED for key in document)
+    assert (document["trials"], document["forecast"]["more"]) == (12, 12)
     assert document["networks"] == 32
     assert document["smallest"]["macs"] < document["largest"]["macs"]
     assert document["hours"] > 0

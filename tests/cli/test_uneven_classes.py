@@ -52,6 +52,7 @@ def test_what_the_classes_have_is_kept_and_said(ran):
     environment = json.loads((work / "reports/s/environment.json").read_text())
     assert environment["data"]["class_counts"] == {"train": [29, 6, 12], "validation": [5, 1, 1]}
     assert environment["hypervolume_reference"].keys() == {"balanced_accuracy", "macs"}
+    assert environment["hypervolume_reference"]["balanced_accuracy"] == 1 / 3  # of one answer for all
     assert environment["experiment"]["schedule"]["name"] == "quick (class weights)"
     assert environment["experiment"]["schedule"]["class_weights"] is True
     page = (work / "reports/s/report.html").read_text()

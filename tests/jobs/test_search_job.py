@@ -3,6 +3,7 @@
 import csv
 import functools
 import json
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +30,7 @@ from mvit_nas.jobs import search as job
 from mvit_nas.jobs import search_plan, setup
 from mvit_nas.jobs.estimate import StepCost
 from mvit_nas.jobs.named_networks import find_choices
+from mvit_nas.maths.forecast import FEWEST
 from mvit_nas.metrics import ACCURACY, LATENCY
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.within_budget import sample_feasible
@@ -197,7 +199,8 @@ def test_the_worst_corner_of_the_box_is_the_dearest_candidate(tmp_path, search, 
     designs = preparing.prepare(settings, reporter=Reporter()).feasible.designs
     costs = [count(sure(design.arch), classes=10) for design in designs]
     assert list(reference) == ["accuracy", "params", "macs", "latency_ms"]
-    assert reference["accuracy"] == 0
+    counts = environment(tmp_path)["data"]["class_counts"]["validation"]
+    assert reference["accuracy"] == max(counts) / sum(counts)  # of always saying the largest class
     # The presets are tried as well, and dearer than all of the space.
     assert reference["params"] > max(cost.params for cost in costs)
     assert reference["macs"] > max(cost.macs for cost in costs)
@@ -211,10 +214,14 @@ def test_the_box_ends_at_the_budget(tmp_path, search, stand_ins):
     assert reference["macs"] <= 3e6
     assert reference["latency_ms"] == 0.3
     by_hand = max(
-        record.value(ACCURACY)
-        * (1 - record.value(LATENCY) / 0.3)
-        * (1 - record.values["params"].value / reference["params"])
-        * (1 - record.values["macs"].value / reference["macs"])
+        (record.value(ACCURACY) - reference["accuracy"])
+        / (1 - reference["accuracy"])
+        * math.log2(0.3 / record.value(LATENCY))
+        / 6
+        * math.log2(reference["params"] / record.values["params"].value)
+        / 6
+        * math.log2(reference["macs"] / record.values["macs"].value)
+        / 6
         for record in outcome.front
     )
     assert outcome.hypervolume >= by_hand > 0
@@ -251,6 +258,50 @@ def test_a_search_that_was_not_told_to_goes_on_when_it_has_settled(search, stand
     stand_ins["correct"] = lambda params: 100
     search(trials=SETTLED_LEAST + 1, objectives=("accuracy", "params"))
     assert stand_ins["trained"] == SETTLED_LEAST + 1
+
+
+# An open number of trials
+
+AUTO: dict[str, Any] = {
+    "trials": "auto", "sampler": "cost-aware", "budgets": (parse_budget("500K"),), "objectives": ("accuracy", "params"),
+}  # fmt: skip
+
+
+def test_an_open_number_ends_where_little_more_is_expected_and_no_resume_trains_more(tmp_path, search, stand_ins):
+    stand_ins["correct"] = lambda params: 100
+    told: list[job.Progress] = []
+    outcome = search(on_progress=told.append, **AUTO)
+    assert stand_ins["trained"] == FEWEST
+    assert sure(outcome.forecast).is_little
+    assert environment(tmp_path)["ended"] == ""
+    assert f"{FEWEST} of {len(records(tmp_path))} candidates trained" in outcome.report.read_text()
+    assert [progress.trials for progress in told] == [47] * (FEWEST - 1) + [FEWEST]
+    assert all(progress.foreseen for progress in told)
+    search(**AUTO, resume=True, timeout_seconds=9999.0)
+    assert stand_ins["trained"] == FEWEST
+    assert environment(tmp_path)["ended"] == ""
+    search(**{**AUTO, "trials": FEWEST + 1}, resume=True)
+    assert stand_ins["trained"] == FEWEST + 1
+
+
+def test_an_open_number_goes_on_while_more_is_expected(search, stand_ins):
+    told: list[job.Progress] = []
+    stop = {"should_stop": lambda: stand_ins["trained"] >= FEWEST + 2}
+    outcome = search(**AUTO, **stop, on_progress=told.append)
+    assert isinstance(outcome.error, InterruptedCleanlyError)
+    assert not sure(outcome.forecast).is_little
+    assert told[-1].trials > FEWEST + 2
+
+
+def test_an_open_number_ends_when_the_time_is_up(tmp_path, search, stand_ins):
+    search(**AUTO, timeout_seconds=0.001)
+    assert stand_ins["trained"] == 1
+    assert environment(tmp_path)["ended"] == "out of time"
+    assert "1 of 1 candidates trained, out of time" in (tmp_path / "reports/s/report.html").read_text()
+
+
+def test_without_a_budget_nothing_is_foreseen(search, stand_ins):
+    assert search(trials=FEWEST, sampler="cost-aware", objectives=("accuracy", "params")).forecast is None
 
 
 # Progress and files
@@ -354,6 +405,14 @@ def test_the_dry_run_counts_every_epoch_of_every_trial(search, settings, stand_i
     timed = search_plan.plan(replace(settings, trials=10, epochs=3), reporter=Reporter())
     assert timed.hours * 3600 == pytest.approx(plan.hours * 3600 + 10 * setup.MEASURING_SECONDS)
     assert (plan.smallest.latency_ms, timed.smallest.latency_ms is None) == (None, False)
+    assert (plan.trials, plan.forecast) == (10, None)  # without a budget
+    known = replace(settings, **{**AUTO, "trials": 10}, epochs=3)
+    assert sure(search_plan.plan(known, reporter=Reporter()).forecast).gain == pytest.approx(0.46 / 10)
+    assert search_plan.plan(replace(known, sampler="tpe"), reporter=Reporter()).forecast is None
+    foreseen = search_plan.plan(replace(settings, **AUTO, epochs=3), reporter=Reporter())
+    assert foreseen.trials == 47
+    assert foreseen.hours == pytest.approx(4.7 * search_plan.plan(known, reporter=Reporter()).hours)
+    assert sure(foreseen.forecast).is_little
 
 
 # The front on further runtimes

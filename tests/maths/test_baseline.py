@@ -9,7 +9,7 @@ from mvit_nas.results.search.findings import findings
 from mvit_nas.results.table import table_of
 from mvit_nas.results.view import values_where_complete
 
-BOX = Box(reference=(0.0, 10.0), maximise=(True, False), ideal=(1.0, 0.0))
+BOX = Box(reference=(0.0, 64.0), maximise=(True, False), ideal=(1.0, 1.0))
 SENTENCE = "Against random sampling: "
 
 
@@ -23,7 +23,7 @@ def environment(**changes):
     }
     return {
         "experiment": experiment | changes,
-        "hypervolume_reference": {"accuracy": 0.0, "params": 10.0},
+        "hypervolume_reference": {"accuracy": 0.0, "params": 64.0},
         "presets": [],
         "latency": None,
     }
@@ -34,18 +34,18 @@ def row(trial, proposed_by, accuracy, params, state="complete", **more):
     return known | ({"accuracy": accuracy} if state == "complete" else {}) | more
 
 
-# By hand, in a box of accuracy 0 to 1 and 10 to 0 parameters. The sampler's first three trainings are (0.8, 5), one that
-# was stopped and (0.9, 6): 0.8 * 0.5 + 0.1 * 0.4 = 0.44. Random sampling's three are (0.4, 5), (0.5, 6), (0.2, 2):
-# 0.5 * 0.4 + 0.4 * 0.1 + 0.2 * 0.3 = 0.3.
+# By hand, in a box of accuracy 0 to 1 and six halvings of 64 parameters. The sampler's first three trainings are
+# (0.8, 16), one that was stopped and (0.9, 32): in sixths, 0.9 + 0.8. Random sampling's three are (0.4, 16), (0.5, 32)
+# and (0.2, 8): 0.5 + 0.4 + 0.2.
 ROWS = [
     row(0, "preset", 0.95, 1),  # neither's
-    row(1, "cost-aware", 0.8, 5, trainings=1.0),
-    row(2, "random", 0.4, 5),
+    row(1, "cost-aware", 0.8, 16, trainings=1.0),
+    row(2, "random", 0.4, 16),
     row(3, "cost-aware", None, 5, state="over_budget"),
     row(4, "cost-aware", None, 4, state="stopped", trainings=0.5),
-    row(5, "random", 0.5, 6),
-    row(6, "cost-aware", 0.9, 6),
-    row(7, "random", 0.2, 2),
+    row(5, "random", 0.5, 32),
+    row(6, "cost-aware", 0.9, 32),
+    row(7, "random", 0.2, 8),
     row(8, "cost-aware", 0.1, 1),  # the fourth begun, which 3 trainings do not pay for
     row(9, "cost-aware", 0.99, 1),
 ]
@@ -70,8 +70,8 @@ def of_rows(rows):
 def test_both_count_as_far_as_the_compute_goes_that_both_have_had():
     found = of_rows(ROWS)
     assert found.trainings == 3.0
-    assert found.hypervolume == pytest.approx(0.8 * 0.5 + 0.1 * 0.4)
-    assert found.random_hypervolume == pytest.approx(0.3)
+    assert found.hypervolume == pytest.approx((0.9 + 0.8) / 6)
+    assert found.random_hypervolume == pytest.approx((0.5 + 0.4 + 0.2) / 6)
     assert (found.finished, found.random_finished) == (2, 3)
     assert found.p is None
 
@@ -135,7 +135,7 @@ def test_p_counts_every_row_however_many_there_are(name):
 def test_sampled_volumes_are_near_the_exact_ones():
     generator = np.random.default_rng(3)
     values = np.column_stack([generator.random(12), 10 * generator.random((12, 2))])
-    box = Box(reference=(0.0, 10.0, 10.0), maximise=(True, False, False), ideal=(1.0, 0.0, 0.0))
+    box = Box(reference=(0.0, 10.0, 10.0), maximise=(True, False, False), ideal=(1.0, 10 / 64, 10 / 64))
     subsets = generator.random((20, 12)) < 0.4
     subsets[0] = False
     found = sampled_volumes(values, subsets, box)
@@ -146,11 +146,13 @@ def test_sampled_volumes_are_near_the_exact_ones():
 
 
 def test_the_headline_says_what_the_search_gains():
-    rows = [row(i, "cost-aware", 0.3 + 0.05 * i, 1 + i) for i in range(9)]
-    rows += [row(9 + i, "random", 0.05, 9) for i in range(8)]
-    best = hypervolume(np.array([[0.3 + 0.05 * i, 1 + i] for i in range(8)]), BOX)
+    rows = [row(i, "cost-aware", 0.4 + 0.05 * i, 1 + i) for i in range(9)]
+    rows += [row(9 + i, "random", 0.35, 50) for i in range(8)]
+    # The study has three classes, and the box begins at what guessing among them has.
+    box = Box(reference=(1 / 3, 64.0), maximise=(True, False), ideal=(1.0, 1.0))
+    best = hypervolume(np.array([[0.4 + 0.05 * i, 1 + i] for i in range(8)]), box)
     assert headline(view(rows, environment()))[-1] == (
-        f"{SENTENCE}after 8.0 trainings each, hypervolume {best:.3f} against 0.005 (p = 0.0005, by exchanging who "
+        f"{SENTENCE}after 8.0 trainings each, hypervolume {best:.3f} against 0.001 (p = 0.0005, by exchanging who "
         "proposed what)."
     )
 

@@ -1,4 +1,5 @@
 import itertools
+import math
 import time
 
 import numpy as np
@@ -45,17 +46,22 @@ def front_by_definition(values, maximise):
 
 
 def box(maximise):
-    """(reference, ideal) for the directions: asymmetric, and narrower than the values reach."""
+    """(reference, ideal) for the directions: asymmetric, and narrower than the values reach; costs are above 0."""
     low = [-1.0, -2.0, 1.0, 0.5]
     high = [5.0, 4.0, 4.5, 3.5]
-    pairs = [(lo, hi) if up else (hi, lo) for lo, hi, up in zip(low, high, maximise, strict=False)]
+    pairs = [(lo, hi) if up else (hi, abs(lo)) for lo, hi, up in zip(low, high, maximise, strict=False)]
     return [reference for reference, _ in pairs], [ideal for _, ideal in pairs]
 
 
 def volume_by_inclusion_exclusion(values, reference, maximise, ideal):
+    def gain_of(value, worst, best, more):
+        if more or math.isnan(value):
+            return (worst - value) / (worst - best)
+        return math.log2(worst / value) / math.log2(worst / best) if value > 0 else 1.0
+
     gains = []
     for row in values:
-        gain = [(r - v) / (r - i) for v, r, i in zip(row, reference, ideal, strict=True)]
+        gain = [gain_of(*one) for one in zip(row, reference, ideal, maximise, strict=True)]
         if all(g > 0 for g in gain):  # False for NaN
             gains.append([min(g, 1.0) for g in gain])
     return sum(
@@ -157,17 +163,17 @@ def test_the_history_is_the_hypervolume_of_each_beginning(problem):
 
 
 def test_the_hypervolume_by_hand():
-    """Accuracy up from 0.2 to 1, cost down from 10 to 2: boxes 3/4 x 1/2 and 1/4 x 3/4 share 1/4 x 1/2."""
-    values = np.array([[0.8, 6.0], [0.4, 4.0], [0.3, 5.0], [0.1, 3.0], [0.9, 10.0]])
-    assert hypervolume(values, a_box([0.2, 10.0], [True, False], [1.0, 2.0])) == pytest.approx(0.375 + 0.1875 - 0.125)
+    """Accuracy up from 0.2 to 1, cost down from 16 to 1, four halvings: boxes 3/4 x 1/2 and 1/4 x 3/4 share 1/4 x 1/2."""
+    values = np.array([[0.8, 4.0], [0.4, 2.0], [0.3, 3.0], [0.1, 1.5], [0.9, 16.0]])
+    assert hypervolume(values, a_box([0.2, 16.0], [True, False], [1.0, 1.0])) == pytest.approx(0.375 + 0.1875 - 0.125)
 
 
 def test_a_point_beyond_the_ideal_fills_the_box_and_no_more():
-    assert hypervolume(np.array([[2.0, -1.0]]), a_box([0.0, 10.0], [True, False], [1.0, 0.0])) == 1.0
+    assert hypervolume(np.array([[2.0, -1.0]]), a_box([0.0, 10.0], [True, False], [1.0, 0.5])) == 1.0
 
 
 def test_a_point_on_the_reference_counts_nothing():
-    assert hypervolume(np.array([[0.0, 5.0]]), a_box([0.0, 10.0], [True, False], [1.0, 0.0])) == 0.0
+    assert hypervolume(np.array([[0.0, 5.0]]), a_box([0.0, 10.0], [True, False], [1.0, 0.5])) == 0.0
 
 
 @pytest.mark.parametrize("objectives", [3, 4])
@@ -194,6 +200,11 @@ def test_the_hypervolume_of_200_points_in_4_objectives_takes_well_under_a_second
 def test_an_ideal_that_is_worse_than_the_reference_is_an_error():
     with pytest.raises(ValueError, match=r"the ideal must be better than the reference, got self.ideal=\(5.0,\)"):
         hypervolume(np.array([[1.0]]), a_box([3.0], [False], [5.0]))
+
+
+def test_a_cost_of_nothing_is_no_ideal_since_its_axis_is_logarithmic():
+    with pytest.raises(ValueError, match=r"of which less is better must be above 0, got self.ideal=\(1.0, 0.0\)"):
+        a_box([0.0, 10.0], [True, False], [1.0, 0.0])
 
 
 def test_near_the_front_is_what_5_percent_less_cost_would_bring_onto_it():

@@ -511,15 +511,15 @@ def test_a_share_of_the_proposals_is_drawn_at_random_to_compare_with():
     assert by.count("tpe") == 14
 
 
-def test_a_search_that_is_settled_ends():
+def test_a_search_that_is_done_ends():
     asked = []
 
-    def is_settled(records):
+    def is_done(records):
         asked.append(len(records))
         return len(records) == 12
 
-    assert len(searching(None, "6M", trials=30, is_settled=is_settled).search.run()) == 12
-    assert asked == list(range(1, 13))
+    assert len(searching(None, "6M", trials=30, is_done=is_done).search.run()) == 12
+    assert asked == list(range(13))
 
 
 def test_a_search_ends_when_its_time_is_up(monkeypatch):

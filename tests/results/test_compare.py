@@ -14,9 +14,16 @@ from mvit_nas.cli.app import main
 from mvit_nas.errors import InputError
 from mvit_nas.maths.statistics import paired_difference, welch_interval
 from mvit_nas.metrics import LATENCY, PARAMS
-from mvit_nas.results.comparison.comparison import Curve, compare_studies, document, spent_to_reach
+from mvit_nas.results.comparison.comparison import (
+    Curve,
+    LikeRandom,
+    compare_studies,
+    document,
+    like_random,
+    spent_to_reach,
+)
 from mvit_nas.results.comparison.gains import Verdict
-from mvit_nas.results.comparison.page import cards, gain_words, headline, page_data, title
+from mvit_nas.results.comparison.page import cards, gain_words, headline, like_random_sentences, page_data, title
 from mvit_nas.results.page import Card
 from mvit_nas.results.report import read_study, write_comparison
 
@@ -26,12 +33,12 @@ from mvit_nas.results.report import read_study, write_comparison
 def test_hypervolume_against_compute_is_a_mean_of_steps_with_its_extent():
     comparison = compare_studies(by_hand())
     assert [method.label for method in comparison.methods] == ["cost-aware", "tpe"]
-    assert comparison.reference == {"accuracy": 0.0, "params": 10.0}  # the worst corner of all
+    assert comparison.reference == {"accuracy": 0.0, "params": 64.0}  # the worst corner of all
     assert comparison.trainings == 3.0
     first, second = comparison.methods
     assert first.trainings == (3.5, 3.0)
     assert first.hypervolumes == pytest.approx((0.4, 0.6))
-    assert second.hypervolumes == pytest.approx((0.3, 0.26))
+    assert second.hypervolumes == pytest.approx((1 / 3, 0.2 + 0.2 / 6))
     # It ends where the first seed ended.
     assert first.by_trainings.x == (0.0, 1.0, 1.5, 2.0, 2.5, 3.0)
     assert first.by_trainings.mean == pytest.approx((0.0, 0.275, 0.275, 0.275, 0.35, 0.5))
@@ -53,8 +60,8 @@ def test_the_box_reaches_to_the_worst_of_all_corners():
 def test_the_median_attainment_is_what_half_of_the_seeds_reach_at_equal_compute():
     first, second = compare_studies(by_hand()).methods
     # Of two seeds one suffices: the better of both. (0.9, 1) came after more compute than all had.
-    assert first.attained == ((0.0, 0.6), (5.0, 0.8))
-    assert second.attained == ((4.0, 0.5), (7.0, 0.6))
+    assert first.attained == ((0.0, 0.6), (8.0, 0.8))
+    assert second.attained == ((4.0, 0.5), (32.0, 0.6))
     rows = [[row(0.5, 2), row(0.9, 4)], [row(0.6, 3)], [row(0.4, 1), row(0.7, 5)]]
     three = [study(f"s{seed}", seed, "tpe", [*some, row(0.1, 9)][:2]) for seed, some in enumerate(rows)]
     # Of three it takes two: sorted, at 1: 0.4; at 2: 0.5, 0.4; at 3: 0.6, 0.5, 0.4; at 4: 0.9, 0.6; at 5: 0.9, 0.7.
@@ -64,17 +71,17 @@ def test_the_median_attainment_is_what_half_of_the_seeds_reach_at_equal_compute(
 
 def test_with_one_seed_the_attainment_is_the_front_and_no_spread_is_known():
     comparison = compare_studies([by_hand()[0], by_hand()[2]])
-    assert comparison.methods[0].attained == ((5.0, 0.8),)
+    assert comparison.methods[0].attained == ((8.0, 0.8),)
     gain = sure(comparison.methods[1].gain)
-    assert gain.difference == pytest.approx(0.3 - 0.4)
+    assert gain.difference == pytest.approx(1 / 3 - 0.4)
     assert gain.interval is None
-    assert gain_words(gain) == "-10.0 (one seed: no spread is known)"
+    assert gain_words(gain) == "-6.7 (one seed: no spread is known)"
 
 
 def test_two_shared_seeds_are_too_few_for_an_interval():
     gain = sure(compare_studies(by_hand()).methods[1].gain)
     assert gain.paired
-    assert gain_words(gain) == "-22.0 (2 seeds: too few for an interval)"
+    assert gain_words(gain) == "-21.7 (2 seeds: too few for an interval)"
 
 
 def test_shared_seeds_are_paired_and_others_compared_by_welch():
@@ -181,7 +188,7 @@ def test_how_many_trainings_were_allowed_makes_no_other_method():
 def test_latencies_under_the_same_conditions_count():
     comparison = compare_studies([with_latency("a", 0), with_latency("b", 1)])
     assert [metric.name for metric in comparison.objectives] == ["accuracy", "params", "latency_ms"]
-    assert comparison.methods[0].mean == pytest.approx(0.5**3)
+    assert comparison.methods[0].mean == pytest.approx(0.5 / 6**2)
     assert comparison.notes == ()
 
 
@@ -214,7 +221,7 @@ def test_a_latency_that_cannot_be_compared_is_no_axis_either():
 def test_latencies_under_other_conditions_are_left_out(changes, words):
     comparison = compare_studies([with_latency("a", 0), with_latency("b", 1, **changes)])
     assert [metric.name for metric in comparison.objectives] == ["accuracy", "params"]
-    assert comparison.methods[0].mean == pytest.approx(0.5**2)
+    assert comparison.methods[0].mean == pytest.approx(0.5 / 6)
     reason = f"a and b measured it under different conditions ({words})"
     assert comparison.notes == (f"Latency is left out of the hypervolume: {reason}.",)
     only = ("accuracy", "latency_ms")
@@ -271,6 +278,47 @@ def test_a_box_without_room_is_an_error():
         compare_studies(studies)
 
 
+# Random sampling
+
+
+def random_and(*rows):
+    """A search of so many ``rows`` beside random sampling of three: a quarter, a third and 0.4 of the box."""
+    drawn = study("r0", 0, "random", [row(0.5, 8), row(0.5, 4), row(0.6, 4)])
+    return compare_studies([drawn, study("a0", 0, "tpe", rows)])
+
+
+def test_how_many_trainings_the_others_needed_for_what_random_sampling_had_in_the_end():
+    found = random_and(row(0.5, 8), row(0.8, 8), row(0.9, 1))
+    random, other = found.methods
+    assert like_random(found, random) is None
+    assert like_random(found, other) == LikeRandom(trainings=2.0, random=3.0, volume=random.mean)
+    assert list(like_random_sentences(found)) == [
+        "tpe had what random sampling had after 3 trainings (40.0 %) after 2 trainings."
+    ]
+    verdict, against, _ = cards(found)
+    assert set(like_random_sentences(found)) <= set(verdict.sentences)
+    assert not any("had reached" in one for one in against.sentences)
+    written: Any = document(found)
+    assert [one["like_random"] for one in written["methods"]] == [
+        None, {"trainings": 2.0, "random": 3.0, "volume": pytest.approx(0.4)}
+    ]  # fmt: skip
+
+
+def test_that_it_was_not_reached_is_said_with_the_trainings_that_there_were():
+    found = random_and(row(0.5, 8), row(0.7, 8))
+    assert list(like_random_sentences(found)) == [
+        "tpe did not reach what random sampling had after 3 trainings (40.0 %) in 2 trainings."
+    ]
+    written: Any = document(found)
+    assert written["methods"][1]["like_random"]["trainings"] is None
+
+
+def test_where_random_sampling_is_not_there_or_found_nothing_there_is_nothing_to_reach():
+    assert list(like_random_sentences(compare_studies(by_hand()))) == []
+    empty = compare_studies([study("r0", 0, "random", [row(0.5, 100)]), study("a0", 0, "tpe", [row(0.5, 8)])])
+    assert list(like_random_sentences(empty)) == []
+
+
 # The page
 
 
@@ -282,7 +330,7 @@ def test_the_cards_say_it_in_sentences():
         subject="Too little is known to tell cost-aware from tpe, after 3 trainings (2 seeds each)",
         sentences=(
             "cost-aware: 50.0 % (2 seeds from 40.0 to 60.0 %) of the box.",
-            "tpe: 28.0 % (2 seeds from 26.0 to 30.0 %) of the box.",
+            "tpe: 28.3 % (2 seeds from 23.3 to 33.3 %) of the box.",
             (
                 "The box holds every trade-off between a reference and the ideal, and is the same for all; the more of it "
                 "is dominated by what a search found, the better that is."
@@ -290,13 +338,13 @@ def test_the_cards_say_it_in_sentences():
         ),
     )
     assert other.title == "tpe against cost-aware"
-    assert other.subject == "-22.0 points; 2 seeds: too few for an interval"
+    assert other.subject == "-21.7 points; 2 seeds: too few for an interval"
     assert other.sentences == (
         (
-            "After 3 trainings each, tpe dominates 28.0 % of the box and cost-aware 50.0 %: a difference of -22.0 points; "
+            "After 3 trainings each, tpe dominates 28.3 % of the box and cost-aware 50.0 %: a difference of -21.7 points; "
             "2 seeds: too few for an interval."
         ),
-        "cost-aware had reached 28.0 % after 2.5 trainings, in the mean of its seeds.",
+        "cost-aware had reached 28.3 % after 2.5 trainings, in the mean of its seeds.",
     )
     first = [flat(f"a{seed}", seed, "tpe", volume) for seed, volume in enumerate([0.4, 0.5, 0.6])]
     second = [flat(f"b{seed}", seed, "gp", volume) for seed, volume in enumerate([0.5, 0.61, 0.72])]
@@ -375,7 +423,7 @@ def test_time_of_what_came_from_the_cache_is_marked():
 def test_accuracy_is_shown_for_each_cost_that_all_have():
     comparison = compare_studies(by_hand())
     assert [metric.name for metric in comparison.costs] == ["params", "macs"]
-    assert comparison.methods[1].attained_by == (((4.0, 0.5), (7.0, 0.6)), ((400.0, 0.5), (700.0, 0.6)))
+    assert comparison.methods[1].attained_by == (((4.0, 0.5), (32.0, 0.6)), ((400.0, 0.5), (3200.0, 0.6)))
     # A latency counts where it can be compared, also where it is no objective.
     only = ("accuracy", "params")
     both = compare_studies([with_latency("a", 0, only), with_latency("b", 1, only)])
@@ -396,7 +444,7 @@ def test_the_page_has_a_line_a_method_and_a_row_a_study():
     drawn: Any = page.document
     history, attained = drawn["history"], drawn["attained"][0]
     assert [line["label"] for line in history["lines"]] == ["cost-aware", "tpe"]
-    assert attained["lines"][0]["x"] == [0.0, 5.0, 7.0]  # drawn on to where the longest ends
+    assert attained["lines"][0]["x"] == [0.0, 8.0, 32.0]  # drawn on to where the longest ends
     assert attained["lines"][0]["y"] == [60.0, 80.0, 80.0]
     assert [cell.text for cell in page.rows[0].cells] == [
         "cost-aware", "a0", "0", "40.0", "3.5", "5", "2 min 5 s",
@@ -415,7 +463,7 @@ def test_a_comparison_is_a_page_and_its_numbers(tmp_path):
     assert sorted(path.name for path in page.parent.iterdir()) == ["compare.html", "comparison.json"]
     numbers = json.loads((tmp_path / "c/comparison.json").read_text())
     assert numbers == json.loads(json.dumps(document(comparison)))
-    assert numbers["methods"][1]["difference"] == pytest.approx(-0.22)
+    assert numbers["methods"][1]["difference"] == pytest.approx((1 / 3 + 0.2 + 0.2 / 6) / 2 - 0.5)
     documented = (Path(__file__).parents[2] / "docs/json.md").read_text()
     for key in {
         *numbers,
@@ -451,9 +499,9 @@ def test_the_lines_on_the_page_are_those_of_the_comparison(opened_comparison):
         [list(curve.x[1:]), [100 * mean for mean in curve.mean[1:]]] for curve in (sure(m.by_seconds) for m in methods)
     ]
     attained = "document.getElementById('attained').data.map(trace => trace.x)"
-    assert page.evaluate(attained) == [[0, 5, 7], [4, 7, 7]]
+    assert page.evaluate(attained) == [[0, 8, 32], [4, 32, 32]]
     page.select_option("#cost", label="MACs")
-    assert page.evaluate(attained) == [[0, 500, 700], [400, 700, 700]]
+    assert page.evaluate(attained) == [[0, 800, 3200], [400, 3200, 3200]]
 
 
 @pytest.mark.parametrize(("chart", "said"), [("history", "Whole trainings"), ("attained", "Parameters")])
@@ -566,8 +614,11 @@ def test_the_table_fits_a_terminal_and_the_page_comes_last(run):
     assert lines[4] == "Hypervolume after 24 trainings each:"
     assert lines[5].split() == ["method", "seeds", "hypervolume", "points", "(95", "%)"]
     assert [line.split("  ")[0] for line in lines[6:9]] == ["cost-aware + stopping", "tpe", "random"]
-    assert lines[10].startswith("The budget is at most ")
-    assert [line.split("   ")[0].rstrip() for line in lines[12:18]] == [
+    said = " ".join(lines[9:13])
+    assert said.startswith("cost-aware + stopping had what random sampling had after 24 trainings (")
+    assert "tpe did not reach what random sampling had after 24 trainings (" in said
+    assert lines[14].startswith("The budget is at most ")
+    assert [line.split("   ")[0].rstrip() for line in lines[16:22]] == [
         "the budget", "  cost-aware + stopping", "  tpe", "  random", "1/2 of it", "  cost-aware + stopping"
     ]  # fmt: skip
     assert all(len(line.rstrip()) <= 80 for line in lines)

@@ -1,6 +1,7 @@
 """The values that the page of a search draws."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -90,7 +91,7 @@ HISTORY = [
     {"trial": 0, "state": "complete", "accuracy": 0.75, "params": 4e6, "seconds": 30.0},
     {"trial": 1, "state": "complete", "accuracy": 0.5, "params": 2e6, "seconds": 20.0},
     {"trial": 2, "state": "complete", "accuracy": 0.375, "params": 3e6, "seconds": 10.0},
-    {"trial": 3, "state": "over_budget", "params": 9e6, "seconds": 0.0},
+    {"trial": 3, "state": "over_budget", "params": 30e6, "seconds": 0.0},
     {"trial": 4, "state": "failed", "params": 10, "seconds": 40.0},
 ]
 
@@ -98,7 +99,7 @@ HISTORY = [
 def box(**changes):
     """A search of two objectives whose box is easily worked out by hand."""
     experiment = {**environment()["experiment"], "objectives": ["accuracy", "params"], **changes}
-    return environment(experiment=experiment, hypervolume_reference={"accuracy": 0.2, "params": 10e6})
+    return environment(experiment=experiment, hypervolume_reference={"accuracy": 1 / 3, "params": 16e6})
 
 
 def counted(rows):
@@ -106,11 +107,11 @@ def counted(rows):
 
 
 def test_the_history_has_the_points_at_which_it_rises_and_the_last():
-    """In order of trials: 0.55 / 0.8 by 0.6; then 0.3 / 0.8 by 0.2 more; nothing adds after that."""
+    """From a third, that of guessing among three classes: 5/8 by 2/6; then 2/8 by 1/6 more; nothing adds after that."""
     (line,) = sure(history(view(counted(reversed(HISTORY)), box())))
     assert line.name == "the search"
     assert line.trial == (0, 1, 4)
-    assert line.percent == pytest.approx((41.25, 48.75, 48.75))
+    assert line.percent == pytest.approx((100 * 10 / 48, 100 * 12 / 48, 100 * 12 / 48))
     assert line.trainings == (1.0, 2.0, 4.0)
     assert line.seconds == (30.0, 50.0, 100.0)
 
@@ -120,16 +121,16 @@ def test_the_sampler_and_what_was_drawn_at_random_have_lines_of_their_own():
     rows = [row | {"proposed_by": name} for row, name in zip(HISTORY, by, strict=True)]
     whole, sampler, drawn = sure(history(view(counted(rows), box(sampler="cost-aware", baseline=0.5))))
     assert [line.name for line in (whole, sampler, drawn)] == ["all together", "cost-aware", "random"]
-    assert sampler.percent == pytest.approx((30.0, 30.0))
+    assert sampler.percent == pytest.approx((100 * 6 / 48, 100 * 6 / 48))
     assert sampler.trainings == (1.0, 1.0)
-    assert drawn.percent == pytest.approx((41.25, 43.4375))
+    assert drawn.percent == pytest.approx((100 * 10 / 48, 100 * (10 / 48 + 1 / 16 * (math.log2(16 / 3) - 2) / 6)))
     assert drawn.seconds == (30.0, 40.0)
 
 
 def test_without_a_box_there_is_no_history():
     table = counted(HISTORY)
     assert history(view(table, {**box(), "hypervolume_reference": {"accuracy": 0.2}})) is None
-    assert history(view(table, {**box(), "hypervolume_reference": {"accuracy": 1.0, "params": 5}})) is None
+    assert history(view(table, {**box(), "hypervolume_reference": {"accuracy": 0.2, "params": 0}})) is None
     assert history(view([], box())) is None
 
 

@@ -97,6 +97,23 @@ def test_how_many_classes_there_are_may_not_be_known():
     assert light(GUESSING, [], ten_classes()).state == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("validation", "score", "floor"),
+    [((50, 10, 40), "accuracy", 0.5), ((50, 0, 40), "balanced_accuracy", 0.5), ((), "accuracy", 1 / 3)],
+)
+def test_the_hypervolume_of_an_older_study_begins_at_guessing_as_that_of_a_new_one(validation, score, floor):
+    document = uneven(validation=validation) if validation else environment()
+    written = document | {"hypervolume_reference": {score: 0.0, "params": 100.0}}
+    origin = view(at(0.6), written | {"experiment": written["experiment"] | {"objectives": [score, "params"]}}).origin
+    assert origin.reference == {score: floor, "params": 100.0}
+    assert origin.document["hypervolume_reference"] == origin.reference
+
+
+def test_where_guessing_is_not_known_the_hypervolume_begins_where_the_file_says():
+    data = {"name": "photos", "classes": [], "images": {}}
+    assert view(at(0.6), environment() | {"data": data}).origin.reference["accuracy"] == 0.0
+
+
 def test_where_nothing_was_learned_nothing_is_best():
     found = findings(view(at(0.1, 0.112, 0.09), ten_classes()))
     assert [one.title for one in found] == ["Nothing was learned yet"]
@@ -433,13 +450,13 @@ def growing(accuracies, **more):
 
 
 def test_growth_over_the_last_third_of_the_trainings_decides():
-    # By hand: at 50 of 100 parameters the hypervolume is half of the best accuracy.
-    found = light(SETTLED, growing([0.5] * 12 + [0.504] * 6))
+    # By hand: at 50 of 100 parameters the hypervolume is a sixth of what the best has above a third, that of guessing.
+    found = light(SETTLED, growing([0.5] * 12 + [0.501] * 6))
     assert found.state == "good"
-    assert "the last third of 18 trainings the hypervolume grew by 0.8 %" in found.sentence
+    assert "the last third of 18 trainings the hypervolume grew by 0.6 %" in found.sentence
     found = light(SETTLED, growing([0.5] * 12 + [0.51] * 6))
     assert found.state == "warning"
-    assert "grew by 2 %" in found.sentence
+    assert "grew by 6 %" in found.sentence
     # The same growth at the end of the first two thirds is no longer growth.
     assert light(SETTLED, growing([0.5] * 11 + [0.6] * 7)).state == "good"
     assert light(SETTLED, growing([0.5] * 12 + [0.6] * 6)).state == "warning"
@@ -452,7 +469,7 @@ def test_growth_counts_trainings_and_not_trials():
     rows += [trained(30 + i, 0.6, 50) for i in range(3)]
     found = light(SETTLED, rows)
     assert found.state == "warning"
-    assert "last third of 18 trainings the hypervolume grew by 20 %" in found.sentence
+    assert "last third of 18 trainings the hypervolume grew by 60 %" in found.sentence
 
 
 def test_what_begins_in_the_last_third_grew_from_nothing():

@@ -435,6 +435,30 @@ def test_without_scripts_a_long_table_is_cut_and_says_so():
     assert "Left out here" not in render_search(view(example_table(), environment()))
 
 
+def simulated(trials=12, **experiment):
+    """The environment of a search like those that were simulated."""
+    return environment(
+        experiment=environment()["experiment"] | {"sampler": "cost-aware", "trials": trials} | experiment
+    )
+
+
+def test_the_page_says_what_more_trainings_are_expected_to_bring():
+    rows = [trained(trial, 0.1 * trial, 1_000_000 + trial, 9, 1.0) for trial in range(1, 10)]
+    page = " ".join(render_search(view(rows, simulated())).split())
+    assert '<a href="#how">12 more trainings: about +5.1 points</a>' in page
+    assert "12 more trainings are expected to bring about 5.1 points (nine in ten simulated searches: at most" in page
+    for other in (simulated(sampler="tpe"), simulated(budgets=[])):
+        assert "more trainings" not in render_search(view(rows, other))
+    assert "more trainings" not in render_search(view(rows[:7], simulated()))
+
+
+def test_a_search_that_asked_for_no_number_of_trials_says_how_many_it_trained():
+    rows = [trained(trial, 0.1 * trial, 1_000_000 + trial, 9, 1.0) for trial in range(1, 10)]
+    assert "9 of 9 candidates trained" in render_search(view(rows, simulated("auto")))
+    ended = simulated("auto") | {"ended": "out of time"}
+    assert "9 of 9 candidates trained, out of time" in render_search(view(rows, ended))
+
+
 def test_the_page_says_the_best_within_parts_of_the_budget():
     table = table_of(
         [trained(trial, accuracy, params, 1, 1.0) for trial, accuracy, params in ((0, 0.6, 5e6), (1, 0.5, 3e6))]

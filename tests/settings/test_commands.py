@@ -2,6 +2,7 @@
 
 import pytest
 
+from mvit_nas.budget import parse_budget
 from mvit_nas.errors import InputError
 from mvit_nas.settings import commands, shipping
 from mvit_nas.settings.flag import Decides, flags_of
@@ -83,6 +84,24 @@ def test_settings_that_cannot_be_are_refused():
         commands.AblateSettings(factors=("depth",), max_seeds=9)
     with pytest.raises(InputError, match="--max-seeds must be at least the 5 of --seeds, got 2"):
         commands.AblateSettings(factors=("depth",), precision=0.01, max_seeds=2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"budgets": ()}, "--trials auto goes by the best within the budget: give a --budget, or a number of trials"),
+        ({"sampler": "tpe"}, "--trials auto knows cost-aware alone: leave --sampler tpe out"),
+        ({"stop_when_settled": True}, "--trials auto and --stop-when-settled are two ways to end a search: give one"),
+        ({"seeds_for_front": 3}, "--seeds-for-front takes a quarter of --trials: give their number instead of auto"),
+    ],
+)
+def test_an_open_number_of_trials_goes_by_what_was_simulated(changes, message):
+    budgets = (parse_budget("6M"),)
+    assert commands.SearchSettings(trials="auto", budgets=budgets).most_trials == 100
+    assert commands.SearchSettings(trials=7).most_trials == 7
+    with pytest.raises(InputError) as error:
+        commands.SearchSettings(**{"trials": "auto", "budgets": budgets, **changes})
+    assert str(error.value) == message
 
 
 def test_a_precision_adds_seeds_up_to_twenty_or_as_many_as_were_given():

@@ -39,7 +39,14 @@ def kept(tmp_path, settings, found=FOUND):
 
 
 @pytest.mark.parametrize(
-    "settings", [SEARCH, ABLATE, SearchSettings(name="d"), AblateSettings(name="d", factors=("ema",))]
+    "settings",
+    [
+        SEARCH,
+        ABLATE,
+        SearchSettings(name="d"),
+        SearchSettings(name="d", trials="auto", budgets=SEARCH.budgets),
+        AblateSettings(name="d", factors=("ema",)),
+    ],
 )
 def test_settings_that_are_kept_are_the_same_when_they_are_read(tmp_path, settings):
     path = kept(tmp_path, settings)
@@ -188,8 +195,8 @@ def test_a_file_that_a_person_wrote_needs_nothing_but_flags(tmp_path):
     [
         ("trails: 3", "unknown 'trails', did you mean 'trials'?"),
         ("factors: [depth]", "unknown 'factors'"),
-        ("trials: many", "--trials must be a whole number, got 'many'"),
-        ("trials: true", "--trials must be a whole number, got True"),
+        ("trials: many", "--trials must be a whole number or auto, got 'many'"),
+        ("trials: true", "--trials must be a whole number or auto, got 'True'"),
         ("trials: [1, 2]", "--trials must be one value, got [1, 2]"),
         ("early_stopping: 1", "--early-stopping must be true or false, got 1"),
         ("image_size: 4", "--image-size must be at least 8, got 4"),

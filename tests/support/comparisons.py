@@ -20,7 +20,7 @@ CONDITIONS = {
 }
 
 
-def environment(study, seed, sampler, *, reference=10.0, experiment=(), **changes):
+def environment(study, seed, sampler, *, reference=64.0, experiment=(), **changes):
     """An environment; ``experiment`` are settings that differ from the usual."""
     document = {
         "study": study,
@@ -70,22 +70,22 @@ def study(name, seed, sampler, rows, **options):
 
 
 def by_hand():
-    """Two ways of searching with two seeds. In the box of 0 to 1 and 10 to 0, (0.5, 5) alone dominates 0.25."""
+    """Two ways of searching with two seeds. In the box of 0 to 1 and six halvings of 64, (0.5, 8) alone dominates 0.25."""
     return [
         study("a0", 0, "cost-aware", [
-            row(0.5, 5),  # 0.25
+            row(0.5, 8),  # 0.25
             row(None, 7, state="over_budget"),
             row(None, 4, state="stopped", share=0.5),
-            row(0.8, 5),  # 0.4, after 2.5 trainings
-            row(0.9, 1),  # 0.81, after 3.5
+            row(0.8, 8),  # 0.4, after 2.5 trainings
+            row(0.9, 1),  # 0.9, after 3.5
         ]),
         study("a1", 1, "cost-aware", [
-            row(0.6, 5),  # 0.3
+            row(0.6, 8),  # 0.3
             row(None, 5, state="failed", training_seconds=None),
             row(0.6, 0, arch_id="z"),  # 0.6, after 3
         ]),
-        study("b0", 0, "tpe", [row(0.5, 5), row(0.2, 8), row(0.5, 4)], reference=8.0),  # 0.25, 0.25, 0.3
-        study("b1", 1, "tpe", [row(0.4, 5), row(0.4, 6), row(0.6, 7)]),  # 0.2, 0.2, 0.2 + 0.2 * 0.3
+        study("b0", 0, "tpe", [row(0.5, 8), row(0.2, 32), row(0.5, 4)], reference=32.0),  # 1/4, 1/4, 1/3
+        study("b1", 1, "tpe", [row(0.4, 8), row(0.4, 16), row(0.6, 32)]),  # 0.2, 0.2, 0.2 + 0.2 / 6
     ]  # fmt: skip
 
 

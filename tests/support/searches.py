@@ -166,7 +166,7 @@ def searching(
     milliseconds: Callable[[ArchConfig], float] = lambda arch: count(arch).macs / 1e6,
     on_record: Callable[[Record], None] = lambda record: None,
     should_stop: Callable[[], bool] = never,
-    is_settled: Callable[[Sequence[Record]], bool] = never,
+    is_done: Callable[[Sequence[Record]], bool] = never,
 ) -> Running:
     """A search, begun or resumed in ``folder``, or in memory."""
     candidates = candidates_of(*budgets, objectives=objectives, space=space, seed=seed, samples=samples)
@@ -187,6 +187,6 @@ def searching(
         reporter=heard,
         on_record=on_record,
         should_stop=should_stop,
-        is_settled=is_settled,
+        is_done=is_done,
     )
     return Running(search=search, store=store, estimator=inner, heard=heard, measured=measured)

@@ -14,7 +14,7 @@ from mvit_nas.results.comparison.fronts import Fronts, compare_fronts, fronts_do
 from mvit_nas.results.comparison.gains import Gain, gain_of, gain_values
 from mvit_nas.results.comparison.methods import Study, check_comparable, labels_of, latency_apart, method_key
 from mvit_nas.results.page import Json
-from mvit_nas.results.view import StudyView, box_of, numbers, values_where_complete
+from mvit_nas.results.view import RANDOM, StudyView, box_of, numbers, values_where_complete
 from mvit_nas.results.within import best_within
 from mvit_nas.study.record import Record, State
 
@@ -73,6 +73,11 @@ class Method:
     def attained(self) -> tuple[tuple[float, float], ...]:
         """What was attained for the main cost."""
         return self.attained_by[0]
+
+    @property
+    def is_random(self) -> bool:
+        """Whether it is random sampling."""
+        return self.studies[0].origin.experiment.sampler == RANDOM
 
     @property
     def by_seed(self) -> dict[int, float]:
@@ -189,6 +194,7 @@ def document(comparison: Comparison) -> dict[str, Json]:
                 ],
                 "hypervolume": method.mean,
                 **gain_values(method.gain),
+                "like_random": None if (like := like_random(comparison, method)) is None else asdict(like),
                 "by_trainings": asdict(method.by_trainings),
                 "by_seconds": None if method.by_seconds is None else asdict(method.by_seconds),
                 "attained": [
@@ -208,6 +214,27 @@ def document(comparison: Comparison) -> dict[str, Json]:
 def spent_to_reach(curve: Curve, volume: float) -> float | None:
     """The compute after which the mean of ``curve`` is at least ``volume``; None where it never is."""
     return next((x for x, mean in zip(curve.x, curve.mean, strict=True) if mean >= volume), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LikeRandom:
+    """After how many ``trainings`` a method had the ``volume`` that random sampling had after ``random`` ones, its end.
+
+    None where it never had.
+    """
+
+    trainings: float | None
+    random: float
+    volume: float
+
+
+def like_random(comparison: Comparison, method: Method) -> LikeRandom | None:
+    """Of ``method``, by means over the seeds; None for random sampling itself, and where none of the methods is."""
+    other = next((one.by_trainings for one in comparison.methods if one.is_random), None)
+    if method.is_random or other is None or not other.mean[-1]:
+        return None
+    volume = other.mean[-1]
+    return LikeRandom(trainings=spent_to_reach(method.by_trainings, volume), random=other.x[-1], volume=volume)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mvit_nas.budget import part_words
 from mvit_nas.metrics import Form, Metric
-from mvit_nas.results.comparison.comparison import Comparison, Curve, Method, spent_to_reach
+from mvit_nas.results.comparison.comparison import Comparison, Curve, Method, like_random, spent_to_reach
 from mvit_nas.results.comparison.fronts_page import FrontsSection, count_words, fronts_card, fronts_section
 from mvit_nas.results.comparison.gains import Gain, Verdict
 from mvit_nas.results.comparison.methods import Study
@@ -115,6 +115,7 @@ def cards(comparison: Comparison) -> Iterator[Card]:
         subject=headline(comparison),
         sentences=(
             *(f"{method.label}: {_volume_words(method)} of the box." for method in comparison.methods),
+            *like_random_sentences(comparison),
             (
                 "The box holds every trade-off between a reference and the ideal, and is the same for all; the more of "
                 "it is dominated by what a search found, the better that is."
@@ -240,12 +241,27 @@ def _difference_sentence(method: Method, first: Method, spent: str) -> str:
 
 def _saving(method: Method, first: Method, equal: float) -> Iterator[str]:
     """How much sooner the better one was where the other ended."""
+    if method.is_random or first.is_random:  # it is said in comparison with random sampling's end
+        return
     ahead, behind = (method, first) if method.mean > first.mean else (first, method)
     reached = spent_to_reach(ahead.by_trainings, behind.mean) if behind.mean else None
     if reached is not None and reached < equal:
         spent = trainings_words(reached)
         mean = ", in the mean of its seeds" if len(ahead.studies) > 1 else ""
         yield f"{ahead.label} had reached {percent_words(behind.mean)} after {spent}{mean}."
+
+
+def like_random_sentences(comparison: Comparison) -> Iterator[str]:
+    """How many trainings each needed for what random sampling had in the end, where one of them is random sampling."""
+    for method in comparison.methods:
+        like = like_random(comparison, method)
+        if like is None:
+            continue
+        random = f"what random sampling had after {trainings_words(like.random)} ({percent_words(like.volume)})"
+        if like.trainings is None:
+            yield f"{method.label} did not reach {random} in {trainings_words(method.by_trainings.x[-1])}."
+        else:
+            yield f"{method.label} had {random} after {trainings_words(like.trainings)}."
 
 
 def _summary(comparison: Comparison) -> Iterator[str]:

@@ -53,7 +53,7 @@ def findings(view: StudyView) -> list[Finding]:
 
 def nothing_learned(view: StudyView) -> Finding | None:
     """What to say in place of the best where no candidate is known to do better than guessing."""
-    if not view.is_at_chance or view.guessing is None:
+    if not view.is_at_chance:
         return None
     best = view.best(view.scored)
     return Finding(

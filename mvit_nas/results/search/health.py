@@ -63,15 +63,16 @@ def lights(view: StudyView) -> list[Light]:
 
 
 def _against_guessing(view: StudyView) -> Answer:
-    if not view.scored or view.guessing is None:
+    guessing, one_answer = view.origin.images.guessing, view.origin.images.one_answer
+    if not view.scored or guessing is None:
         return "unknown", "No accuracy is known that could be compared with guessing."
     best = max(view.scored, key=lambda record: record.value(ACCURACY) or 0.0)
     if view.is_at_chance:
         return "bad", f"No candidate is known to be: the best has {accuracy_words(best)}, {view.guessing_words}."
-    if view.one_answer is not None and (best.value(ACCURACY) or 0.0) <= view.guessing:
+    if one_answer is not None and (best.value(ACCURACY) or 0.0) <= guessing:
         best = max(view.scored, key=lambda record: record.value(BALANCED_ACCURACY) or 0.0)
-        one_answer = BALANCED_ACCURACY.format(view.one_answer)
-        words = f"The best has {accuracy_words(best, BALANCED_ACCURACY)} balanced accuracy, any one answer {one_answer}"
+        other = BALANCED_ACCURACY.format(one_answer)
+        words = f"The best has {accuracy_words(best, BALANCED_ACCURACY)} balanced accuracy, any one answer {other}"
         return "good", f"{words}; by accuracy {view.guessing_words}, and none more."
     return "good", f"The best has {accuracy_words(best)}, {view.guessing_words}."
 

@@ -30,7 +30,7 @@ from mvit_nas.results.search.letters import names
 from mvit_nas.results.search.measured_on import MeasuredOn, measured_on
 from mvit_nas.results.search.runtimes import Comparison, compare, sentences
 from mvit_nas.results.view import StudyView, numbers, rank
-from mvit_nas.results.within import best_within, within_words
+from mvit_nas.results.within import best_within, forecast_words, more_words, within_words
 from mvit_nas.study.record import Further, Record, State
 from mvit_nas.units import format_seconds
 
@@ -72,7 +72,9 @@ class FurtherSection:
 class Page:
     """All that the page of a search shows, as plain data; ``document`` is what its script draws.
 
-    ``noted`` are the titles of those findings that stand below, ``light_counts`` how many lights have each colour.
+    ``forecast`` says what more trainings are expected to bring, ``more`` the same in a few words; empty where that is
+    not known. ``noted`` are the titles of those findings that stand below, ``light_counts`` how many lights have each
+    colour.
     """
 
     study: str
@@ -93,6 +95,8 @@ class Page:
     confirmed: ConfirmedSection | None
     spent: str
     within: str
+    forecast: str
+    more: str
     share: str
     reference: str
     glossary: tuple[tuple[str, str], ...]
@@ -130,6 +134,8 @@ def page_data(view: StudyView, devices: Sequence[Device] = ()) -> Page:
         confirmed=section(view),
         spent=spent_words(view),
         within=within_words(best_within(view.ordered, origin.experiment.budgets, view.score), view.score),
+        forecast="" if view.forecast is None else forecast_words(view.forecast),
+        more="" if view.forecast is None else more_words(view.forecast),
         share=f"{lines[0].percent[-1]:.1f} %" if lines else "",
         reference=", ".join(said(METRICS[name], value) for name, value in origin.reference.items()),
         glossary=tuple(glossary()),
@@ -272,9 +278,10 @@ def _summary(view: StudyView) -> Iterator[str]:
     origin = view.origin
     if origin.through is None:
         asked, trained = origin.experiment.trials, len(view.trained)
+        asked = None if isinstance(asked, str) else asked  # auto asks for no number
         planned = f", {asked} asked for" if asked is not None and trained < asked else ""
-        if asked is not None and origin.ended:
-            yield f"{trained:,} of {asked:,} candidates trained, {origin.ended}"
+        if origin.ended:
+            yield f"{trained:,} of {asked or len(view.records):,} candidates trained, {origin.ended}"
         else:
             yield f"{trained:,} of {len(view.records):,} candidates trained{planned}"
     else:
