@@ -45,7 +45,9 @@ factors:
 class Kills:
     """A search in ``folder``, and what is done to it."""
 
-    def __init__(self, folder: Path, server: Server | None, *, workers: int, trials: int, seconds: float, seed: int) -> None:
+    def __init__(
+        self, folder: Path, server: Server | None, *, workers: int, trials: int, seconds: float, seed: int
+    ) -> None:
         self._folder, self._server = folder, server
         self._random = random.Random(seed)
         self._seconds = seconds

@@ -45,9 +45,8 @@ class Crew:
             del self._running[number]
             if code < 0:
                 name = signal.Signals(-code).name
-                self._reporter.say(
-                    f"worker {number} was killed ({name}); its trial is given to others, and it is started again"
-                )
+                words = f"worker {number} was killed ({name}) and is started again"
+                self._reporter.say(f"{words}; its trial is tried again")
                 self._start(number)
             elif code > 0:
                 self._failed.append(self._error(number, code))

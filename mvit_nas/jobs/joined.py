@@ -19,7 +19,7 @@ from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.optimize.samplers import open_store
 from mvit_nas.settings.study_file import study_text
 from mvit_nas.study.life import Beats, Locks
-from mvit_nas.study.storage import FILE, PATIENCE_SECONDS, open_file, open_server
+from mvit_nas.study.storage import FILE, PATIENCE_SECONDS, closing, open_file, open_server
 from mvit_nas.study.store import Glance, Store, glance
 
 # What the study says of itself: the text of its settings, with what all of its workers work, and when it ends.
@@ -49,7 +49,7 @@ def joined(prepared: Prepared, candidates: Candidates) -> Iterator[Store]:
         assert settings.name is not None, "a search that is prepared has a name"
         storage, name, patience = open_server(settings.storage), settings.name, PATIENCE_SECONDS
     store = open_store(storage, candidates, seed=settings.seed, name=name, life=life, patience_seconds=patience)
-    with lives[0].living():
+    with closing(storage), lives[0].living():
         yield store
 
 
@@ -79,9 +79,11 @@ def published(folders: Folders, storage: str | None) -> Published:
     """The search in ``storage``, or in its folder here. Raises InputError where there is none."""
     known = None
     if storage is not None:
-        known = glance(open_server(storage), folders.name)
+        with closing(open_server(storage)) as server:
+            known = glance(server, folders.name)
     elif (folders.state / FILE).exists():
-        known = glance(open_file(folders.state), _IN_FILE)
+        with closing(open_file(folders.state)) as file:
+            known = glance(file, _IN_FILE)
     if known is None or _EXPERIMENT not in known.attributes:
         where = folders.state if storage is None else storage
         raise InputError(f"there is no search {folders.name!r} in {where}: begin it with mvit-nas search")

@@ -1,6 +1,8 @@
 """Where a study is kept: a file in its folder, or a database server for workers on several hosts."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
@@ -54,6 +56,16 @@ def open_server(url: str) -> RDBStorage:
         raise DeviceError("--storage postgresql needs psycopg: pip install 'mvit-nas[postgres]'") from None
     except Exception as error:  # SQLAlchemy's and Optuna's, whichever of them was asked
         raise InputError(f"--storage {url} cannot be used: {_first_line(error)}") from None
+
+
+@contextmanager
+def closing(storage: RDBStorage) -> Iterator[RDBStorage]:
+    """``storage``, whose connections are closed in the end."""
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _first_line(error: Exception) -> str:

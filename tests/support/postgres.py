@@ -52,9 +52,9 @@ class Server:
         command = [str(self._programs / program), *arguments]
         if os.getuid() == 0:  # which the server refuses to run as
             command = ["runuser", "-u", "postgres", "--", *command]
-        done = subprocess.run(command, check=False, capture_output=False, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, cwd=self.folder)  # fmt: skip
-        assert done.returncode == 0, f"{program} {arguments[-1]}: exit code {done.returncode}"
+        with (self.folder.parent / "server.log").open("ab") as log:  # a pipe would be held by the server
+            done = subprocess.run(command, check=False, stdout=log, stderr=log, cwd=self.folder)
+        assert done.returncode == 0, (self.folder.parent / "server.log").read_text()
 
 
 @contextlib.contextmanager
