@@ -33,7 +33,8 @@ from mvit_nas.optimize.samplers import open_store
 from mvit_nas.optimize.within_budget import Feasible, presets_within, sample_feasible
 from mvit_nas.reporter import Reporter
 from mvit_nas.results.report import write_search
-from mvit_nas.results.view import SETTLED_GROWTH, SETTLED_SHARE, box_of, front, growth, numbers, volume
+from mvit_nas.results.table import make_table
+from mvit_nas.results.view import SETTLED_GROWTH, SETTLED_SHARE, StudyView, box_of, front, growth, numbers, volume
 from mvit_nas.results.within import Within, best_within, foreseen
 from mvit_nas.settings.commands import SearchSettings
 from mvit_nas.settings.parse import default_name
@@ -231,7 +232,7 @@ class _Searching:
             counts=Counter(record.state for record in records),
             within=best_within(records, self.prepared.settings.budgets, score_of(self._objectives)),
             hypervolume=volume(records, self._objectives, self._box),
-            forecast=self._forecast(records),
+            forecast=StudyView(make_table(records), self._origin).forecast,
             report=self._journal.write(),
             error=error,
         )
@@ -289,13 +290,12 @@ class _Searching:
             seconds_left=seconds,
         )
 
-    def _forecast(self, records: Sequence[Record]) -> Forecast | None:
-        settings = self.prepared.settings
-        return foreseen(records, settings.budgets, score_of(self._objectives), settings.sampler)
-
     def _is_enough(self, records: Sequence[Record]) -> bool:
         """Whether ``--trials auto`` ends here."""
-        found = self._forecast(records) if self.prepared.settings.trials == "auto" else None
+        settings = self.prepared.settings
+        if settings.trials != "auto":
+            return False
+        found = foreseen(records, settings.budgets, score_of(self._objectives), settings.sampler)
         return found is not None and found.is_little
 
     def _is_done(self, records: Sequence[Record]) -> bool:
