@@ -3,7 +3,7 @@
 The gain is that of the best within the budget and within the parts of it that have a network, in the mean over them. In
 64 simulated searches 12 more trainings gained ``_GAIN`` over the trainings so far. What a search itself had found until
 then told its own gain no better, but that there is less to be gained where accuracies spread less than in most of the
-simulations (experiments/how_many_trainings).
+simulations (experiments/how_many_trainings). Needs no library, since the command line names its numbers.
 """
 
 import statistics

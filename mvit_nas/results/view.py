@@ -176,8 +176,11 @@ class StudyView:
 
     @cached_property
     def forecast(self) -> Forecast | None:
-        """What more trainings are expected to bring; None where the simulated searches do not tell."""
-        if self.origin.through is not None:
+        """What more trainings are expected to bring; None where the simulated searches do not tell.
+
+        In all of them something was learned.
+        """
+        if self.origin.through is not None or self.is_at_chance:
             return None
         experiment = self.origin.experiment
         return foreseen(self.records, experiment.budgets, self.score, experiment.sampler)

@@ -121,6 +121,13 @@ def test_where_nothing_was_learned_nothing_is_best():
     assert findings(view(at(0.1, 0.3), ten_classes()))[0].title == "Best (no budget was set)"
 
 
+def test_where_nothing_was_learned_nothing_is_foreseen():
+    settings = {"sampler": "cost-aware", "budgets": [{"metric": "params", "low": 0.0, "high": 100.0}]}
+    document = ten_classes(**settings)
+    assert view(at(*[0.1] * 9), document).forecast is None
+    assert view(at(*[0.1] * 8, 0.4), document).forecast is not None
+
+
 def uneven(train=(795, 112, 300), validation=(50, 10, 40), names=("t-shirt", "hat", "dress")):
     """A search whose classes have so many images."""
     counts = {"train": list(train), "validation": list(validation)}

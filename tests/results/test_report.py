@@ -445,7 +445,7 @@ def simulated(trials=12, **experiment):
 def test_the_page_says_what_more_trainings_are_expected_to_bring():
     rows = [trained(trial, 0.1 * trial, 1_000_000 + trial, 9, 1.0) for trial in range(1, 10)]
     page = " ".join(render_search(view(rows, simulated())).split())
-    assert '<a href="#how">12 more trainings: about +5.1 points</a>' in page
+    assert '<a class="count" href="#how">12 more trainings: about +5.1 points</a>' in page
     assert "12 more trainings are expected to bring about 5.1 points (nine in ten simulated searches: at most" in page
     for other in (simulated(sampler="tpe"), simulated(budgets=[])):
         assert "more trainings" not in render_search(view(rows, other))
