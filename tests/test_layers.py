@@ -59,7 +59,7 @@ ALLOWED = {
     "cli": {"artifacts", "jobs", "study", "results", "settings", "arch", ""},
 }
 OWNERS = {
-    "optuna": {"study/store.py", "optimize/samplers.py"},
+    "optuna": {"study/store.py", "study/database.py", "optimize/samplers.py"},
     "sklearn": {"optimize/surrogate.py", "artifacts/checked.py", "data/digits.py"},
     "fvcore": {"cost/static.py"},
     "typer": {"cli/app.py", "cli/flags.py"},

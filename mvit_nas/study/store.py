@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from mvit_nas.arch.space import Label
 from mvit_nas.errors import InputError, PartialError
 from mvit_nas.metrics import Metric
+from mvit_nas.study.database import check_database, reads_database
 from mvit_nas.study.record import Cause, Guess, Record, State
 from mvit_nas.study.table import PARAM, from_document, is_first_format, to_document
 
@@ -88,6 +89,7 @@ class Store:
     what was told before is kept.
     """
 
+    @reads_database
     def __init__(
         self,
         folder: Path | None,
@@ -111,6 +113,7 @@ class Store:
             load_if_exists=True,
         )
 
+    @reads_database
     def records(self) -> list[Record]:
         """Every finished trial, in order."""
         for trial in self._trials():
@@ -210,6 +213,7 @@ class Store:
 
 
 def _storage(path: Path) -> optuna.storages.RDBStorage:
+    check_database(path)
     storage = optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}})
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA journal_mode=WAL")  # kept in the file

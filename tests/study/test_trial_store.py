@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -217,3 +218,27 @@ def test_a_study_that_the_command_made_before_opens(tmp_path):
     assert [one.candidate.name for one in running.search.records] == ["mobilevit_xxs", "mobilevit_xs", "mobilevit_s"]
     assert [record.is_complete for record in running.search.run()] == [True] * 4
     assert len(estimator.trained) == 1
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut off", "no database", "a pipe", "a state", "a distribution"])
+def test_a_study_that_is_damaged_is_told_and_left_as_it_is(tmp_path, damage):
+    store, path = opened(tmp_path), tmp_path / "study.db"
+    asked = store.ask("random")
+    store.tell(asked, Told(record=record(asked)))
+    store.study._storage._backend.engine.dispose()
+    whole = path.read_bytes()
+    texts = {"a state": (b'"complete"', b'"c/mplete"'), "a distribution": (b"CategoricalD", b"CategoricalE")}
+    if damage == "a pipe":
+        path.unlink()
+        os.mkfifo(path)
+    elif damage in texts:
+        assert texts[damage][0] in whole
+        path.write_bytes(whole.replace(*texts[damage]))
+    else:
+        path.write_bytes({"empty": b"", "cut off": whole[:-5000], "no database": b"hello" * 1000}[damage])
+    before = None if damage == "a pipe" else path.read_bytes()
+    with pytest.raises(
+        InputError, match=r"the study in .*study.db is damaged \(.*\): bring back a copy, or begin again"
+    ):
+        opened(tmp_path).records()
+    assert before is None or path.read_bytes() == before
