@@ -2,10 +2,13 @@
 
 import errno
 import os
+import re
+import secrets
 import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -40,7 +43,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     and OSError; ``path`` is then what it was before.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    temporary = _beside(path)
     try:
         write(temporary)
         with temporary.open("rb") as file:
@@ -48,6 +51,33 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    # Drawn, since two hosts that share a disk give the same numbers to their processes.
+    return path.with_name(f".{path.name}-{secrets.token_hex(8)}.part")
+
+
+# Also as earlier versions named them: by the number of a process, or by eight letters.
+_TEMPORARY = re.compile(
+    r"\..+(-[0-9a-f]{16}\.part|\.(json|csv|parquet|html|yaml|md|pt|safetensors|npz)([.-]\d+|-[a-z0-9_]{8}))"
+)
+_OLD_SECONDS = 24 * 3600
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left of files that they were writing in ``folder``.
+
+    A day after it was last written to: no process writes a file for so long, whatever host it runs on.
+    """
+    if not folder.is_dir():
+        return
+    with os.scandir(folder) as entries:
+        remains = [Path(one) for one in entries if _TEMPORARY.fullmatch(one.name)]
+    for one in remains:
+        with suppress(OSError):  # another process sweeps, too, or it is another user's
+            if time.time() - one.lstat().st_mtime > _OLD_SECONDS:
+                shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -60,7 +90,7 @@ def replace_folder(path: Path, made: Path) -> None:
 
     A kill in between leaves no folder there, but never a part of one.
     """
-    before = path.with_name(f".{path.name}-{os.getpid()}")
+    before = _beside(path)
     if path.exists():
         path.rename(before)
     made.rename(path)
@@ -69,10 +99,19 @@ def replace_folder(path: Path, made: Path) -> None:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """``folder`` kept from other processes meanwhile. Raises InputError where one works on it."""
-    with locked(folder / "lock", wait=False) as is_ours:
+    """``folder``, made where it is missing, kept from other processes meanwhile.
+
+    Raises InputError where one works on it, and where it cannot be written to.
+    """
+    with ExitStack() as kept:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            is_ours = kept.enter_context(locked(folder / "lock", wait=False))
+        except OSError as error:
+            raise InputError(f"cannot write to {folder} ({error.strerror}): choose another --out") from None
         if not is_ours:
             raise InputError(f"another process is working on {folder}; wait for it or use another --name")
+        sweep(folder)
         yield
 
 
@@ -80,7 +119,7 @@ def claimed(folder: Path) -> Iterator[None]:
 def locked(path: Path, *, wait: bool) -> Iterator[bool]:
     """Whether the file ``path`` is locked for this process meanwhile, which the system undoes when it dies.
 
-    Where another process has it, that is waited for, or it is not ours.
+    Where another process has it, that is waited for, or it is not ours. Raises OSError.
     """
     lock = filelock.FileLock(path, timeout=-1 if wait else 0)
     try:

@@ -21,7 +21,7 @@ from mvit_nas.cost.targets.python import PythonTarget
 from mvit_nas.cost.targets.registry import Target
 from mvit_nas.cost.targets.target import Job
 from mvit_nas.errors import MeasurementError
-from mvit_nas.evaluate.cache import Cache, Key, cache_folder
+from mvit_nas.evaluate.cache import Cache, Document, Key, cache_folder
 
 REFERENCE = "mobilevit_xxs"
 _REFERENCE_SIDE = 128
@@ -89,8 +89,8 @@ class LatencyMeter:
         """The latency of ``arch`` with a classifier for ``classes``, batch 1: of what runs of it."""
         arch = _at_inference(arch)
         key = self._artefact_key(arch, classes, self.weight_bits)
-        known = self._cache.get(key)
-        measured = self._known(Artefact(**known)) if known is not None else None
+        known = self._cache.get(key, _artefact)
+        measured = self._known(known) if known is not None else None
         if measured is not None:
             return measured
         with tempfile.TemporaryDirectory() as folder:
@@ -160,10 +160,10 @@ class LatencyMeter:
         return f"{len(latencies)} measurements, {flagged or 'none of them under suspicion'}"
 
     def _known(self, artefact: Artefact) -> Measured | None:
-        found = self._cache.get(self._latency_key(artefact))
+        found = self._cache.get(self._latency_key(artefact), lambda kept: Latency(**kept["latency"]))
         if found is None:
             return None
-        self._told[artefact.digest] = Latency(**found["latency"])
+        self._told[artefact.digest] = found
         return Measured(latency=self._told[artefact.digest], artefact=artefact)
 
     def _job(self, candidate: Path, shape: tuple[int, ...]) -> Job:
@@ -183,13 +183,13 @@ class LatencyMeter:
         """The reference's artefact, kept beside the cache: some runtimes take long to export it."""
         arch = _at_inference(with_values(PRESETS[REFERENCE], {"image_size": _REFERENCE_SIDE}))
         key = self._artefact_key(arch, _REFERENCE_CLASSES, None)  # one scale for float32 and int8
-        known = self._cache.get(key)
+        known = self._cache.get(key, _artefact)
         folder = self._folder / "artefacts"
         folder.mkdir(parents=True, exist_ok=True)
         if known is not None:
-            path = folder / f"{known['digest']}{self.runtime.suffix}"
+            path = folder / f"{known.digest}{self.runtime.suffix}"
             if path.is_file():
-                return Artefact(**known), path
+                return known, path
         self._say(f"exporting the reference, {REFERENCE} at {_REFERENCE_SIDE} px, for {self.runtime.title}")
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             path = Path(temporary) / f"reference{self.runtime.suffix}"
@@ -200,15 +200,15 @@ class LatencyMeter:
 
     def anchors_ms(self) -> list[float]:
         """What the reference took by itself, the scale of all latencies, then in each measurement of the last ones."""
-        known = self._cache.get(self._anchor_key)
-        if known is None:
+        known = self._cache.get(self._anchor_key, lambda kept: [float(one) for one in kept["milliseconds"]])
+        if not known:
             path = self._reference[1]
             self._say(f"measuring the reference on {self.target.name}")
             # Against itself its ratio is 1, and either's own time counts as much.
             own = self._latency_of(measure(self.target, self._job(path, _images(_REFERENCE_SIDE))), 1.0)
-            known = {"milliseconds": [own.reference_ms * (1 + own.median_ms) / 2]}
-            self._cache.put(self._anchor_key, known)
-        return list(known["milliseconds"])
+            known = [own.reference_ms * (1 + own.median_ms) / 2]
+            self._cache.put(self._anchor_key, {"milliseconds": known})
+        return known
 
     def _keep_anchor(self, milliseconds: float) -> None:
         first, *others = self.anchors_ms()
@@ -262,3 +262,7 @@ def _stage_order(item: tuple[str, float]) -> tuple[int, str]:
 def _version(module: str) -> str:
     packages = importlib.metadata.packages_distributions().get(module.partition(".")[0], [])
     return importlib.metadata.version(packages[0]) if packages else ""
+
+
+def _artefact(document: Document) -> Artefact:
+    return Artefact(**document)

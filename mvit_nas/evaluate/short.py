@@ -20,10 +20,10 @@ from mvit_nas.data.contract import InputContract
 from mvit_nas.data.parts import ImageData
 from mvit_nas.data.store import Images, load_part, load_scored
 from mvit_nas.errors import PartialError, TrainingError
-from mvit_nas.evaluate.cache import Cache, Key, cache_folder, digest
+from mvit_nas.evaluate.cache import Cache, Document, Key, cache_folder, digest
 from mvit_nas.evaluate.estimator import AtRung, Estimate, Question, never
 from mvit_nas.evaluate.static import check_static_cost
-from mvit_nas.files import write_whole
+from mvit_nas.files import sweep, write_whole
 from mvit_nas.maths.share import Accuracy
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY
 from mvit_nas.nn.backbone import MobileViT, build
@@ -73,6 +73,8 @@ class ShortTraining:
         self._cache = Cache(folder / "evaluations")
         self._checkpoints = folder / "checkpoints"
         self._weights = folder / "weights"
+        for kept in (self._checkpoints, self._weights):
+            sweep(kept)
         self._reporter = reporter or Reporter()
         self._parts: dict[tuple[str, int | InputContract], Images] = {}
 
@@ -168,13 +170,11 @@ class ShortTraining:
         """
         key = self._score_key(arch, seed, parent)
         name = digest(key)
-        known = self._cache.get(key)
-        if known is not None and "failure" in known:
-            raise TrainingError(known["failure"])
+        known = self._cache.get(key, _kept)
+        if isinstance(known, TrainingError):
+            raise known
         if known is not None and not again:
-            rungs = tuple(Rung(**rung) for rung in known.get("rungs", ()))
-            lists = {name: tuple(known[name]) for name in ("correct_K", "images_K", "losses")}
-            return Score(**{**known, **lists, "rungs": rungs}), True
+            return known, True
         checkpoint = self._checkpoints / f"{name}.pt"
         train = functools.partial(
             self._trained, arch, seed=seed, should_stop=should_stop, at_rung=at_rung, parent=parent, path=checkpoint
@@ -283,13 +283,13 @@ class ShortTraining:
 
     def is_known(self, arch: ArchConfig, *, seed: int) -> bool:
         """Whether ``score`` would answer from the cache."""
-        return self._cache.get(self._score_key(arch, seed)) is not None
+        return self._cache.has(self._score_key(arch, seed))
 
     def is_kept(self, arch: ArchConfig, *, seed: int) -> bool:
         """Whether ``kept`` would train nothing: it has the weights, or knows that the training fails."""
         key = self._score_key(arch, seed)
-        known = self._cache.get(key)
-        return known is not None and ("failure" in known or self.has_weights(digest(key)))
+        known = self._cache.get(key, _kept)
+        return known is not None and (isinstance(known, TrainingError) or self.has_weights(digest(key)))
 
     def by_seed(self) -> list[list[float]]:
         """The accuracies of each network that was trained from its own weights here with several seeds."""
@@ -402,3 +402,12 @@ def values_of(score: Accuracy) -> dict[str, Measured]:
 def training_threads() -> int:
     """Threads that training uses: every core that the process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _kept(document: Document) -> Score | TrainingError:
+    """What the cache keeps of a training: its score, or how it failed."""
+    if "failure" in document:
+        return TrainingError(document["failure"])
+    rungs = tuple(Rung(**rung) for rung in document.get("rungs", ()))
+    lists = {name: tuple(document[name]) for name in ("correct_K", "images_K", "losses")}
+    return Score(**{**document, **lists, "rungs": rungs})

@@ -191,10 +191,6 @@ def confirm(
     """
     prepared = prepare(settings, reporter=reporter)
     state = prepared.folders.state
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {state} ({error.strerror}): choose another --out") from None
     with claimed(state):
         prepared.planned.keep(state)
         return _Confirming(prepared=prepared, reporter=reporter, on_progress=on_progress, should_stop=should_stop).run()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mvit_nas.maths.forecast import Forecast, trainings_until_little
+from mvit_nas.maths.forecast import trainings_until_little
 from mvit_nas.metrics import score_of
 from mvit_nas.optimize.candidates import Goal
 from mvit_nas.reporter import Reporter
@@ -24,13 +24,11 @@ class Ending:
         """Whether it ends here."""
         return self.is_enough(records) or self._is_settled(records)
 
-    def forecast(self, records: Sequence[Record]) -> Forecast | None:
-        """What more trainings are expected to bring, where that is known."""
-        return foreseen(records, self._settings.budgets, score_of(self._objectives), self._settings.sampler)
-
     def is_enough(self, records: Sequence[Record]) -> bool:
         """Whether ``--trials auto`` ends here."""
-        found = self.forecast(records) if self._settings.trials == "auto" else None
+        if self._settings.trials != "auto":
+            return False
+        found = foreseen(records, self._settings.budgets, score_of(self._objectives), self._settings.sampler)
         return found is not None and found.is_little
 
     def _is_settled(self, records: Sequence[Record]) -> bool:

@@ -1,9 +1,11 @@
 """``mvit-nas export``: a model as the files that phones and servers run, each checked in its own runtime."""
 
 import contextlib
+import errno
 import functools
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -317,6 +319,8 @@ def _room(folder: Path) -> Iterator[Path]:
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror or error}; name another with --out") from None
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mvit_nas.errors import InputError, MvitNasError
-from mvit_nas.files import claimed, write_text
+from mvit_nas.files import claimed, sweep, write_text
 from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import AblateSettings, SearchSettings
 from mvit_nas.settings.study_file import Found, check_same, found_in, study_text
@@ -99,6 +99,7 @@ def opened(
             raise InputError(f"cannot make the folder {folder} ({error.strerror}): choose another --out") from None
     with claimed(folders.state):
         _keep_settings(folders, settings, found, reporter=reporter)
+        sweep(folders.report)
         yield
 
 

@@ -26,14 +26,9 @@ from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, Metric, score
 from mvit_nas.optimize.candidates import Candidates
 from mvit_nas.reporter import Reporter
 from mvit_nas.results.report import write_search
-<<<<<<< HEAD
-from mvit_nas.results.view import box_of, front, numbers, volume
-from mvit_nas.results.within import Within, best_within
-=======
 from mvit_nas.results.table import make_table
-from mvit_nas.results.view import SETTLED_GROWTH, SETTLED_SHARE, StudyView, box_of, front, growth, numbers, volume
-from mvit_nas.results.within import Within, best_within, foreseen
->>>>>>> auto19
+from mvit_nas.results.view import StudyView, box_of, front, numbers, volume
+from mvit_nas.results.within import Within, best_within
 from mvit_nas.settings.commands import SearchSettings
 from mvit_nas.study.record import Further, Measured, Record, State
 from mvit_nas.study.store import Store
@@ -172,11 +167,7 @@ class _Searching:
             counts=Counter(record.state for record in records),
             within=best_within(records, self.prepared.settings.budgets, score_of(self._objectives)),
             hypervolume=volume(records, self._objectives, self._box),
-<<<<<<< HEAD
-            forecast=self._ending.forecast(records),
-=======
             forecast=StudyView(make_table(records), self._origin).forecast,
->>>>>>> auto19
             report=self._journal.write(),
             error=error,
         )
@@ -250,35 +241,6 @@ class _Searching:
             seconds_left=seconds,
         )
 
-<<<<<<< HEAD
-=======
-    def _is_enough(self, records: Sequence[Record]) -> bool:
-        """Whether ``--trials auto`` ends here."""
-        settings = self.prepared.settings
-        if settings.trials != "auto":
-            return False
-        found = foreseen(records, settings.budgets, score_of(self._objectives), settings.sampler)
-        return found is not None and found.is_little
-
-    def _is_done(self, records: Sequence[Record]) -> bool:
-        return self._is_enough(records) or self._is_settled(records)
-
-    def _is_settled(self, records: Sequence[Record]) -> bool:
-        settings = self.prepared.settings
-        found = growth(records, self._objectives, self._box) if settings.stop_when_settled else None
-        if found is None or not found.is_settled:
-            return False
-        done = sum(record.spent.trainings for record in records)
-        left = settings.most_trials - done
-        mean_seconds = sum(record.spent.seconds for record in records) / done
-        self.reporter.say(
-            f"settled: the hypervolume grew by less than {100 * SETTLED_GROWTH:g} % over the last "
-            f"{100 * SETTLED_SHARE:.0f} % of the trainings; {left:.3g} of {settings.most_trials} trainings are saved, "
-            f"about {format_seconds(left * mean_seconds)}"
-        )
-        return True
-
->>>>>>> auto19
     def _repeat_front(self) -> None:
         """Train the front with further seeds, as often as the settings keep trainings for it.
 

@@ -198,7 +198,6 @@ def train(settings: TrainSettings, *, reporter: Reporter, should_stop: Callable[
         return None
     if not settings.resume and (prepared.folder / CONFIG).exists():
         raise InputError(f"{prepared.folder} holds a model: use another --name, or remove it")
-    prepared.state.mkdir(parents=True, exist_ok=True)
     with claimed(prepared.state):
         _begin(prepared)
         start = time.monotonic()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from mvit_nas.budget import Budget, parse_budget
-from mvit_nas.errors import InputError, unknown
+from mvit_nas.errors import InputError, unknown, visible
 from mvit_nas.metrics import COSTS, METRICS, OBJECTIVES, PARAMS, SCORES, Form
 from mvit_nas.settings.flag import Text
 from mvit_nas.units import format_count, parse_seconds
@@ -199,7 +199,7 @@ def parse_storage(text: str) -> str:
 
 def check_name(name: str) -> str:
     """``name`` if it can be a folder's; InputError otherwise."""
-    if not name or len(name) > 100 or name in (".", "..") or re.search(r"[/\\\0\n]", name):
+    if not name or len(name) > 100 or name in (".", "..") or re.search(r"[/\\]", name) or visible(name) != name:
         raise InputError(f"--name {name!r} cannot name a folder: leave out slashes and use at most 100 characters")
     return name
 

@@ -1,16 +1,20 @@
 """Where a study is kept: a file in its folder, or a database server for workers on several hosts."""
 
+import contextlib
+import functools
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
-import optuna
-import sqlalchemy.exc
+from optuna.exceptions import OptunaError
 from optuna.storages import RDBStorage
+from sqlalchemy.exc import SQLAlchemyError
 
 from mvit_nas.errors import DeviceError, InputError
 
+P = ParamSpec("P")
+T = TypeVar("T")
 FILE = "study.db"
 # Seconds that SQLite waits for another process, and for which a server that is away is waited for.
 _LOCKED_SECONDS = 60
@@ -22,16 +26,16 @@ _IDLE_SECONDS = 20
 def open_file(folder: Path) -> RDBStorage:
     """The file of the study in ``folder``: SQLite in write-ahead mode, for any number of workers on one host.
 
-    Raises InputError where it is no such file, or cannot be written.
+    Raises InputError where it is damaged, or cannot be written.
     """
     path = folder / FILE
+    _check(path)
     try:
         with sqlite3.connect(path, timeout=_LOCKED_SECONDS) as connection:
             connection.execute("PRAGMA journal_mode=WAL")  # kept in the file
         return RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": _LOCKED_SECONDS}})
-    except (sqlite3.Error, optuna.exceptions.OptunaError, sqlalchemy.exc.SQLAlchemyError, AssertionError) as error:
-        reason = _first_line(error)
-        raise InputError(f"{path} cannot be used ({reason}): move it away, or use another --name") from None
+    except (sqlite3.Error, OptunaError, SQLAlchemyError) as error:
+        raise _damaged(str(path), error) from None
 
 
 def open_server(url: str) -> RDBStorage:
@@ -58,7 +62,7 @@ def open_server(url: str) -> RDBStorage:
         raise InputError(f"--storage {url} cannot be used: {_first_line(error)}") from None
 
 
-@contextmanager
+@contextlib.contextmanager
 def closing(storage: RDBStorage) -> Iterator[RDBStorage]:
     """``storage``, whose connections are closed in the end."""
     try:
@@ -70,3 +74,42 @@ def closing(storage: RDBStorage) -> Iterator[RDBStorage]:
 
 def _first_line(error: Exception) -> str:
     return (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _check(path: Path) -> None:
+    """Raise InputError, in one line, where ``path`` is no database or a damaged one; nothing where there is none yet.
+
+    An empty file is damaged, too: SQLite would take it for a new database, and the trials would be gone unnoticed.
+    """
+    if not path.exists():
+        return
+    try:
+        if not path.is_file() or not path.stat().st_size:
+            raise sqlite3.DatabaseError("it is empty" if path.is_file() else "it is no regular file")
+        with contextlib.closing(sqlite3.connect(path, timeout=_LOCKED_SECONDS)) as connection:
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        raise _damaged(str(path), error) from None
+
+
+def reads_database(read: Callable[P, T]) -> Callable[P, T]:
+    """``read``, which raises InputError where the content of the study is damaged although its database can be read.
+
+    A bit that flipped in a text ends in whatever error its parser has.
+    """
+
+    @functools.wraps(read)
+    def wrapped(*arguments: P.args, **options: P.kwargs) -> T:
+        try:
+            return read(*arguments, **options)
+        except (ValueError, KeyError, TypeError, AttributeError, SQLAlchemyError, OptunaError) as error:
+            raise _damaged("study.db", error) from error
+
+    return wrapped
+
+
+def _damaged(path: str, error: Exception) -> InputError:
+    remedy = "bring back a copy, or begin again with another --name: what was trained is in the cache"
+    return InputError(f"the study in {path} is damaged ({' '.join(str(error).split())[:100]}): {remedy}")

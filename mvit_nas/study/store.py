@@ -27,6 +27,7 @@ from mvit_nas.errors import InputError, PartialError
 from mvit_nas.metrics import Metric
 from mvit_nas.study.life import Alone, Life
 from mvit_nas.study.record import Cause, Guess, Record, State
+from mvit_nas.study.storage import reads_database
 from mvit_nas.study.table import PARAM, from_document, is_first_format, to_document
 from mvit_nas.study.trial import Claimed, Dead, Proposal, Told, Wish
 
@@ -69,6 +70,7 @@ class Store:
     PartialError where nothing can be written; what was told before is kept.
     """
 
+    @reads_database
     def __init__(
         self,
         storage: BaseStorage | None,
@@ -103,6 +105,7 @@ class Store:
         """Write what the study says of itself."""
         self._patiently(lambda: self.study.set_user_attr(name, value))
 
+    @reads_database
     def records(self) -> list[Record]:
         """Every finished trial, in order."""
         for trial in self._trials():

@@ -171,7 +171,7 @@ def test_a_file_that_is_no_study_is_one_line(folder):
     (state / "study.db").write_bytes(b"no database" * 100)
     code, text = finished(start("search", *FLAGS.split(), "--trials", "1"))
     assert code == 2
-    assert "study.db cannot be used (file is not a database): move it away, or use another --name" in text
+    assert "study.db is damaged (file is not a database): bring back a copy, or begin again with another --name" in text
 
 
 def test_each_worker_has_a_core_of_its_own(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Collection
@@ -20,7 +21,7 @@ from mvit_nas.maths.seeds import derive_seed
 from mvit_nas.metrics import ACCURACY, MACS, PARAMS
 from mvit_nas.study import store as store_module
 from mvit_nas.study.record import Candidate, Cause, Guess, Measured, Record, State
-from mvit_nas.study.storage import open_file
+from mvit_nas.study.storage import closing, open_file
 from mvit_nas.study.store import Store
 from mvit_nas.study.table import to_row
 from mvit_nas.study.trial import Claimed, Dead, Proposal, Told, Wish
@@ -349,3 +350,28 @@ def test_a_study_that_the_command_made_before_opens(tmp_path):
     assert [one.candidate.name for one in running.search.records] == ["mobilevit_xxs", "mobilevit_xs", "mobilevit_s"]
     assert [record.is_complete for record in running.search.run()] == [True] * 4
     assert len(estimator.trained) == 1
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut off", "no database", "a pipe", "a state", "a distribution"])
+def test_a_study_that_is_damaged_is_told_and_left_as_it_is(tmp_path, damage):
+    path = tmp_path / "study.db"
+    with closing(open_file(tmp_path)) as storage:
+        ended(opened(storage))
+    with sqlite3.connect(path) as connection:  # what lies beside it is written into it
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = path.read_bytes()
+    texts = {"a state": (b'"complete"', b'"c/mplete"'), "a distribution": (b"CategoricalD", b"CategoricalE")}
+    if damage == "a pipe":
+        path.unlink()
+        os.mkfifo(path)
+    elif damage in texts:
+        assert texts[damage][0] in whole
+        path.write_bytes(whole.replace(*texts[damage]))
+    else:
+        path.write_bytes({"empty": b"", "cut off": whole[:-5000], "no database": b"hello" * 1000}[damage])
+    before = None if damage == "a pipe" else path.read_bytes()
+    with pytest.raises(
+        InputError, match=r"the study in .*study.db is damaged \(.*\): bring back a copy, or begin again"
+    ):
+        opened(open_file(tmp_path)).records()
+    assert before is None or path.read_bytes() == before
