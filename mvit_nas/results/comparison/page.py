@@ -259,9 +259,9 @@ def like_random_sentences(comparison: Comparison) -> Iterator[str]:
             continue
         random = f"what random sampling had after {trainings_words(like.random)} ({percent_words(like.volume)})"
         if like.trainings is None:
-            yield f"{method.label} did not reach {random} in {trainings_words(method.by_trainings.x[-1])}."
+            yield f"In {trainings_words(method.by_trainings.x[-1])} {method.label} did not reach {random}."
         else:
-            yield f"{method.label} had {random} after {trainings_words(like.trainings)}."
+            yield f"After {trainings_words(like.trainings)} {method.label} had {random}."
 
 
 def _summary(comparison: Comparison) -> Iterator[str]:
