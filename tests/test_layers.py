@@ -63,7 +63,7 @@ OWNERS = {
     "sklearn": {"optimize/surrogate.py", "artifacts/checked.py", "data/digits.py"},
     "fvcore": {"cost/static.py"},
     "typer": {"cli/app.py", "cli/flags.py"},
-    "rich": {"cli/progress.py", "cli/tables.py", "cli/shipping.py", "cli/terminal.py"},
+    "rich": {"cli/progress.py", "cli/tables.py", "cli/shipping.py", "cli/terminal.py", "cli/workers.py"},
     "jinja2": {"results/report.py"},
     "statsmodels": {"maths/statistics.py"},
     "onnx": {"cost/runtimes/onnx.py", "models/embedded.py"},

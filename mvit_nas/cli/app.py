@@ -23,7 +23,7 @@ from mvit_nas.settings.looking import CompareSettings, DevicesSettings, ReportSe
 from mvit_nas.settings.parse import joined_name
 from mvit_nas.settings.shipping import ExportSettings, PredictSettings, ReproduceSettings
 from mvit_nas.settings.train import TrainSettings
-from mvit_nas.settings.workers import StatusSettings, WorkerSettings
+from mvit_nas.settings.workers import CacheSettings, DoctorSettings, StatusSettings, WorkerSettings
 
 # Between two looks of mvit-nas status --watch.
 _WATCHED_SECONDS = 5.0
@@ -243,21 +243,33 @@ def status(settings: StatusSettings) -> None:
         print()
 
 
-for run in (
-    search,
-    worker,
-    status,
-    ablate,
-    confirm,
-    train,
-    export,
-    latency,
-    devices,
-    report,
-    compare,
-    predict,
-    reproduce,
-):
+def doctor(settings: DoctorSettings) -> None:
+    """Say what this machine has for a search, and what to type where something is wrong."""
+    from mvit_nas.cli import workers
+    from mvit_nas.jobs import doctor as job
+
+    findings = job.examine(settings)
+    _print_json({"findings": [asdict(one) for one in findings]}) if settings.as_json else workers.print_findings(
+        findings
+    )
+
+
+def cache(settings: CacheSettings) -> None:
+    """Say what the cache holds, and remove what is old or too much of it."""
+    from mvit_nas.cli import workers
+    from mvit_nas.jobs import cache as job
+
+    folder, kinds = job.look(settings)
+    if settings.as_json:
+        _print_json({"folder": str(folder), "kinds": [asdict(one) for one in kinds], "removed": settings.remove})
+    else:
+        workers.print_cache(folder, kinds, removed=settings.remove)
+
+
+_FOR_STUDIES = (search, worker, status, ablate, confirm, report, compare)
+_FOR_NETWORKS = (train, export, predict, reproduce)
+_FOR_MACHINES = (latency, devices, doctor, cache)
+for run in (*_FOR_STUDIES, *_FOR_NETWORKS, *_FOR_MACHINES):
     command(app, run)
 
 

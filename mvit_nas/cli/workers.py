@@ -1,6 +1,10 @@
 """What the commands for several workers print: for people, and as the documents that docs/json.md explains."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
 
 from mvit_nas.cli.tables import add_row, new_table
 from mvit_nas.cli.terminal import Terminal
@@ -8,6 +12,8 @@ from mvit_nas.metrics import OBJECTIVES, Source
 from mvit_nas.units import format_seconds
 
 if TYPE_CHECKING:
+    from mvit_nas.jobs.cache import Kind
+    from mvit_nas.jobs.doctor import Finding
     from mvit_nas.jobs.status import Status
 
 
@@ -35,6 +41,31 @@ def print_status(status: "Status") -> None:
             add_row(found, record.label, *("-" if value is None else metric.format(value) for metric, value in values))
         console.print(f"\nThe front so far, {len(status.front)} networks:")
         console.print(found)
+
+
+def print_findings(findings: Sequence["Finding"]) -> None:
+    """One line each, and below it what to do where something is wrong."""
+    console = Terminal(highlight=False)
+    for one in findings:
+        console.print(Text(f"{one.part:<8} {one.found}"), soft_wrap=True)
+        if one.remedy:
+            console.print(Text(f"{'':<8} -> {one.remedy}"), soft_wrap=True)
+
+
+def print_cache(folder: Path, kinds: Sequence["Kind"], *, removed: bool) -> None:
+    """What each part holds and is, and what of it was chosen."""
+    console = Terminal(highlight=False)
+    console.print(Text(str(folder)), soft_wrap=True)
+    for one in kinds:
+        console.print(Text(f"{one.name:<12}{one.entries:>7} entries{_size(one.size_bytes):>11}   {one.meaning}"))
+    chosen = sum(one.chosen for one in kinds)
+    if chosen:
+        words = f"{chosen} entries, {_size(sum(one.chosen_bytes for one in kinds))}"
+        console.print(f"removed: {words}" if removed else f"chosen: {words}; --remove removes them")
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def of_status(status: "Status") -> dict[str, Any]:

@@ -29,6 +29,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("MVIT_NAS_CACHE") or Path.home() / ".cache" / "mvit-nas")
 
 
+def share(folder: Path) -> None:
+    """Keep them in ``folder`` from now on, for this process and those that it starts."""
+    os.environ["MVIT_NAS_CACHE"] = str(folder.resolve())
+
+
 class Cache:
     """Documents by key, in a folder.
 

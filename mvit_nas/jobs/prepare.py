@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.cost.latency import Latency
+from mvit_nas.evaluate.cache import share
 from mvit_nas.evaluate.estimator import Estimator
 from mvit_nas.evaluate.inherit import Inheriting
 from mvit_nas.evaluate.latency import LatencyMeter
@@ -60,6 +61,8 @@ class Prepared:
 
 def prepare(settings: SearchSettings, *, reporter: Reporter) -> Prepared:
     """Read data and space, choose what was left open, and find what meets the budget. Says what it chose."""
+    if settings.shared is not None:
+        share(settings.shared)
     images = find_images(settings.data, reporter=reporter)
     name = settings.name or default_name(images.name, settings.budgets)
     folders = folders_of(name, settings.out)

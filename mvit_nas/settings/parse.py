@@ -187,6 +187,15 @@ def joined_name(parts: Sequence[str]) -> str:
     return check_name("-".join(re.sub(r"[^\w.-]+", "-", part) for part in parts).strip("-.")[:100] or "study")
 
 
+def parse_bytes(text: str) -> int:
+    """A size on disk: 20GB, 500 MB, 1GiB. Raises InputError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B", text.strip())
+    if found is None:
+        raise InputError(f"{text!r} is no size: write 20GB, 500MB or 1GiB")
+    number, prefix, binary = found.groups()
+    return int(float(number) * (1024 if binary else 1000) ** " kMGT".index(prefix or " "))
+
+
 def parse_storage(text: str) -> str:
     """The address of a database that keeps studies. Raises InputError for any other, and for one with a password."""
     parts = urllib.parse.urlsplit(text)
@@ -220,4 +229,5 @@ BASELINE = Text(parse_baseline, write_baseline, "random[:SHARE]")
 RATE = Text(parse_rate, repr, "RATE")
 VALUES = Text(lambda text: tuple(text.split()), " ".join, "VALUE...")
 NAME = Text(check_name, str)
+BYTES = Text(parse_bytes, lambda size: f"{size}B", "SIZE")
 STORAGE = Text(parse_storage, str, "URL")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mvit_nas.errors import InputError
 from mvit_nas.settings import parse
 from mvit_nas.settings.shared import Printed, output, question, study, training
 from mvit_nas.settings.working import Stored
@@ -30,5 +31,35 @@ class StatusSettings(Printed):
     out: Path = study("Where experiments/ lies.", Path(), metavar="FOLDER")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorSettings(Printed):
+    """The flags of ``mvit-nas doctor``."""
+
+    storage: str | None = question("Also try this database.", None, text=parse.STORAGE)
+    out: Path = study("Where experiments/ and reports/ would be written.", Path(), metavar="FOLDER")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSettings(Printed):
+    """The flags of ``mvit-nas cache``."""
+
+    older_than_seconds: float | None = question(
+        "What was not used for so long: 30d, 12h.", None, option="--older-than", text=parse.SECONDS
+    )
+    at_most_bytes: int | None = question(
+        "What is too much, the longest unused first: 20GB.", None, option="--at-most", text=parse.BYTES
+    )
+    remove: bool = question("Remove it. Without this it is only counted.", False)
+
+    def __post_init__(self) -> None:
+        if self.remove and self.older_than_seconds is None and self.at_most_bytes is None:
+            raise InputError("--remove: say what, by --older-than or --at-most")
+
+
 # By name, in the order of the help.
-WORKERS: dict[str, type] = {"worker": WorkerSettings, "status": StatusSettings}
+WORKERS: dict[str, type] = {
+    "worker": WorkerSettings,
+    "status": StatusSettings,
+    "doctor": DoctorSettings,
+    "cache": CacheSettings,
+}

@@ -7,7 +7,7 @@ from mvit_nas.errors import InputError
 from mvit_nas.settings import commands, shipping
 from mvit_nas.settings.flag import Decides, flags_of
 from mvit_nas.settings.looking import CompareSettings, DevicesSettings, ReportSettings
-from mvit_nas.settings.workers import StatusSettings, WorkerSettings
+from mvit_nas.settings.workers import CacheSettings, DoctorSettings, StatusSettings, WorkerSettings
 
 TRAINING = "--schedule --epochs --batch-size --learning-rate --class-weights --device"
 TIMING = "--runtime --target --threads --adb-benchmark"
@@ -16,6 +16,8 @@ WORKERS = "--storage --shared --grace"
 STUDY = "--data --space --image-size --name --out --config --resume --dry-run --json"
 FLAGS = {
     WorkerSettings: f"{WORKERS} name --data --device --out",
+    DoctorSettings: "--storage --out --json",
+    CacheSettings: "--older-than --at-most --remove --json",
     StatusSettings: "name --watch --storage --out --json",
     commands.SearchSettings: f"{STUDY} {TRAINING} {START} --partial {TIMING} {WORKERS} --jobs --budget --objectives --sampler --learn-from --baseline --trials --seeds-for-front "
     "--early-stopping --inherit --stop-when-settled --finish --timeout --seed --measure-front",
