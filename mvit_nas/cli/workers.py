@@ -58,6 +58,7 @@ def print_cache(folder: Path, kinds: Sequence["Kind"], *, removed: bool) -> None
     console.print(Text(str(folder)), soft_wrap=True)
     for one in kinds:
         console.print(Text(f"{one.name:<12}{one.entries:>7} entries{_size(one.size_bytes):>11}   {one.meaning}"))
+    console.print("What is removed is computed again when it is asked for.")
     chosen = sum(one.chosen for one in kinds)
     if chosen:
         words = f"{chosen} entries, {_size(sum(one.chosen_bytes for one in kinds))}"

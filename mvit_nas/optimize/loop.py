@@ -63,6 +63,14 @@ class Limits:
     timeout_seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A trial that is ``claimed``, and what is known of it so far."""
+
+    claimed: Claimed
+    told: Told
+
+
 class Search:
     """Asks the store for candidates and evaluates them until the limits are reached."""
 
@@ -137,7 +145,7 @@ class Search:
             if left <= len(running := self._store.running()):
                 self._wait(running)
                 continue
-            proposal = self._next()
+            proposal = self.next()
             if proposal is None:
                 if not running:
                     self._reporter.say("all candidates within the budget that could be found were tried")
@@ -177,7 +185,7 @@ class Search:
         if self._should_stop():
             raise InterruptedCleanlyError("stopped between two trials")
 
-    def _next(self) -> Proposal | None:
+    def next(self) -> Proposal | None:
         """What is to be tried next; None where nothing is left.
 
         It follows from the records, and from nothing that a kill could take away.
@@ -228,6 +236,22 @@ class Search:
 
     def _try(self, proposal: Proposal) -> Record | None:
         """How the trial of ``proposal`` ended; None where others were first."""
+        start = time.monotonic()
+        begun = self.begin(proposal)
+        if not isinstance(begun, Begun):
+            return begun
+        try:
+            told = begun.told
+            for step in (self._measure, self._evaluate):
+                if told.record.is_complete:  # as long as nothing ended it
+                    told = step(proposal, told)
+            return self.complete(begun, _timed(told, start))
+        except BaseException:
+            self._store.release(begun.claimed)
+            raise
+
+    def begin(self, proposal: Proposal) -> Begun | Record | None:
+        """Claim the trial of ``proposal``; its record where it ended before that, None where others were first."""
         start, wish = time.monotonic(), proposal.wish
         told = self._admission.price(proposal)
         if told.record.is_complete:
@@ -242,23 +266,22 @@ class Search:
         claimed = self._store.claim(proposal, identity, constraints=told.constraints, epoch=epoch)
         if claimed is None:
             return None
+        told = replace(told, record=replace(told.record, trial=claimed.number))
         try:
-            told = replace(told, record=replace(told.record, trial=claimed.number))
             self._refresh()
             before = sum(one.number < claimed.number for one in self._store.running())
             if before >= self._limits.trials - self._evaluated() and not wish.must_finish:
                 self._store.withdraw(claimed)  # others claimed the last that is wanted
                 return None
-            told = self._unless_known(wish, told)  # somebody may have finished it before it was claimed
-            for step in (self._measure, self._evaluate):
-                if told.record.is_complete:  # as long as nothing ended it
-                    told = step(proposal, told)
-            told = _timed(told, start)
-            was_heard = self._store.tell(claimed, told)
         except BaseException:
             self._store.release(claimed)
             raise
-        return self._take(told.record) if was_heard else None
+        # Somebody may have finished it before it was claimed.
+        return Begun(claimed=claimed, told=self._unless_known(wish, told))
+
+    def complete(self, begun: Begun, told: Told) -> Record | None:
+        """End what was begun; None where it was taken for dead meanwhile."""
+        return self._take(told.record) if self._store.tell(begun.claimed, told) else None
 
     def _take(self, record: Record) -> Record:
         self._refresh()

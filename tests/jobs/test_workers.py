@@ -117,9 +117,9 @@ def test_workers_of_a_search_that_was_killed_end(folder):
 
 
 def test_a_worker_joins_through_a_database_and_the_database_may_go_away(folder, server):
-    search = start("search", *FLAGS.split(), "--trials", "9", "--storage", server.url, "--grace", "5s")
+    search = start("search", *FLAGS.split(), "--trials", "9", "--storage", server.url, "--grace", "5s", "--shared", "shared")
     until(lambda: running(folder, server.url))
-    worker = start("worker", "s", "--storage", server.url, "--out", str(folder / "other"), "--grace", "5s")
+    worker = start("worker", "s", "--storage", server.url, "--out", str(folder / "other"), "--grace", "5s", "--shared", "shared")
     server.stop()
     time.sleep(2.0)
     server.start()
@@ -128,6 +128,8 @@ def test_a_worker_joins_through_a_database_and_the_database_may_go_away(folder, 
     assert worker_text.splitlines()[-1] == "s has what it was asked for"
     records = trained(folder)
     assert len(records) == len({one.candidate.arch_id for one in records}) == 9
+    assert len(list((folder / "shared/evaluations").glob("*.json"))) == 9
+    assert not (folder / "cache").exists()
     assert "postgresql" in (folder / "experiments/s/experiment.yaml").read_text()
     code, text = finished(start("status", "s", "--storage", server.url))
     assert (code, text.splitlines()[0]) == (0, "s: 9 of 9 trainings; trials: 9 complete")
