@@ -1,6 +1,6 @@
 TABLE ?= ../shared/reference/bench/nas-bench-macro_cifar10.json
 
-.PHONY: check format test slow kernels bench search-benchmark reference report page page-test
+.PHONY: check format test slow kernels hostile bench search-benchmark reference report page page-test
 
 check:  ## format, lint, types, layers
 	ruff format --check .
@@ -16,13 +16,16 @@ format:
 test:
 	pytest -n auto --dist worksteal
 
-slow: kernels  ## minutes to an hour: what CI leaves out
+slow: kernels hostile  ## minutes to an hour: what CI leaves out
 	pytest -m slow
 
 # What a number hangs on that should not: the fast tests as processors with AVX2 alone, and with none of that, compute.
 kernels:
 	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell pytest -n auto --dist worksteal
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Nehalem pytest -n auto --dist worksteal
+
+hostile:  ## 10,000 mutated files of every kind that is read: no traceback, no hang, no gigabytes (CI reads 1,000)
+	MVIT_NAS_HOSTILE=10000 pytest -q tests/hostile
 
 bench:  ## speed of the model against others, as ratios in one run, and of counting; whether intervals keep their word
 	python benchmarks/model_speed.py

@@ -2,12 +2,13 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from mvit_nas.errors import InputError
+from mvit_nas.errors import InputError, visible
 from mvit_nas.files import read_regular
 
 # Bytes of a file. A text of settings takes seconds to read where it has a million; JSON becomes 20 times as large.
@@ -19,6 +20,8 @@ _MOST_VALUES = 2_000_000
 # Where Python's conversions still take no time, and where numbers still fit into a float of C.
 _LONGEST_NUMBER = 100
 _LARGEST = 2**64
+# Halves of surrogate pairs.
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class _Loader(yaml.SafeLoader):
@@ -27,8 +30,11 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         """As PyYAML does, whose converters trust that a value is of the type that its tag claims."""
         try:
-            if isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
-                raise ValueError("too long")
+            if isinstance(node, yaml.ScalarNode):
+                if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
+                    raise ValueError("too long")
+                if _HALF.search(node.value):
+                    raise ValueError("no text that a file can hold")
             return super().construct_object(node, deep)
         except (ValueError, LookupError, ArithmeticError):
             kind = node.tag.rpartition(":")[2]
@@ -96,6 +102,10 @@ def parse_json(text: str, *, where: str) -> Any:
     try:
         plain = json.loads(text)
         _check(plain)
+        if "\\ud" in text.lower():
+            # Names that are no UTF-8 as earlier versions wrote them, and what strangers write: no file can hold that.
+            whole = json.dumps(plain, ensure_ascii=False)
+            plain = json.loads(_HALF.sub(lambda half: "\\" + visible(half[0]), whole))
     except ValueError as error:
         raise InputError(f"{where} is no JSON: {error}") from None
     except RecursionError:

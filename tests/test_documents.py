@@ -69,6 +69,14 @@ def test_whatever_is_wrong_with_json_is_one_line(text, words):
     assert str(caught.value).startswith(words)
 
 
+def test_text_that_no_file_can_hold_is_written_out():
+    assert parse_json('{"caf\\udce9": ["\\ud83d\\ude00 \\UD800", "\\\\udce9"]}'.replace("U", "u"), where="f") == {
+        "caf\\udce9": ["😀 \\ud800", "\\udce9"]
+    }
+    with pytest.raises(InputError, match=r"^f is no YAML: 'caf.* is no str in line 1$"):
+        parse_yaml('"caf\\udce9"', where="f")
+
+
 def test_what_is_nested_as_deep_as_may_be_is_read():
     deepest = json.loads("[" * 64 + "]" * 64)
     assert parse_json(json.dumps(deepest), where="f") == deepest

@@ -43,6 +43,7 @@ _PILLOW_ERRORS = (
     EOFError,
     OverflowError,
     MemoryError,
+    RuntimeError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,

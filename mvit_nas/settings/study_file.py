@@ -77,7 +77,7 @@ def read_config(path: Path, kind: type[Study]) -> dict[str, object]:
     if "format" not in document and all(isinstance(document.get(key), dict) for key in ("data", "schedule")):
         try:
             document = _upgraded(document, kind)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InputError(f"{path} is no experiment file of an early version ({error})") from None
     return _fields(document, path, kind)
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from mvit_nas.budget import Budget
 from mvit_nas.documents import read_json
-from mvit_nas.errors import InputError
+from mvit_nas.errors import InputError, unknown
 from mvit_nas.metrics import ACCURACY, COSTS, METRICS, OBJECTIVES, SCORES, Metric
 from mvit_nas.study.origin import (
     WHOLE,
@@ -31,6 +31,7 @@ from mvit_nas.study.origin import (
 T = TypeVar("T")
 # What a file has, by the type of the field; the others are the same.
 _JSON: Mapping[object, object] = {float: (int, float), tuple: list, Mapping: dict}
+_PLAIN = {str, int, bool, (int, float), type(None)}
 # What must be there beside what the fields say: of an ablation, and where a search is compared with others.
 _ABLATION = {"data": {"images": {"validation": int}}}
 _COMPARED = {"data": {"fingerprint": str, "images": dict}, "space": {"name": str}, "experiment": {"seed": int}}
@@ -90,11 +91,13 @@ def _problems_of_study(document: Document) -> Iterator[str]:
     """What is wrong, the first thing first, each as one clause; nothing where it can be read."""
     if "ablation" in document:
         yield from _problems(document, _expected(AblationOrigin, document))
+        yield from _problems_inside(AblationOrigin, document)
         yield from _problems(document, _ABLATION)
         yield from _problems_of_ablation(document)
     else:
         yield from _problems(document, _expected(SearchOrigin, document))
         yield from _problems_of_search(document)
+        yield from _problems_inside(SearchOrigin, document)
     yield from _problems_of_class_counts(document)
 
 
@@ -150,9 +153,36 @@ def _problems_of_search(document: Document) -> Iterator[str]:
     for budget in experiment["budgets"]:
         if list(_problems_of(budget, Budget, "")) or set(budget) != {one.name for one in fields(Budget)}:
             yield "'experiment.budgets' must hold metric, low and high"
+        elif budget["metric"] not in METRICS:
+            yield f"'experiment.budgets': {unknown(budget['metric'], METRICS)}"
     reference = document["hypervolume_reference"]
     if not all(name in known and isinstance(value, int | float) for name, value in reference.items()):
         yield "'hypervolume_reference' must hold numbers by objective"
+
+
+def _problems_inside(kind: type, document: Document, prefix: str = "") -> Iterator[str]:
+    """What is wrong with the elements of the lists and mappings of a ``kind``, whose own types are right."""
+    hints = typing.get_type_hints(kind)
+    for one in fields_of(kind):
+        name, hint, value = f"{prefix}{key_of(one)}", hints[one.name], document.get(key_of(one))
+        if isinstance(hint, types.UnionType):
+            hint = typing.get_args(hint)[0]
+        arguments = typing.get_args(hint)
+        if isinstance(hint, type) and is_dataclass(hint) and isinstance(value, dict):
+            yield from _problems_inside(hint, value, f"{name}.")
+        elif typing.get_origin(hint) is tuple and isinstance(value, list):
+            for number, each in enumerate(value):
+                yield from _problems_of_element(arguments[0], each, f"{name}.{number}")
+        elif typing.get_origin(hint) is Mapping and isinstance(value, dict):
+            for key, each in value.items():
+                yield from _problems_of_element(arguments[1], each, f"{name}.{key}")
+
+
+def _problems_of_element(hint: object, value: object, name: str) -> Iterator[str]:
+    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    wanted: tuple[Any, ...] = tuple(_JSON.get(each, each) for each in allowed)
+    if set(wanted) <= _PLAIN and not isinstance(value, wanted):
+        yield f"{name!r} has the wrong type, {type(value).__name__}"
 
 
 def _problems_of(value: object, kind: type, name: str) -> Iterator[str]:

@@ -374,6 +374,15 @@ def _broken(tmp_path, change):
             lambda document: document["experiment"].update(budgets=[{"metric": "params", "low": 0, "high": "6M"}]),
             "'experiment.budgets' must hold metric, low and high",
         ),
+        (
+            lambda document: document["experiment"].update(budgets=[{"metric": "parms", "low": 0, "high": 6e6}]),
+            "'experiment.budgets': unknown 'parms', did you mean 'params'?",
+        ),
+        (lambda document: document.update(presets=["x", {}]), "'presets.1' has the wrong type, dict"),
+        (
+            lambda document: document["data"]["images"].update(validation="x"),
+            "'data.images.validation' has the wrong type, str",
+        ),
         (lambda document: document["data"].pop("name"), "'data.name' is missing"),
         (
             lambda document: document["experiment"].update(sampler=3),
