@@ -343,6 +343,7 @@ class Glance:
     left: int
 
 
+@reads_database
 def glance(storage: BaseStorage, name: str) -> Glance | None:
     """The study ``name`` as it is now; None where there is no such study."""
     try:

@@ -117,9 +117,13 @@ def test_workers_of_a_search_that_was_killed_end(folder):
 
 
 def test_a_worker_joins_through_a_database_and_the_database_may_go_away(folder, server):
-    search = start("search", *FLAGS.split(), "--trials", "9", "--storage", server.url, "--grace", "5s", "--shared", "shared")
+    search = start(
+        "search", *FLAGS.split(), "--trials", "9", "--storage", server.url, "--grace", "5s", "--shared", "shared"
+    )
     until(lambda: running(folder, server.url))
-    worker = start("worker", "s", "--storage", server.url, "--out", str(folder / "other"), "--grace", "5s", "--shared", "shared")
+    worker = start(
+        "worker", "s", "--storage", server.url, "--out", str(folder / "other"), "--grace", "5s", "--shared", "shared"
+    )
     server.stop()
     time.sleep(2.0)
     server.start()

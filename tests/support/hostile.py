@@ -246,28 +246,37 @@ def _database() -> Kind:
 
     from mvit_nas.metrics import ACCURACY, PARAMS
     from mvit_nas.study.record import Candidate, Measured, Record, State
-    from mvit_nas.study.store import Store, Told
+    from mvit_nas.study.storage import closing, open_file
+    from mvit_nas.study.store import Store, glance
+    from mvit_nas.study.trial import Proposal, Told, Wish
 
-    def opened(folder: Path) -> Store:
-        samplers = {"random": optuna.samplers.RandomSampler(seed=0)}
+    def opened(storage: optuna.storages.RDBStorage) -> Store:
+        sampler = optuna.samplers.RandomSampler(seed=0)
         choices = {"a": (1, 2, 3), "b": ("x", "y")}
-        return Store(folder, objectives=(ACCURACY, PARAMS), choices=choices, samplers=lambda name, _: samplers[name])
+        return Store(
+            storage, objectives=(ACCURACY, PARAMS), choices=choices, samplers=lambda name, number, lost: sampler
+        )
+
+    def read(folder: Path) -> None:
+        with closing(open_file(folder)) as storage:
+            opened(storage).records()
+            glance(storage, "search")
 
     whole = Path(os.environ["HOSTILE_ROOM"]) / "whole"
     whole.mkdir()
-    store = opened(whole)
-    for number in range(10):
-        asked = store.ask("random")
-        candidate = Candidate(arch=None, arch_id=str(number), labels=dict(asked.wish.labels))
-        values = {"accuracy": Measured(value=0.5), "params": Measured(value=100)}
-        record = Record(trial=asked.number, state=State.COMPLETE, candidate=candidate, values=values)
-        store.tell(asked, Told(record=record))
+    with closing(open_file(whole)) as storage:
+        store = opened(storage)
+        for number in range(10):
+            proposal = Proposal(wish=Wish(labels={"a": 1, "b": "x"}, proposed_by="random"))
+            claimed = store.claim(proposal, str(number), constraints={}, epoch=0)
+            assert claimed is not None
+            candidate = Candidate(arch=None, arch_id=str(number), labels=dict(claimed.wish.labels))
+            values = {"accuracy": Measured(value=0.5), "params": Measured(value=100)}
+            record = Record(trial=claimed.number, state=State.COMPLETE, candidate=candidate, values=values)
+            store.tell(claimed, Told(record=record))
     content = (whole / "study.db").read_bytes()
 
-    return Kind(
-        write=lambda folder, luck: (folder / "study.db").write_bytes(mutated(content, luck)),
-        read=lambda folder: opened(folder).records(),
-    )
+    return Kind(write=lambda folder, luck: (folder / "study.db").write_bytes(mutated(content, luck)), read=read)
 
 
 def _table() -> Kind:
