@@ -139,6 +139,10 @@ def search_of(
         with measuring():
             return setup.meter.latency(arch, classes=setup.classes).latency
 
+    def progress_of(record: Record) -> int:
+        assert record.candidate.arch is not None, "what is within the budget is a network"
+        return setup.training.progress(record.candidate.arch, seed=seed)
+
     return Search(
         store,
         _estimator(prepared, candidates.goal),
@@ -149,7 +153,7 @@ def search_of(
         on_record=on_record,
         should_stop=should_stop,
         is_done=is_done,
-        progress_of=lambda arch: setup.training.progress(arch, seed=seed),
+        progress_of=progress_of,
     )
 
 

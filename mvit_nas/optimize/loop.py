@@ -86,11 +86,11 @@ class Search:
         on_record: Callable[[Record], None] = lambda record: None,
         should_stop: Callable[[], bool] = never,
         is_done: Callable[[Sequence[Record]], bool] = never,
-        progress_of: Callable[[ArchConfig], int] = lambda arch: 0,
+        progress_of: Callable[[Record], int] = lambda record: 0,
     ) -> None:
         """``latency_of`` measures; it raises MeasurementError for a network that it cannot measure.
 
-        ``progress_of`` grows with what is kept of a network's training.
+        ``progress_of`` grows with what is kept of a training that has not ended.
         """
         self._store = store
         self._estimator = estimator
@@ -242,7 +242,7 @@ class Search:
             return begun
         try:
             told = begun.told
-            for step in (self._measure, self._evaluate):
+            for step in (self._measure, self.evaluate):
                 if told.record.is_complete:  # as long as nothing ended it
                     told = step(proposal, told)
             return self.complete(begun, _timed(told, start))
@@ -260,9 +260,7 @@ class Search:
             told = self._admission.unless_foreseen(told)
         if not told.record.is_complete:
             return self._take(self._store.note(proposal, _timed(told, start)))
-        arch, identity = told.record.candidate.arch, told.record.candidate.arch_id
-        assert arch is not None, "what is within the budget is a network"
-        epoch = self._progress_of(arch)
+        identity, epoch = told.record.candidate.arch_id, self._progress_of(told.record)
         claimed = self._store.claim(proposal, identity, constraints=told.constraints, epoch=epoch)
         if claimed is None:
             return None
@@ -308,7 +306,7 @@ class Search:
         measured = Measured(value=latency.median_ms, low=latency.low_ms, high=latency.high_ms)
         return self._admission.within_budget(told, {LATENCY.name: measured})
 
-    def _evaluate(self, proposal: Proposal, told: Told) -> Told:
+    def evaluate(self, proposal: Proposal, told: Told) -> Told:
         """What its training gave; ended where that failed or was stopped."""
         record = told.record
         params = PARAMS.format(record.values[PARAMS.name].value)
