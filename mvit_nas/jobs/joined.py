@@ -13,6 +13,7 @@ import torch
 from mvit_nas import __version__
 from mvit_nas.errors import InputError
 from mvit_nas.evaluate.short import TRAINING_VERSION
+from mvit_nas.files import write_text
 from mvit_nas.jobs.folders import Folders
 from mvit_nas.jobs.prepare import Prepared
 from mvit_nas.optimize.candidates import Candidates
@@ -75,15 +76,33 @@ class Published:
     trials: Glance
 
 
-def published(folders: Folders, storage: str | None) -> Published:
-    """The search in ``storage``, or in its folder here. Raises InputError where there is none."""
-    known = None
+def restore_settings(folders: Folders, storage: str | None) -> None:
+    """Write the settings that the search was begun with where their file is gone, or is not on this machine.
+
+    So that a search of other settings is refused by them. Raises InputError where it cannot be written.
+    """
+    known = None if folders.settings.exists() else _glance(folders, storage)
+    if known is None or _EXPERIMENT not in known.attributes:
+        return
+    try:
+        write_text(folders.settings, known.attributes[_EXPERIMENT])
+    except OSError as error:
+        raise InputError(f"cannot write {folders.settings} ({error.strerror}): choose another --out") from None
+
+
+def _glance(folders: Folders, storage: str | None) -> Glance | None:
     if storage is not None:
         with closing(open_server(storage)) as server:
-            known = glance(server, folders.name)
-    elif (folders.state / FILE).exists():
-        with closing(open_file(folders.state)) as file:
-            known = glance(file, _IN_FILE)
+            return glance(server, folders.name)
+    if not (folders.state / FILE).exists():
+        return None
+    with closing(open_file(folders.state)) as file:
+        return glance(file, _IN_FILE)
+
+
+def published(folders: Folders, storage: str | None) -> Published:
+    """The search in ``storage``, or in its folder here. Raises InputError where there is none."""
+    known = _glance(folders, storage)
     if known is None or _EXPERIMENT not in known.attributes:
         where = folders.state if storage is None else storage
         raise InputError(f"there is no search {folders.name!r} in {where}: begin it with mvit-nas search")

@@ -14,7 +14,7 @@ from mvit_nas.evaluate.latency import LatencyMeter
 from mvit_nas.jobs.crew import Crew, worker_command
 from mvit_nas.jobs.ending import Ending, trials_of
 from mvit_nas.jobs.folders import opened
-from mvit_nas.jobs.joined import joined, publish
+from mvit_nas.jobs.joined import joined, publish, restore_settings
 from mvit_nas.jobs.journal import Journal
 from mvit_nas.jobs.learned import agreement_words
 from mvit_nas.jobs.prepare import Prepared, candidates_of, limits_of, prepare, search_of
@@ -94,6 +94,7 @@ def search(
     errors before the first result are raised.
     """
     prepared = prepare(settings, reporter=reporter)
+    restore_settings(prepared.folders, settings.storage)
     with opened(prepared.folders, prepared.settings, prepared.found, reporter=reporter):
         prepared.load()
         candidates = candidates_of(prepared)

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from mvit_nas.errors import InputError
-from mvit_nas.files import write_text
 from mvit_nas.jobs.cores import own_core
 from mvit_nas.jobs.crew import is_orphan
 from mvit_nas.jobs.ending import Ending
 from mvit_nas.jobs.folders import Folders, folders_of, known_schedule
-from mvit_nas.jobs.joined import check_made_with, joined, published
+from mvit_nas.jobs.joined import check_made_with, joined, published, restore_settings
 from mvit_nas.jobs.prepare import candidates_of, limits_of, prepare, search_of
 from mvit_nas.reporter import Reporter
 from mvit_nas.settings.commands import SearchSettings
@@ -35,7 +33,7 @@ def work(settings: WorkerSettings, *, reporter: Reporter, should_stop: Callable[
     known = published(folders, settings.storage)
     with own_core() as core:
         reporter.say("all cores of this machine have a worker" if core is None else f"on core {core}")
-        searching = _settings(settings, folders, known.experiment)
+        searching = _settings(settings, folders)
         prepared = prepare(searching, reporter=reporter)
         begun_with = known_schedule(folders)
         assert begun_with is not None, "its settings were just written"
@@ -59,13 +57,9 @@ def work(settings: WorkerSettings, *, reporter: Reporter, should_stop: Callable[
     return Worked(name=settings.name, records=len(seen))
 
 
-def _settings(settings: WorkerSettings, folders: Folders, text: str) -> SearchSettings:
+def _settings(settings: WorkerSettings, folders: Folders) -> SearchSettings:
     """Those of the search, as they are here; kept where this machine has none of them yet."""
-    if not folders.settings.exists():
-        try:
-            write_text(folders.settings, text)
-        except OSError as error:
-            raise InputError(f"cannot write {folders.settings} ({error.strerror}): choose another --out") from None
+    restore_settings(folders, settings.storage)
     fields = read_config(folders.settings, SearchSettings)
     here = {"data": settings.data, "device": settings.device, "shared": settings.shared}
     fields |= {name: value for name, value in here.items() if value is not None}

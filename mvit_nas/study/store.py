@@ -369,12 +369,16 @@ def glance(storage: BaseStorage, name: str) -> Glance | None:
 
 def open_study(storage: BaseStorage | None, objectives: Sequence[Metric], *, name: str = "search") -> optuna.Study:
     """The study ``name`` in ``storage``, begun where it is not there yet."""
-    return optuna.create_study(
+    study = optuna.create_study(
         study_name=name,
         storage=storage,
         directions=["maximize" if metric.maximise else "minimize" for metric in objectives],
         load_if_exists=True,
     )
+    names = [metric.name for metric in objectives]  # for whoever looks at it with other tools
+    if study.metric_names != names:
+        study.set_metric_names(names)
+    return study
 
 
 def _wish(labels: Mapping[str, Any], attributes: Mapping[str, object]) -> Wish:

@@ -189,3 +189,13 @@ def test_each_worker_has_a_core_of_its_own(tmp_path, monkeypatch):
         with own_core() as other:
             assert other != one
     assert os.sched_getaffinity(0) == before
+
+
+def test_settings_that_are_gone_come_back_from_the_study_and_refuse_others(folder):
+    assert finished(start("search", *FLAGS.split(), "--trials", "1"))[0] == 0
+    file = folder / "experiments/s/experiment.yaml"
+    begun = file.read_text()
+    file.unlink()
+    code, text = finished(start("search", *FLAGS.split(), "--trials", "2", "--seed", "7", "--resume"))
+    assert (code, "the study 's' has other settings: seed (0 then, 7 now)" in text) == (2, True), text
+    assert file.read_text() == begun

@@ -16,6 +16,7 @@ from mvit_nas.arch.presets import PRESETS
 from mvit_nas.arch.space import parse_space
 from mvit_nas.cost.predict import Predictor
 from mvit_nas.errors import (
+    DeviceError,
     InputError,
     InterruptedCleanlyError,
     MeasurementError,
@@ -210,7 +211,16 @@ def test_a_training_that_fails_is_a_record_with_its_reason_and_the_search_goes_o
     assert not searching(None, "6M", trials=6).search.records
 
 
-@pytest.mark.parametrize("error", [InterruptedCleanlyError("now"), PartialError("the disk is full"), OSError("gone")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        InterruptedCleanlyError("now"),
+        PartialError("full"),
+        OSError("gone"),
+        InputError("no images"),
+        DeviceError("no GPU"),
+    ],
+)
 def test_what_no_candidate_is_to_blame_for_ends_the_search(error):
     def fail(arch):
         raise error
