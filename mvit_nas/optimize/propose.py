@@ -4,6 +4,7 @@ The surrogate guesses accuracies; of the candidates within the budget that were 
 add most is next.
 """
 
+import math
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ _MUTATIONS = 150
 _STEPS = (1, 1, 2, 3)
 # Draws for each of them, most of which may be over the budget.
 _PATIENCE = 6
+# Trainings that the surrogate learns from, at most: with all of 10,000 a proposal would take minutes.
+_MOST_LEARNED = 1000
 # Who gives a budget wants the best within it, and what can be had for less. The share was chosen on the simulations for
 # tuning of benchmarks/known_spaces.py.
 _WITHIN_BUDGET = 0.6
@@ -44,8 +47,11 @@ def propose(
     pending: Sequence[Design],
     taken: Collection[str],
     generator: random.Random,
+    share: float = 1.0,
 ) -> tuple[Design, Guess | None] | None:
     """The candidate to train next and the accuracy that is guessed for it; None where no candidate is left.
+
+    Only a ``share`` of them is looked at, so that workers who ask at once do not all want the same one.
 
     There is no guess where nothing was trained yet. ``taken`` are identities that are not proposed again.
     Candidates that others are training, ``pending``, count as if they had come out as expected, so that a batch is
@@ -54,9 +60,12 @@ def propose(
     candidates = _candidates(pool, trained, taken, generator)
     if not candidates:
         return None
+    if share < 1:
+        candidates = generator.sample(candidates, math.ceil(share * len(candidates)))
     if not trained:
         return generator.choice(candidates), None
-    designs, accuracies = [one.design for one in trained], [one.accuracy for one in trained]
+    learned = _learned(pool, trained)
+    designs, accuracies = [one.design for one in learned], [one.accuracy for one in learned]
     earlier = pool.earlier
     if earlier is not None and not earlier.believes(earlier.agreement(designs, accuracies)):
         earlier = None
@@ -64,7 +73,7 @@ def propose(
     surrogate = Surrogate(
         seen.features(designs),
         np.array(accuracies),
-        np.array([one.deviation for one in trained]),
+        np.array([one.deviation for one in learned]),
         groups_F=seen.groups,
     )
     accuracy_C, deviation_C = surrogate.predict(seen.features(candidates))
@@ -124,6 +133,18 @@ def _candidates(
             if len(found) >= wanted:
                 break
     return list(found.values())
+
+
+def _learned(pool: Candidates, trained: Sequence[Trained]) -> Sequence[Trained]:
+    """What the surrogate learns from: all, or the front and what else there is room for, evenly from first to last."""
+    if len(trained) <= _MOST_LEARNED:
+        return trained
+    best = {one.arch_id for one in _front(pool, [one for one in trained if not one.deviation])}
+    others = [one for one in trained if one.design.arch_id not in best]
+    room = max(0, _MOST_LEARNED - len(best))
+    chosen = {int(place) for place in np.linspace(0, len(others) - 1, room)} if others else set()
+    kept = {others[place].design.arch_id for place in chosen}
+    return [one for one in trained if one.design.arch_id in best | kept]
 
 
 def _front(pool: Candidates, trained: Sequence[Trained]) -> list[Design]:

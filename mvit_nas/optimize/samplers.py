@@ -21,6 +21,8 @@ from mvit_nas.study.store import EXPECTED, OUTSIDE, GuessingSampler, Store
 # Complete or stopped trials before the sampler proposes; until then candidates within the budget are drawn. Optuna's
 # TPE begins after 10.
 STARTUP_TRIALS = 5
+# What a worker looks at of the candidates after another was first to claim its proposal.
+_SHARE_AFTER_LOSS = 0.25
 
 
 class CostAwareSampler(GuessingSampler):
@@ -30,8 +32,9 @@ class CostAwareSampler(GuessingSampler):
     seed and the same trials give the same proposal, so a study that is resumed goes on as if it had not ended.
     """
 
-    def __init__(self, pool: Candidates, *, accuracy: int | None, seed: int) -> None:
-        """``accuracy`` is the index of that objective, None where all of them are costs."""
+    def __init__(self, pool: Candidates, *, accuracy: int | None, seed: int, share: float = 1.0) -> None:
+        """``accuracy`` is the index of that objective, None where all are costs. ``share`` is of what is looked at."""
+        self._share = share
         self._pool = pool
         self._accuracy = accuracy
         self._seed = seed
@@ -61,7 +64,9 @@ class CostAwareSampler(GuessingSampler):
         left = [one for one in self._pool.drawn if one.arch_id not in taken]
         if len(trained) < STARTUP_TRIALS and left:
             return dict(generator.choice(left).labels)
-        found = propose(self._pool, trained=trained, pending=pending, taken=taken, generator=generator)
+        found = propose(
+            self._pool, trained=trained, pending=pending, taken=taken, generator=generator, share=self._share
+        )
         if found is None:
             return {}
         design, self.guessed = found
@@ -136,6 +141,9 @@ def open_store(
     accuracy = objectives.index(score) if score in objectives else None
 
     def sampler(name: str, number: int, lost: int) -> BaseSampler:
+        if lost and name == "cost-aware":  # others are asking, too
+            # Not from the study's seed: that is the same for all of them.
+            return CostAwareSampler(candidates, accuracy=accuracy, seed=random.getrandbits(32), share=_SHARE_AFTER_LOSS)
         return SAMPLERS[name](candidates, accuracy, derive_seed(seed, "sampler", number + lost) % 2**32)
 
     return Store(

@@ -216,6 +216,29 @@ def test_pending_candidates_count_as_if_they_had_come_out_as_expected():
     assert first.arch_id != second.arch_id
 
 
+def test_after_a_lost_race_a_worker_looks_at_a_part_of_the_candidates():
+    store = open_store(None, candidates_of("6M", objectives=(ACCURACY, PARAMS, MACS), samples=100), seed=0)
+    parts: list[Any] = [store._samplers("cost-aware", 9, lost) for lost in (0, 0, 1, 1)]
+    assert [one._share for one in parts] == [1.0, 1.0, 0.25, 0.25]
+    assert parts[0]._seed == parts[1]._seed
+    assert parts[2]._seed != parts[3]._seed
+
+
+def test_of_many_trainings_the_front_and_an_even_part_are_learned(monkeypatch):
+    monkeypatch.setattr(propose_module, "_MOST_LEARNED", 40)
+    grid: Any = Grid()
+    trained = [Trained(design=one, accuracy=grid.accuracy(one.labels)) for one in grid.drawn]
+    assert len(trained) > 50
+    learned = propose_module._learned(grid, trained)
+    front = {one.arch_id for one in propose_module._front(grid, trained)}
+    assert {one.design.arch_id for one in learned} >= front
+    places = [trained.index(one) for one in learned if one.design.arch_id not in front]
+    assert places[0] <= 1
+    assert places[-1] >= len(trained) - 2
+    assert len(learned) == 40 > len(front)
+    assert propose_module._learned(grid, trained[:40]) == trained[:40]
+
+
 def test_the_surrogate_recovers_a_smooth_function_and_knows_where_it_was_not():
     generator = np.random.default_rng(0)
     seen = generator.uniform(0, 1, (60, 2))
