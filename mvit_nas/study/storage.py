@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from optuna.exceptions import OptunaError
 from optuna.storages import RDBStorage
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from mvit_nas.errors import DeviceError, InputError
 
@@ -111,5 +111,7 @@ def reads_database(read: Callable[P, T]) -> Callable[P, T]:
 
 
 def _damaged(path: str, error: Exception) -> InputError:
+    if isinstance(error, (sqlite3.OperationalError, OperationalError)):  # the disk is full, or it cannot be written
+        return InputError(f"cannot use {path} ({_first_line(error)}): make room, or choose another --out")
     remedy = "bring back a copy, or begin again with another --name: what was trained is in the cache"
     return InputError(f"the study in {path} is damaged ({' '.join(str(error).split())[:100]}): {remedy}")

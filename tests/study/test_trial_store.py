@@ -375,3 +375,12 @@ def test_a_study_that_is_damaged_is_told_and_left_as_it_is(tmp_path, damage):
     ):
         opened(open_file(tmp_path)).records()
     assert before is None or path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_is_no_damaged_study(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(sqlite3, "connect", full)
+    with pytest.raises(InputError, match=r"cannot use .*study.db \(database or disk is full\): make room, or choose"):
+        open_file(tmp_path)
