@@ -212,6 +212,8 @@ class _Searching:
     def _write(self, records: Sequence[Record]) -> Path:
         seconds = self._spent_before + time.monotonic() - self._start
         self._origin = updated(self._origin, self.prepared.setup, seconds=seconds, latency=LATENCY in self._objectives)
+        workers, given_back = self.store.worked()
+        self._origin = replace(self._origin, workers=workers, given_back=given_back)
         return write_search(records, self._origin, self.prepared.folders.report)
 
     def _progress(self, last: Record) -> Progress:

@@ -255,6 +255,8 @@ class SearchOrigin(Origin):
 
     ``seed_spread`` is None where no network was trained with several seeds on these images and this schedule.
     ``ended`` says why the search ended before it had trained what was asked for, "" where it did not, or was killed.
+    ``workers`` are the processes that claimed trials, those that were killed among them, and ``given_back`` the trials
+    that were tried again since such a process ended.
     """
 
     space: Space = field()  # every file of a search has told it, and the presets
@@ -264,6 +266,8 @@ class SearchOrigin(Origin):
     further: Mapping[str, Conditions] = field(default_factory=dict, metadata={"key": "front_latency"})
     seed_spread: SeedSpread | None = None
     ended: str = ""
+    workers: int = 1
+    given_back: int = 0
     through: Through | None = field(default=None, metadata={"key": "view"})
 
     @property

@@ -242,6 +242,12 @@ class Store:
             found[identity] = Dead(wish=wish, arch_id=identity, deaths=deaths + (left == _DIED))
         return list(found.values())
 
+    def worked(self) -> tuple[int, int]:
+        """How many processes claimed trials so far, and how many trials came to nothing since one ended."""
+        trials = self._trials()
+        workers = {one.user_attrs[_WORKER] for one in trials if _WORKER in one.user_attrs}
+        return len(workers), sum(one.user_attrs.get(_LEFT) in (_DIED, _RELEASED) for one in trials)
+
     def unmeasured(self) -> dict[str, Wish]:
         """What could not be measured and was not done since, by the network."""
         trials, records = self._trials(), self.records()

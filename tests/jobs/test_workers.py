@@ -1,5 +1,6 @@
 """Several workers on one search: real processes on the digits, on a file and on a real PostgreSQL server."""
 
+import json
 import os
 import signal
 import subprocess
@@ -93,6 +94,11 @@ def test_workers_share_a_search_and_one_that_is_killed_is_started_again(folder):
     records = trained(folder)
     assert len(records) == len({one.candidate.arch_id for one in records}) == 9
     assert not list((folder / "experiments/s/workers").glob("*.lock"))
+    origin = json.loads((folder / "reports/s/environment.json").read_text())
+    assert (origin["workers"], origin["given_back"]) == (3, 1)
+    page = (folder / "reports/s/report.html").read_text()
+    assert "3 processes worked on it" in page
+    assert "1 trial tried again, since a process ended" in page
     assert running(folder) == ()
 
 

@@ -287,6 +287,10 @@ def _summary(view: StudyView) -> Iterator[str]:
     else:
         seen = origin.through
         yield f"as {seen.runtime} runs them: {seen.measured} of the {seen.trained} trained candidates"
+    if origin.workers > 1:
+        yield f"{origin.workers} processes worked on it"
+    if origin.given_back:
+        yield f"{counted(origin.given_back, 'trial')} tried again, since a process ended"
     yield f"data: {origin.images.name}"
     yield f"budget: {', '.join(origin.budget_words)}" if origin.budget_words else "no budget"
     yield origin.hardware.name
