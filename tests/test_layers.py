@@ -77,6 +77,7 @@ OWNERS = {
     "coremltools": {"artifacts/coreml.py"},
     "yaml": {"documents.py", "settings/study_file.py"},
     "filelock": {"files.py", "data/store.py"},
+    "submitit": {"jobs/launch.py"},
     "huggingface_hub": {"models/sources.py"},
 }
 FOLDERS = {"pandas": "results/", "plotly": "figures/"}

@@ -23,7 +23,7 @@ from mvit_nas.settings.looking import CompareSettings, DevicesSettings, ReportSe
 from mvit_nas.settings.parse import joined_name
 from mvit_nas.settings.shipping import ExportSettings, PredictSettings, ReproduceSettings
 from mvit_nas.settings.train import TrainSettings
-from mvit_nas.settings.workers import CacheSettings, DoctorSettings, StatusSettings, WorkerSettings
+from mvit_nas.settings.workers import CacheSettings, DoctorSettings, LaunchSettings, StatusSettings, WorkerSettings
 
 # Between two looks of mvit-nas status --watch.
 _WATCHED_SECONDS = 5.0
@@ -229,6 +229,17 @@ def worker(settings: WorkerSettings) -> None:
     print(f"{done.name} has what it was asked for")
 
 
+def launch(settings: LaunchSettings) -> None:
+    """Start workers of a search as the jobs of a scheduler."""
+    from mvit_nas.jobs import launch as job
+
+    launched = job.launch(settings)
+    if settings.as_json:
+        _print_json({"jobs": launched.jobs, "logs": str(launched.logs)})
+    else:
+        show(f"{len(launched.jobs)} workers: {', '.join(launched.jobs)}\nwhat they say: {launched.logs}")
+
+
 def status(settings: StatusSettings) -> None:
     """Say what the workers of a search do, how far it is, and what it has found so far."""
     from mvit_nas.cli import workers
@@ -266,7 +277,7 @@ def cache(settings: CacheSettings) -> None:
         workers.print_cache(folder, kinds, removed=settings.remove)
 
 
-_FOR_STUDIES = (search, worker, status, ablate, confirm, report, compare)
+_FOR_STUDIES = (search, worker, launch, status, ablate, confirm, report, compare)
 _FOR_NETWORKS = (train, export, predict, reproduce)
 _FOR_MACHINES = (latency, devices, doctor, cache)
 for run in (*_FOR_STUDIES, *_FOR_NETWORKS, *_FOR_MACHINES):

@@ -22,6 +22,24 @@ class WorkerSettings(Stored):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchSettings(Stored, Printed):
+    """The flags of ``mvit-nas launch``."""
+
+    name: str = question("The search to work on.", option="", text=parse.NAME)
+    number: int = question("How many workers.", option="-n", metavar="N", least=1)
+    scheduler: str = question(
+        "slurm, or local: as processes of this machine.", "slurm", option="--on", text=parse.SCHEDULER
+    )
+    data: str | None = question("The images, where they lie elsewhere there.", None, metavar="FOLDER|NAME")
+    timeout_seconds: float = question(
+        "For how long at most, of each.", 24 * 3600.0, option="--timeout", text=parse.SECONDS
+    )
+    partition: str = question("Slurm's partition. Without it: the usual one.", "", metavar="NAME")
+    gpus: int = question("GPUs of each worker.", 0, metavar="N", least=0)
+    out: Path = study("Where experiments/ lies; all workers must see it.", Path(), metavar="FOLDER")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusSettings(Printed):
     """The flags of ``mvit-nas status``."""
 
@@ -59,6 +77,7 @@ class CacheSettings(Printed):
 # By name, in the order of the help.
 WORKERS: dict[str, type] = {
     "worker": WorkerSettings,
+    "launch": LaunchSettings,
     "status": StatusSettings,
     "doctor": DoctorSettings,
     "cache": CacheSettings,

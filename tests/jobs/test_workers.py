@@ -205,3 +205,23 @@ def test_settings_that_are_gone_come_back_from_the_study_and_refuse_others(folde
     code, text = finished(start("search", *FLAGS.split(), "--trials", "2", "--seed", "7", "--resume"))
     assert (code, "the study 's' has other settings: seed (0 then, 7 now)" in text) == (2, True), text
     assert file.read_text() == begun
+
+
+def test_a_scheduler_starts_workers(folder):
+    search = start("search", *FLAGS.split(), "--trials", "9")
+    until(lambda: running(folder))
+    code, text = finished(start("launch", "s", "-n", "2", "--on", "local", "--timeout", "10min", "--json"))
+    assert code == 0, text
+    jobs = json.loads(text)["jobs"]
+    assert len(jobs) == 2
+    assert finished(search)[0] == 0
+    logs = folder / "experiments/s/workers"
+    until(lambda: all((logs / f"{job}_0_result.pkl").exists() for job in jobs))
+    assert all("s has what it was asked for" in (logs / f"{job}_0_log.out").read_text() for job in jobs)
+
+
+def test_a_scheduler_that_is_not_here_is_one_line(folder):
+    assert finished(start("search", *FLAGS.split(), "--trials", "1"))[0] == 0
+    code, text = finished(start("launch", "s", "-n", "2"))
+    assert (code, len(text.splitlines())) == (5, 1)
+    assert text.startswith("mvit-nas: --on slurm: ")

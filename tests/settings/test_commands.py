@@ -7,7 +7,7 @@ from mvit_nas.errors import InputError
 from mvit_nas.settings import commands, shipping
 from mvit_nas.settings.flag import Decides, flags_of
 from mvit_nas.settings.looking import CompareSettings, DevicesSettings, ReportSettings
-from mvit_nas.settings.workers import CacheSettings, DoctorSettings, StatusSettings, WorkerSettings
+from mvit_nas.settings.workers import CacheSettings, DoctorSettings, LaunchSettings, StatusSettings, WorkerSettings
 
 TRAINING = "--schedule --epochs --batch-size --learning-rate --class-weights --device"
 TIMING = "--runtime --target --threads --adb-benchmark"
@@ -16,6 +16,7 @@ WORKERS = "--storage --shared --grace"
 STUDY = "--data --space --image-size --name --out --config --resume --dry-run --json"
 FLAGS = {
     WorkerSettings: f"{WORKERS} name --data --device --out",
+    LaunchSettings: f"{WORKERS} name -n --on --data --timeout --partition --gpus --out --json",
     DoctorSettings: "--storage --out --json",
     CacheSettings: "--older-than --at-most --remove --json",
     StatusSettings: "name --watch --storage --out --json",
