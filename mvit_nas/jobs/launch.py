@@ -1,4 +1,4 @@
-"""``mvit-nas launch``: workers as the jobs of a scheduler: Slurm's by submitit, which has a stand-in on this machine."""
+"""``mvit-nas launch``: workers as jobs of a scheduler: Slurm's by submitit, which has a stand-in on this machine."""
 
 import subprocess
 import sys

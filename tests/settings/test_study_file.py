@@ -209,7 +209,7 @@ def test_a_file_that_a_person_wrote_needs_nothing_but_flags(tmp_path):
         ("data: {}\nschedule: {}", "is no experiment file of an early version ('name')"),
         ("data: {name: x}\nspace: y\nschedule: {}\nbudgets: [{metric: params}]", "is no experiment file of an early"),
         ('data: 2020-99-99\nname: "a\\0b"', "--name must be text in UTF-8, got a\\x00b"),
-        ('name: "\\ud800"', "--name must be text in UTF-8, got \\ud800"),
+        ('name: "\\ud800"', "is no YAML: '\\ud800' is no str in line 1"),
         ("a: b: c", "is no YAML: mapping values are not allowed here in line 1"),
     ],
 )
