@@ -157,8 +157,20 @@ def test_a_part_is_read_through_once_in_a_process(
     pets: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_part(pets, "train", side=8, cache=tmp_path / "cache")
-    monkeypatch.setattr(store, "_checksum", refuse_to_decode)
-    load_part(pets, "train", side=8, cache=tmp_path / "cache")
+    read: list[Path] = []
+    checksum = store._checksum
+
+    def counted(folder: Path, skipped: object) -> int:
+        read.append(folder)
+        return checksum(folder, skipped)
+
+    monkeypatch.setattr(store, "_checksum", counted)
+    load_part(pets, "train", side=8, cache=tmp_path / "cache")  # which this process wrote itself
+    assert read == []
+    monkeypatch.setattr(store, "_VERIFIED", set())  # as in another process
+    for _ in range(3):
+        load_part(pets, "train", side=8, cache=tmp_path / "cache")
+    assert len(read) == 1
 
 
 def test_a_part_of_an_earlier_version_has_no_checksum_and_is_taken_as_it_is(

@@ -1,6 +1,7 @@
 """A model's document inside a file, and files that have none."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -161,3 +162,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path, name):
 def test_an_unknown_kind_of_file_lists_the_known(tmp_path):
     with pytest.raises(InputError, match=r"x\.h5: \.h5 is not read, known are \.onnx, \.tflite"):
         read_document_of(tmp_path / "x.h5")
+
+
+@pytest.mark.parametrize("name", ["m.onnx", "m.tflite", "m.pte", "m.pt2"])
+def test_a_pipe_is_refused_at_once(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match=rf"cannot read .*{name}: it is no regular file"):
+        read_document_of(tmp_path / name)

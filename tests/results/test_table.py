@@ -323,3 +323,12 @@ def test_a_table_is_read_by_the_name_of_its_file_too(tmp_path):
     path = tmp_path / "results.csv"
     write_table(table_of([{"state": "failed", "trial": 7}]), path)
     assert read_table(str(path)).records == read_table(path).records
+
+
+def test_a_table_of_too_many_cells_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "results.csv"
+    write_table(table_of([{"state": "failed"}] * 3), path)
+    assert len(read_table(path)) == 3
+    monkeypatch.setattr("mvit_nas.results.table._MOST_CELLS", 50)
+    with pytest.raises(InputError, match=r"results.csv: it has over 50 cells$"):
+        read_table(path)
