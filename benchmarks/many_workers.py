@@ -3,7 +3,8 @@
 Each worker is a process that asks the search's own loop what to do, claims it, sleeps, and tells; proposals are the
 default sampler's. Reported: trials, networks trained twice, the time of a claim (median and 95 %), the share of the
 workers' time that is spent in trainings, commits and rows for each trial as PostgreSQL counts them, and the processor
-time of the clients. All workers begin at once, which is the worst that they can do.
+time of the clients. A worker
+begins each second.
 
     python benchmarks/many_workers.py --workers 16
     python benchmarks/many_workers.py --workers 64 --trials 2000 --seconds 60 --postgres
@@ -68,7 +69,7 @@ class Timed(Store):
         return claimed
 
 
-def work(number: int, url: str | None, folder: Path, trials: int, seconds: float, ready: Any) -> None:
+def work(number: int, url: str | None, folder: Path, trials: int, seconds: float) -> None:
     """Be one of the workers, and write what it cost."""
     space = Sleeping()
     space.seconds = seconds
@@ -87,7 +88,6 @@ def work(number: int, url: str | None, folder: Path, trials: int, seconds: float
     limits = Limits(trials=trials, seed=0, sampler="cost-aware")
     with closing(storage), lives[0].living():
         search = Search(store, space, candidates, limits, latency_of=_not_measured, reporter=Reporter())
-        ready.wait()
         start, cpu = time.monotonic(), time.process_time()
         search.run()
         found = {
@@ -146,14 +146,14 @@ def main() -> None:
         with closing(open_file(folder) if url is None else open_server(url)) as storage:
             open_store(storage, SimulatedSpace().candidates(0), seed=0)  # begun by one
         context = multiprocessing.get_context("fork")
-        ready = context.Barrier(arguments.workers)
         processes = [
-            context.Process(target=work, args=(one, url, folder, arguments.trials, arguments.seconds, ready))
+            context.Process(target=work, args=(one, url, folder, arguments.trials, arguments.seconds))
             for one in range(arguments.workers)
         ]
         before = _counts(server)
         for one in processes:
             one.start()
+            time.sleep(1.0)
         for one in processes:
             one.join()
         time.sleep(1.5)  # the server's counters follow

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -19,8 +20,12 @@ FILE = "study.db"
 # Seconds that SQLite waits for another process, and for which a server that is away is waited for.
 _LOCKED_SECONDS = 60
 PATIENCE_SECONDS = 600.0
-# A worker that stops in the middle of a transaction, as a frozen machine does, keeps others waiting for so long.
-_IDLE_SECONDS = 20
+# A worker that stops in the middle of a transaction, as a frozen machine does, keeps others waiting for so long. On a
+# machine with a load of 40 living ones took 20 s.
+_IDLE_SECONDS = 60
+# PostgreSQL's classes of errors that pass: no resources left, somebody's intervention, an idle transaction.
+_PASSING = ("53", "57", "25P03")
+_ATTEMPTS, _AGAIN_SECONDS = 5, 5.0
 
 
 def open_file(folder: Path) -> RDBStorage:
@@ -43,23 +48,35 @@ def open_server(url: str) -> RDBStorage:
 
     Raises InputError where it cannot be reached, and DeviceError where its client is not installed.
     """
-    rest = url.partition("://")[2]
     options = f"-c idle_in_transaction_session_timeout={_IDLE_SECONDS}s"
-    try:
-        return RDBStorage(
-            f"postgresql+psycopg://{rest}",
-            engine_kwargs={
-                # It needs two connections while it starts, and the thread of the beats one of its own.
-                "pool_size": 1,
-                "max_overflow": 2,
-                "pool_pre_ping": True,
-                "connect_args": {"options": options, "connect_timeout": 10, "application_name": "mvit-nas"},
-            },
-        )
-    except ImportError:
-        raise DeviceError("--storage postgresql needs psycopg: pip install 'mvit-nas[postgres]'") from None
-    except Exception as error:  # SQLAlchemy's and Optuna's, whichever of them was asked
-        raise InputError(f"--storage {url} cannot be used: {_first_line(error)}") from None
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            time.sleep(_AGAIN_SECONDS)
+        try:
+            return RDBStorage(
+                f"postgresql+psycopg://{url.partition('://')[2]}",
+                engine_kwargs={
+                    # It needs two connections while it starts, and the thread of the beats one of its own.
+                    "pool_size": 1,
+                    "max_overflow": 2,
+                    "pool_pre_ping": True,
+                    "connect_args": {"options": options, "connect_timeout": 30, "application_name": "mvit-nas"},
+                },
+            )
+        except ImportError:
+            raise DeviceError("--storage postgresql needs psycopg: pip install 'mvit-nas[postgres]'") from None
+        except Exception as error:  # SQLAlchemy's and Optuna's, whichever of them was asked
+            failed = error
+            if not _passes(error):
+                break
+    raise InputError(f"--storage {url} cannot be used: {_first_line(failed)}")
+
+
+def _passes(error: Exception) -> bool:
+    """Whether another attempt may succeed."""
+    cause = error.__cause__ or error
+    state = getattr(getattr(cause, "orig", cause), "sqlstate", None)
+    return state is not None and state.startswith(_PASSING)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,46 @@
+"""Where studies are kept: what passes is tried again, what does not is told at once."""
+
+import pytest
+import sqlalchemy.exc
+from optuna.exceptions import StorageInternalError
+
+from mvit_nas.errors import InputError
+from mvit_nas.study import storage as storage_module
+from mvit_nas.study.storage import open_server
+
+
+class Refused(Exception):
+    """As psycopg tells it."""
+
+    def __init__(self, sqlstate):
+        super().__init__(f"state {sqlstate}")
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "attempts"),
+    [("53300", 3), ("57P03", 3), ("25P03", 3), ("28P01", 1), (None, 1)],
+    ids=["too many clients", "starting up", "idle for too long", "wrong password", "no server"],
+)
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_what_passes_is_tried_again(monkeypatch, sqlstate, attempts, is_wrapped):
+    asked, waited = [], []
+
+    def opened(url, **_):
+        asked.append(url)
+        if len(asked) == 3:
+            return "opened"
+        error = sqlalchemy.exc.OperationalError("connect", {}, Refused(sqlstate))
+        if is_wrapped:
+            raise StorageInternalError("in the storage") from error
+        raise error
+
+    monkeypatch.setattr(storage_module, "RDBStorage", opened)
+    monkeypatch.setattr(storage_module.time, "sleep", waited.append)
+    if attempts == 3:
+        assert open_server("postgresql://me@db/x") == "opened"
+        assert len(waited) == 2
+    else:
+        with pytest.raises(InputError, match=r"^--storage postgresql://me@db/x cannot be used: "):
+            open_server("postgresql://me@db/x")
+    assert asked == ["postgresql+psycopg://me@db/x"] * attempts
