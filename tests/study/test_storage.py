@@ -1,5 +1,8 @@
 """Where studies are kept: what passes is tried again, what does not is told at once."""
 
+import time
+from typing import Any
+
 import pytest
 import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
@@ -9,7 +12,7 @@ from mvit_nas.study import storage as storage_module
 from mvit_nas.study.storage import open_server
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """As psycopg tells it."""
 
     def __init__(self, sqlstate):
@@ -24,21 +27,23 @@ class Refused(Exception):
 )
 @pytest.mark.parametrize("is_wrapped", [False, True])
 def test_what_passes_is_tried_again(monkeypatch, sqlstate, attempts, is_wrapped):
-    asked, waited = [], []
+    asked: list[str] = []
+    waited: list[float] = []
+    there: Any = object()
 
     def opened(url, **_):
         asked.append(url)
         if len(asked) == 3:
-            return "opened"
-        error = sqlalchemy.exc.OperationalError("connect", {}, Refused(sqlstate))
+            return there
+        error = sqlalchemy.exc.OperationalError("connect", {}, RefusedError(sqlstate))
         if is_wrapped:
             raise StorageInternalError("in the storage") from error
         raise error
 
     monkeypatch.setattr(storage_module, "RDBStorage", opened)
-    monkeypatch.setattr(storage_module.time, "sleep", waited.append)
+    monkeypatch.setattr(time, "sleep", waited.append)
     if attempts == 3:
-        assert open_server("postgresql://me@db/x") == "opened"
+        assert open_server("postgresql://me@db/x") is there
         assert len(waited) == 2
     else:
         with pytest.raises(InputError, match=r"^--storage postgresql://me@db/x cannot be used: "):
