@@ -54,8 +54,8 @@ def propose(
     Only a ``share`` of them is looked at, so that workers who ask at once do not all want the same one.
 
     There is no guess where nothing was trained yet. ``taken`` are identities that are not proposed again.
-    Candidates that others are training, ``pending``, count as if they had come out as expected, so that a batch is
-    spread out.
+    Candidates that others are training, ``pending``, count as if they had come out as expected, in what is reached and
+    in what is known, so that a batch is spread out.
     """
     candidates = _candidates(pool, trained, taken, generator)
     if not candidates:
@@ -76,6 +76,8 @@ def propose(
         np.array([one.deviation for one in learned]),
         groups_F=seen.groups,
     )
+    if pending:
+        surrogate = surrogate.believing(seen.features(pending))
     accuracy_C, deviation_C = surrogate.predict(seen.features(candidates))
     finished = [one for one in trained if not one.deviation]
     known = [one.design for one in finished] + list(pending)

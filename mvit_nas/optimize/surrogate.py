@@ -5,6 +5,7 @@ the largest posterior probability, found from the gradient: with a dozen trainin
 chance, and what is believed beforehand keeps a length from running away.
 """
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,9 +52,23 @@ class Surrogate:
         noise_N = (deviation_N / self._spread) ** 2 + _JITTER
         some = np.unique(np.linspace(0, len(scaled_N) - 1, min(len(scaled_N), _LEARNED_FROM)).astype(int))
         self._learn(self._rows_NF[some], scaled_N[some], noise_N[some])
-        covariance_NN = self._covariance(self._rows_NF, self._rows_NF) + np.diag(noise_N + self._noise)
+        self._scaled_N, self._noise_N = scaled_N, noise_N + self._noise
+        self._solve()
+
+    def believing(self, features_PF: Floats) -> "Surrogate":
+        """The same after P networks more had come out as expected, so that near them nothing is to be learned."""
+        mean_P = (self.predict(features_PF)[0] - self._mean) / self._spread
+        other = copy.copy(self)
+        other._rows_NF = np.vstack([self._rows_NF, self._scaled(features_PF)])
+        other._scaled_N = np.append(self._scaled_N, mean_P)
+        other._noise_N = np.append(self._noise_N, np.full(len(mean_P), self._noise + _JITTER))
+        other._solve()
+        return other
+
+    def _solve(self) -> None:
+        covariance_NN = self._covariance(self._rows_NF, self._rows_NF) + np.diag(self._noise_N)
         self._root_NN = cholesky(covariance_NN, lower=True)
-        self._weights_N = cho_solve((self._root_NN, True), scaled_N)
+        self._weights_N = cho_solve((self._root_NN, True), self._scaled_N)
 
     def predict(self, features_CF: Floats) -> tuple[Floats, Floats]:
         """(accuracy, deviation) of C networks: of what would come out on average, without the noise of a training."""

@@ -252,6 +252,18 @@ def test_the_surrogate_recovers_a_smooth_function_and_knows_where_it_was_not():
     assert far[0] > 5 * np.median(deviation)
 
 
+def test_what_is_believed_changes_no_mean_and_leaves_less_doubt_near_it():
+    generator = np.random.default_rng(0)
+    rows = generator.uniform(size=(30, 2))
+    surrogate = Surrogate(rows, np.sin(3 * rows[:, 0]) + rows[:, 1], np.zeros(30), groups_F=(0, 1))
+    pending, far = np.array([[1.4, 1.4]]), np.array([[-0.9, -0.9]])
+    believing = surrogate.believing(pending)
+    for place in (pending, far, rows[:5]):
+        assert believing.predict(place)[0] == pytest.approx(surrogate.predict(place)[0], abs=1e-3)
+    assert believing.predict(pending)[1] < 0.5 * surrogate.predict(pending)[1]
+    assert believing.predict(far)[1] > 0.9 * surrogate.predict(far)[1]
+
+
 def test_the_surrogate_trusts_a_doubtful_accuracy_less():
     features = np.linspace(0, 1, 12)[:, None]
     accuracy = np.full(12, 0.5)
