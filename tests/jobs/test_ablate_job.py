@@ -360,7 +360,7 @@ def test_a_trial_the_best_the_knee_and_a_name_are_bases_with_the_space_of_their_
         ("s:1", "--base s:1: that trial is no network (dim must be divisible)"),
         ("t:1", "--base t:1: no study 't' in "),
         ("mobilevit_xss", "--base: unknown 'mobilevit_xss', did you mean 'mobilevit_xs'?"),
-        ("list.yaml", "must hold one mapping"),
+        ("list.yaml", "architecture must be a mapping, got [1]"),
         ("broken.yaml", "broken.yaml: architecture: unknown 'stags', did you mean 'stages'?"),
     ],
 )

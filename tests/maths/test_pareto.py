@@ -57,7 +57,7 @@ def volume_by_inclusion_exclusion(values, reference, maximise, ideal):
     def gain_of(value, worst, best, more):
         if more or math.isnan(value):
             return (worst - value) / (worst - best)
-        return math.log2(worst / value) / math.log2(worst / best) if value > 0 else 1.0
+        return (math.log2(worst) - math.log2(value)) / (math.log2(worst) - math.log2(best)) if value > 0 else 1.0
 
     gains = []
     for row in values:

@@ -45,7 +45,7 @@ ema: 0.0
 # How well a latency is known is not the question there either. For a process, before its command.
 TIMED_QUICKLY = """
 from mvit_nas.evaluate import latency
-from mvit_nas.jobs import ablate, search, setup
+from mvit_nas.jobs import ablate, prepare, setup
 prepare.COARSE = ablate.FINE = 0.9
 setup.MEASURING_SECONDS = 0.2
 setup.training_threads = lambda: 1

@@ -176,7 +176,9 @@ class AdbTarget:
                 f"processor, see docs/latency.md (whole output: {saved})"
             )
         problem = "printed no average inference time" if code == 0 else f"ended with exit code {code}"
-        raise MeasurementError(f"{path}: benchmark_model {problem}: {_last(output, lines=3)} (whole output: {saved})")
+        raise MeasurementError(
+            f"{path.name}: benchmark_model {problem}: {_last(output, lines=3)} (whole output: {saved})"
+        )
 
     def _save(self, output: str) -> Path:
         with tempfile.NamedTemporaryFile(
