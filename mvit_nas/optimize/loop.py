@@ -159,9 +159,11 @@ class Search:
 
     def _refresh(self) -> None:
         """Know what was found since, here or elsewhere, and tell of it; give back the trials of workers that died."""
-        if buried := self._store.bury():
+        with self._store.seen_once():
+            buried, records = self._store.bury(), self._store.records()
+        if buried:
             self._reporter.say(f"{buried} trial{'s' if buried > 1 else ''} whose process ended starts again")
-        known, self._records = {record.trial for record in self._records}, self._store.records()
+        known, self._records = {record.trial for record in self._records}, records
         self._seen = {
             record.candidate.arch_id
             for record in self._records
@@ -191,6 +193,10 @@ class Search:
         It follows from the records, and from nothing that a kill could take away.
         """
         self._check_stop()
+        with self._store.seen_once():
+            return self._next()
+
+    def _next(self) -> Proposal | None:
         wishes = self._again() or self._instead() or self._open_first_designs()
         if not wishes:
             rejected = len(self._records) - max(

@@ -4,15 +4,17 @@ import contextlib
 import functools
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import optuna
 from optuna.exceptions import OptunaError
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from mvit_nas.errors import DeviceError, InputError
+from mvit_nas.metrics import Metric
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,6 +79,20 @@ def _passes(error: Exception) -> bool:
     cause = error.__cause__ or error
     state = getattr(getattr(cause, "orig", cause), "sqlstate", None)
     return state is not None and state.startswith(_PASSING)
+
+
+def open_study(storage: BaseStorage | None, objectives: Sequence[Metric], *, name: str = "search") -> optuna.Study:
+    """The study ``name`` in ``storage``, begun where it is not there yet."""
+    study = optuna.create_study(
+        study_name=name,
+        storage=storage,
+        directions=["maximize" if metric.maximise else "minimize" for metric in objectives],
+        load_if_exists=True,
+    )
+    names = [metric.name for metric in objectives]  # for whoever looks at it with other tools
+    if study.metric_names != names:
+        study.set_metric_names(names)
+    return study
 
 
 @contextlib.contextmanager

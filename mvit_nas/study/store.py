@@ -9,8 +9,8 @@ import time
 import uuid
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -27,7 +27,7 @@ from mvit_nas.errors import InputError, PartialError
 from mvit_nas.metrics import Metric
 from mvit_nas.study.life import Alone, Life
 from mvit_nas.study.record import Cause, Guess, Record, State
-from mvit_nas.study.storage import reads_database
+from mvit_nas.study.storage import open_study, reads_database
 from mvit_nas.study.table import PARAM, from_document, is_first_format, to_document
 from mvit_nas.study.trial import Claimed, Dead, Proposal, Told, Wish
 
@@ -96,10 +96,20 @@ class Store:
         self._samplers = samplers
         self._patience_seconds = patience_seconds
         self._parsed: dict[int, Record] = {}
+        self._snapshot: list[FrozenTrial] | None = None
         self.study = open_study(storage, objectives, name=name)
         self._life = Alone() if life is None else life(self.study)
         self._storage = self.study._storage
         self._directions = self.study.directions
+
+    @contextmanager
+    def seen_once(self) -> Iterator[None]:
+        """All that is asked meanwhile is answered from one look at the trials: each look is a query."""
+        self._snapshot = self._trials()
+        try:
+            yield
+        finally:
+            self._snapshot = None
 
     def say(self, name: str, value: Any) -> None:
         """Write what the study says of itself."""
@@ -317,6 +327,8 @@ class Store:
             self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
 
     def _trials(self) -> list[FrozenTrial]:
+        if self._snapshot is not None:
+            return self._snapshot
         return self._patiently(lambda: self.study.get_trials(deepcopy=False))
 
     def _patiently(self, action: Callable[[], _T]) -> _T:
@@ -371,20 +383,6 @@ def glance(storage: BaseStorage, name: str) -> Glance | None:
         ),
         left=sum(one.user_attrs.get(_LEFT) in (_DIED, _RELEASED) for one in trials),
     )
-
-
-def open_study(storage: BaseStorage | None, objectives: Sequence[Metric], *, name: str = "search") -> optuna.Study:
-    """The study ``name`` in ``storage``, begun where it is not there yet."""
-    study = optuna.create_study(
-        study_name=name,
-        storage=storage,
-        directions=["maximize" if metric.maximise else "minimize" for metric in objectives],
-        load_if_exists=True,
-    )
-    names = [metric.name for metric in objectives]  # for whoever looks at it with other tools
-    if study.metric_names != names:
-        study.set_metric_names(names)
-    return study
 
 
 def _wish(labels: Mapping[str, Any], attributes: Mapping[str, object]) -> Wish:
