@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from postgres import programs, serving
 
+from mvit_nas.errors import InputError
 from mvit_nas.jobs.cores import own_core
 from mvit_nas.jobs.folders import folders_of
 from mvit_nas.jobs.joined import published
@@ -68,7 +69,7 @@ def running(folder, storage=None):
     """What is claimed now; nothing where the study has not begun."""
     try:
         return published(folders_of("s", folder), storage).trials.running
-    except Exception:
+    except InputError:
         return ()
 
 
@@ -84,6 +85,7 @@ def pid_of(worker):
     return int(worker.split("-")[-2])
 
 
+@pytest.mark.slow  # it wants the cores for itself
 def test_workers_share_a_search_and_one_that_is_killed_is_started_again(folder):
     search = start("search", *FLAGS.split(), "--trials", "9", "--jobs", "2")
     claimed = until(lambda: running(folder))
@@ -102,6 +104,7 @@ def test_workers_share_a_search_and_one_that_is_killed_is_started_again(folder):
     assert running(folder) == ()
 
 
+@pytest.mark.slow  # it wants the cores for itself
 def test_ctrl_c_stops_all_workers_and_resume_goes_on(folder):
     search = start("search", *FLAGS.split(), "--trials", "9", "--jobs", "2")
     claimed = until(lambda: running(folder))
@@ -114,6 +117,7 @@ def test_ctrl_c_stops_all_workers_and_resume_goes_on(folder):
     assert len(trained(folder)) == 4
 
 
+@pytest.mark.slow  # it wants the cores for itself
 def test_workers_of_a_search_that_was_killed_end(folder):
     search = start("search", *FLAGS.split(), "--trials", "9", "--jobs", "2", "--epochs", "200")
     claimed = until(lambda: running(folder))
@@ -207,6 +211,7 @@ def test_settings_that_are_gone_come_back_from_the_study_and_refuse_others(folde
     assert file.read_text() == begun
 
 
+@pytest.mark.slow  # it wants the cores for itself
 def test_a_scheduler_starts_workers(folder):
     search = start("search", *FLAGS.split(), "--trials", "9")
     until(lambda: running(folder))
