@@ -14,6 +14,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from mvit_nas.errors import DeviceError, InputError
+from mvit_nas.files import locked
 from mvit_nas.metrics import Metric
 
 P = ParamSpec("P")
@@ -25,8 +26,9 @@ PATIENCE_SECONDS = 600.0
 # A worker that stops in the middle of a transaction, as a frozen machine does, keeps others waiting for so long. On a
 # machine with a load of 40 living ones took 20 s.
 _IDLE_SECONDS = 60
-# PostgreSQL's classes of errors that pass: no resources left, somebody's intervention, an idle transaction.
-_PASSING = ("53", "57", "25P03")
+# PostgreSQL's errors that pass: no resources left, somebody's intervention, an idle transaction, tables that another
+# process made at the same moment.
+_PASSING = ("53", "57", "25P03", "23505", "42P07")
 _ATTEMPTS, _AGAIN_SECONDS = 5, 5.0
 
 
@@ -40,7 +42,8 @@ def open_file(folder: Path) -> RDBStorage:
     try:
         with sqlite3.connect(path, timeout=_LOCKED_SECONDS) as connection:
             connection.execute("PRAGMA journal_mode=WAL")  # kept in the file
-        return RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": _LOCKED_SECONDS}})
+        with locked(folder / "tables.lock", wait=True):  # two that make the tables at once break each other
+            return RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": _LOCKED_SECONDS}})
     except (sqlite3.Error, OptunaError, SQLAlchemyError) as error:
         raise _damaged(str(path), error) from None
 

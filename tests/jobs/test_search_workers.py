@@ -57,9 +57,11 @@ def trained(folder):
     return [one for one in read_table(folder / "reports/s/results.csv").records if one.is_complete]
 
 
-def until(asked, seconds=120.0):
+def until(asked, process=None, seconds=120.0):
+    """What ``asked`` gives as soon as it gives something, as long as ``process`` runs."""
     end = time.monotonic() + seconds
     while not (found := asked()):
+        assert process is None or process.poll() is None, process.communicate()[0]
         assert time.monotonic() < end, "it never came"
         time.sleep(0.2)
     return found
@@ -85,10 +87,9 @@ def pid_of(worker):
     return int(worker.split("-")[-2])
 
 
-@pytest.mark.slow  # it wants the cores for itself
 def test_workers_share_a_search_and_one_that_is_killed_is_started_again(folder):
     search = start("search", *FLAGS.split(), "--trials", "9", "--jobs", "2")
-    claimed = until(lambda: running(folder))
+    claimed = until(lambda: running(folder), search)
     os.kill(pid_of(claimed[0][0].worker), signal.SIGKILL)
     code, text = finished(search)
     assert code == 0, text
@@ -104,10 +105,9 @@ def test_workers_share_a_search_and_one_that_is_killed_is_started_again(folder):
     assert running(folder) == ()
 
 
-@pytest.mark.slow  # it wants the cores for itself
 def test_ctrl_c_stops_all_workers_and_resume_goes_on(folder):
     search = start("search", *FLAGS.split(), "--trials", "9", "--jobs", "2")
-    claimed = until(lambda: running(folder))
+    claimed = until(lambda: running(folder), search)
     search.send_signal(signal.SIGINT)
     code, text = finished(search)
     assert (code, running(folder)) == (130, ()), text
@@ -117,10 +117,9 @@ def test_ctrl_c_stops_all_workers_and_resume_goes_on(folder):
     assert len(trained(folder)) == 4
 
 
-@pytest.mark.slow  # it wants the cores for itself
 def test_workers_of_a_search_that_was_killed_end(folder):
     search = start("search", *FLAGS.split(), "--trials", "9", "--jobs", "2", "--epochs", "200")
-    claimed = until(lambda: running(folder))
+    claimed = until(lambda: running(folder), search)
     search.kill()
     search.communicate()
     until(lambda: not any(is_there(one.worker) for one, _ in claimed))
@@ -130,7 +129,7 @@ def test_a_worker_joins_through_a_database_and_the_database_may_go_away(folder, 
     search = start(
         "search", *FLAGS.split(), "--trials", "9", "--storage", server.url, "--grace", "5s", "--shared", "shared"
     )
-    until(lambda: running(folder, server.url))
+    until(lambda: running(folder, server.url), search)
     worker = start(
         "worker", "s", "--storage", server.url, "--out", str(folder / "other"), "--grace", "5s", "--shared", "shared"
     )
@@ -211,10 +210,9 @@ def test_settings_that_are_gone_come_back_from_the_study_and_refuse_others(folde
     assert file.read_text() == begun
 
 
-@pytest.mark.slow  # it wants the cores for itself
 def test_a_scheduler_starts_workers(folder):
     search = start("search", *FLAGS.split(), "--trials", "9")
-    until(lambda: running(folder))
+    until(lambda: running(folder), search)
     code, text = finished(start("launch", "s", "-n", "2", "--on", "local", "--timeout", "10min", "--json"))
     assert code == 0, text
     jobs = json.loads(text)["jobs"]

@@ -1,5 +1,7 @@
 """Where studies are kept: what passes is tried again, what does not is told at once."""
 
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -49,3 +51,10 @@ def test_what_passes_is_tried_again(monkeypatch, sqlstate, attempts, is_wrapped)
         with pytest.raises(InputError, match=r"^--storage postgresql://me@db/x cannot be used: "):
             open_server("postgresql://me@db/x")
     assert asked == ["postgresql+psycopg://me@db/x"] * attempts
+
+
+def test_two_that_open_a_new_study_at_once_both_can(tmp_path):
+    text = "import sys; from pathlib import Path; from mvit_nas.study.storage import open_file; open_file(Path(sys.argv[1]))"
+    command = [sys.executable, "-c", text, str(tmp_path)]
+    opened = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [(one.communicate()[1], one.returncode) for one in opened] == [("", 0)] * 4
