@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
@@ -141,15 +140,6 @@ class Kills:
         return wrong
 
 
-@contextlib.contextmanager
-def _server(folder: Path, *, wanted: bool) -> Iterator[Server | None]:
-    if not wanted:
-        yield None
-        return
-    with serving(folder) as server:
-        yield server
-
-
 def main() -> None:
     """Do it and say what is wrong; exit code 1 if anything is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -171,7 +161,7 @@ def main() -> None:
         uninterrupted = Kills(whole, None, **options)
         uninterrupted.run(0, 0, 0)
         accuracies = {one.user_attrs["arch_id"]: one.values[0] for one in uninterrupted._trials() if one.values}
-        with _server(top / "server", wanted=arguments.postgres) as server:
+        with serving(top / "server") if arguments.postgres else contextlib.nullcontext() as server:
             tried = Kills(broken, server, **options)
             tried.run(arguments.kills, arguments.freezes, arguments.outages)
             wrong = tried.judged(accuracies)

@@ -119,15 +119,6 @@ def _counts(server: Server | None) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-@contextlib.contextmanager
-def _server(folder: Path, *, wanted: bool) -> Any:
-    if not wanted:
-        yield None
-        return
-    with serving(folder) as server:
-        yield server
-
-
 def main() -> None:
     """Run the workers and say what it cost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -138,7 +129,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="many-") as top,
-        _server(Path(top) / "server", wanted=arguments.postgres) as server,
+        serving(Path(top) / "server") if arguments.postgres else contextlib.nullcontext() as server,
     ):
         folder = Path(top) / "study"
         folder.mkdir()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mvit_nas.maths.statistics import Difference
     from mvit_nas.results.ablation.summary import Variant
     from mvit_nas.results.comparison.comparison import Comparison
-    from mvit_nas.study.record import Measured
+    from mvit_nas.study.record import Measured, Record
 
 _MOST_VERDICTS = 12
 _MOST_CHANGES = 12
@@ -29,26 +29,35 @@ def print_front(outcome: "search.Outcome") -> None:
     """The front, the best within the budget, what more trainings would bring, and where the report lies."""
     from mvit_nas.results.within import forecast_words, within_words
 
-    shown = [metric for metric in OBJECTIVES if metric.source is Source.COUNTED or metric in outcome.objectives]
-    table = new_table("network", *map(_title, shown), *outcome.further)
-    table.columns[0].no_wrap = True
-    for record in outcome.front:
-        name = f"{record.candidate.arch_id} {record.candidate.name}".strip()
-        further = [record.measured(LATENCY.by(runtime)) for runtime in outcome.further]
-        add_row(
-            table,
-            name,
-            *(_value(metric, record.measured(metric)) for metric in shown),
-            *("-" if found is None else LATENCY.format(found.value) for found in further),
-        )
-    console, noun = Terminal(highlight=False), score_of(outcome.objectives).noun
-    console.print(f"\nThe front, {len(outcome.front)} networks (search-validation {noun} after the short training):")
-    console.print(table)
+    console = Terminal(highlight=False)
+    print_networks("The front", outcome.front, outcome.objectives, outcome.further)
     if outcome.within:
         console.print(Text(f"\nBest: {within_words(outcome.within, score_of(outcome.objectives))}"))
     if outcome.forecast is not None:
         console.print(Text(forecast_words(outcome.forecast)))
     console.print(f"\nreport: {outcome.report}", soft_wrap=True)
+
+
+def print_networks(
+    title: str, networks: "Sequence[Record]", objectives: "Sequence[Metric]", further: "Sequence[str]" = ()
+) -> None:
+    """The ``networks`` of a search with what it is for, and latencies by ``further`` runtimes."""
+    shown = [metric for metric in OBJECTIVES if metric.source is Source.COUNTED or metric in objectives]
+    table = new_table("network", *map(_title, shown), *further)
+    table.columns[0].no_wrap = True
+    for record in networks:
+        name = f"{record.candidate.arch_id} {record.candidate.name}".strip()
+        latencies = [record.measured(LATENCY.by(runtime)) for runtime in further]
+        add_row(
+            table,
+            name,
+            *(_value(metric, record.measured(metric)) for metric in shown),
+            *("-" if found is None else LATENCY.format(found.value) for found in latencies),
+        )
+    console, count = Terminal(highlight=False), f"{len(networks)} network{'s' * (len(networks) != 1)}"
+    noun = score_of(objectives).noun
+    console.print(f"\n{title}, {count} (search-validation {noun} after the short training):")
+    console.print(table)
 
 
 def _title(metric: Metric) -> str:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from mvit_nas.cli.tables import add_row, new_table
+from mvit_nas.cli.tables import add_row, new_table, print_networks
 from mvit_nas.cli.terminal import Terminal
-from mvit_nas.metrics import OBJECTIVES, Source
+from mvit_nas.metrics import OBJECTIVES
 from mvit_nas.units import format_seconds
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def print_status(status: "Status") -> None:
     states = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in status.states.items()) or "none yet"
     console.print(f"{status.name}: {status.done:g} of {status.trials} trainings; trials: {states}", soft_wrap=True)
     if status.given_back:
-        console.print(f"{status.given_back} more came to nothing, since a worker died or was stopped: tried again")
+        trials = f"{status.given_back} trial{'s' * (status.given_back != 1)}"
+        console.print(f"{trials} more came to nothing, since the worker died or was stopped, and are tried again")
     if status.trainings_per_hour is not None and status.seconds_left is not None:
         rate = f"{status.trainings_per_hour:.3g} trainings an hour"
         left = f", about {format_seconds(status.seconds_left)} left" if status.seconds_left else ""
@@ -34,13 +35,7 @@ def print_status(status: "Status") -> None:
     console.print()
     console.print(table if status.workers else "nobody works on it now")
     if status.front:
-        shown = [metric for metric in OBJECTIVES if metric.source is Source.COUNTED or metric in status.objectives]
-        found = new_table("network", *(metric.option for metric in shown))
-        for record in status.front:
-            values = ((metric, record.value(metric)) for metric in shown)
-            add_row(found, record.label, *("-" if value is None else metric.format(value) for metric, value in values))
-        console.print(f"\nThe front so far, {len(status.front)} networks:")
-        console.print(found)
+        print_networks("The front so far", status.front, status.objectives)
 
 
 def print_findings(findings: Sequence["Finding"]) -> None:

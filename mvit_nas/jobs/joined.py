@@ -57,10 +57,11 @@ def joined(prepared: Prepared, candidates: Candidates) -> Iterator[Store]:
 def publish(store: Store, prepared: Prepared) -> None:
     """Let workers know what they are to work on, with what, and until when."""
     settings = prepared.settings
-    store.say(_EXPERIMENT, study_text(settings, prepared.found))
     store.say(_MADE_WITH, dict(made_with(prepared)))
     seconds = settings.searching_seconds
     store.say(_ENDS, None if seconds is None else time.time() + seconds)
+    # Last: who finds it finds the rest.
+    store.say(_EXPERIMENT, study_text(settings, prepared.found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,8 @@ def work(settings: WorkerSettings, *, reporter: Reporter, should_stop: Callable[
     folders = folders_of(settings.name, settings.out)
     known = published(folders, settings.storage)
     with own_core() as core:
-        reporter.say("all cores of this machine have a worker" if core is None else f"on core {core}")
+        shared = "all cores of this machine have a worker: this one shares them"
+        reporter.say(shared if core is None else f"this worker trains on core {core}")
         searching = _settings(settings, folders)
         prepared = prepare(searching, reporter=reporter)
         begun_with = known_schedule(folders)

@@ -194,7 +194,14 @@ class Search:
         """
         self._check_stop()
         with self._store.seen_once():
-            return self._next()
+            hopeless = [one for one in self._store.dead() if one.deaths >= DEATHS]
+            if not hopeless:
+                return self._next()
+        for one in hopeless:
+            told = self._admission.price(Proposal(wish=one.wish))
+            told = ended(told, State.FAILED, f"its process died {one.deaths} times without getting further")
+            self._take(self._store.note(Proposal(wish=one.wish), told))
+        return self.next()
 
     def _next(self) -> Proposal | None:
         wishes = self._again() or self._instead() or self._open_first_designs()
@@ -209,19 +216,11 @@ class Search:
         return Proposal(wish=random.choice(wishes) if self._lost else wishes[0]) if wishes else None
 
     def _again(self) -> list[Wish]:
-        """What came to nothing, since its process died or it could not be measured; what kills each is given up."""
+        """What came to nothing, since its process died or it could not be measured."""
         running = {one.arch_id for one in self._store.running()}
-        wishes = []
-        for one in self._store.dead():
-            if one.deaths < DEATHS:
-                wishes.append(one.wish)
-                continue
-            told = self._admission.price(Proposal(wish=one.wish))
-            told = ended(told, State.FAILED, f"its process died {one.deaths} times without getting further")
-            self._take(self._store.note(Proposal(wish=one.wish), told))
         since = {record.candidate.arch_id for record in self._records if record.trial not in self._retried}
-        wishes += [wish for identity, wish in self._unmeasured.items() if identity not in since | running]
-        return wishes
+        unmeasured = [wish for identity, wish in self._unmeasured.items() if identity not in since | running]
+        return [*(one.wish for one in self._store.dead()), *unmeasured]
 
     def _instead(self) -> list[Wish]:
         """What is tried in the place of a repetition, and of what was foreseen to be over the budget."""

@@ -38,13 +38,13 @@ def open_file(folder: Path) -> RDBStorage:
     Raises InputError where it is damaged, or cannot be written.
     """
     path = folder / FILE
-    _check(path)
     try:
-        with sqlite3.connect(path, timeout=_LOCKED_SECONDS) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")  # kept in the file
         with locked(folder / "tables.lock", wait=True):  # two that make the tables at once break each other
+            _check(path)
+            with sqlite3.connect(path, timeout=_LOCKED_SECONDS) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")  # kept in the file
             return RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": _LOCKED_SECONDS}})
-    except (sqlite3.Error, OptunaError, SQLAlchemyError) as error:
+    except (sqlite3.Error, OptunaError, SQLAlchemyError, OSError) as error:
         raise _damaged(str(path), error) from None
 
 
@@ -147,7 +147,9 @@ def reads_database(read: Callable[P, T]) -> Callable[P, T]:
 
 
 def _damaged(path: str, error: Exception) -> InputError:
-    if isinstance(error, (sqlite3.OperationalError, OperationalError)):  # the disk is full, or it cannot be written
+    if isinstance(
+        error, (sqlite3.OperationalError, OperationalError, OSError)
+    ):  # the disk is full, or it cannot be written
         return InputError(f"cannot use {path} ({_first_line(error)}): make room, or choose another --out")
     remedy = "bring back a copy, or begin again with another --name: what was trained is in the cache"
     return InputError(f"the study in {path} is damaged ({' '.join(str(error).split())[:100]}): {remedy}")

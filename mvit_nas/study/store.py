@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import optuna
@@ -105,11 +106,12 @@ class Store:
     @contextmanager
     def seen_once(self) -> Iterator[None]:
         """All that is asked meanwhile is answered from one look at the trials: each look is a query."""
+        before, self._snapshot = self._snapshot, None
         self._snapshot = self._trials()
         try:
             yield
         finally:
-            self._snapshot = None
+            self._snapshot = before
 
     def say(self, name: str, value: Any) -> None:
         """Write what the study says of itself."""
@@ -213,7 +215,7 @@ class Store:
 
     def release(self, claimed: Claimed) -> None:
         """Give a trial back that was claimed and not finished, for anyone to try again."""
-        with suppress(UpdateFinishedTrialError, PartialError):
+        with suppress(PartialError):
             self._leave(self._trials()[claimed.number], _RELEASED)
 
     def bury(self) -> int:
@@ -227,12 +229,12 @@ class Store:
         for trial in running:
             if str(trial.user_attrs.get(_WORKER, "")) not in dead:
                 continue
-            with suppress(UpdateFinishedTrialError):
-                if _RECORD in trial.user_attrs:
-                    self._end(trial._trial_id, _record(trial), is_outside=OUTSIDE in trial.user_attrs)
-                else:
-                    self._leave(trial, _DIED)
-                    buried += 1
+            if _RECORD in trial.user_attrs:
+                is_outside = OUTSIDE in trial.user_attrs
+                self._patiently(partial(self._end, trial._trial_id, _record(trial), is_outside=is_outside))
+            else:
+                self._leave(trial, _DIED)
+                buried += 1
         return buried
 
     def dead(self) -> list[Dead]:
@@ -309,22 +311,24 @@ class Store:
         return next((one for one in reversed(trials) if one.user_attrs.get(_CLAIM) == mark), None)
 
     def _leave(self, trial: FrozenTrial, why: str) -> None:
-        """End ``trial``, which came to nothing."""
+        """End ``trial``, which came to nothing, unless another process did: one that was asleep is taken for dead."""
 
         def write() -> None:
-            self._storage.set_trial_user_attr(trial._trial_id, _LEFT, why)
-            self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            with suppress(UpdateFinishedTrialError):
+                self._storage.set_trial_user_attr(trial._trial_id, _LEFT, why)
+                self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
         self._patiently(write)
 
     def _end(self, trial_id: int, record: Record, *, is_outside: bool) -> None:
+        """End a trial that has its ``record``, unless another process did."""
+        state, values = TrialState.FAIL, None
         if record.is_complete and not is_outside:
-            values = [_objective(record, metric) for metric in self._objectives]
-            self._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, values)
+            state, values = TrialState.COMPLETE, [_objective(record, metric) for metric in self._objectives]
         elif record.state in (State.OVER_BUDGET, State.STOPPED):
-            self._storage.set_trial_state_values(trial_id, TrialState.PRUNED)
-        else:
-            self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+            state = TrialState.PRUNED
+        with suppress(UpdateFinishedTrialError):
+            self._storage.set_trial_state_values(trial_id, state, values)
 
     def _trials(self) -> list[FrozenTrial]:
         if self._snapshot is not None:

@@ -6,28 +6,15 @@ from typing import Any
 
 import optuna
 import pytest
-from searches import Formula, searching
+from searches import SMALL, Formula, searching
 
-from mvit_nas.arch.space import parse_space
 from mvit_nas.optimize.loop import Search
 from mvit_nas.study.record import State
 from mvit_nas.study.store import Store
 from mvit_nas.study.table import to_row
 
-SPACE = parse_space(
-    """
-base: mobilevit_xxs
-set: {image_size: 32}
-factors:
-  patch_size: {paths: [stages.*.mobilevit.patch_size], values: [1, 2]}
-  depth: {paths: [stages.*.mobilevit.depth], values: [1, 2], each: true}
-  fusion: {paths: [stages.*.mobilevit.fusion], values: [conv1x1, conv3x3]}
-""",
-    name="small",
-    where="small",
-)
 # Some of what is tried is over the budget, and some are repetitions.
-OPTIONS: dict[str, Any] = {"trials": 14, "space": SPACE, "sampler": "tpe"}
+OPTIONS: dict[str, Any] = {"trials": 14, "space": SMALL, "sampler": "tpe"}
 BUDGETS = ("5M", "12ms")
 # Where it is killed, before or after the call.
 POINTS = [

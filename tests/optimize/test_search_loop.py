@@ -7,7 +7,7 @@ from typing import Any
 
 import optuna
 import pytest
-from searches import CLASSES, SPACE, Formula, drawn, searching
+from searches import CLASSES, SMALL, SPACE, Formula, drawn, searching
 from sure import sure
 
 from mvit_nas.arch.config import arch_id
@@ -37,19 +37,6 @@ factors:
   patch_size: {paths: [stages.*.mobilevit.patch_size], values: [1, 2]}
   depth: {paths: [stages.*.mobilevit.depth], values: [1, 2, 3]}
 """
-# Ten labels, 32 settings.
-SMALL = parse_space(
-    """
-base: mobilevit_xxs
-set: {image_size: 32}
-factors:
-  patch_size: {paths: [stages.*.mobilevit.patch_size], values: [1, 2]}
-  depth: {paths: [stages.*.mobilevit.depth], values: [1, 2], each: true}
-  fusion: {paths: [stages.*.mobilevit.fusion], values: [conv1x1, conv3x3]}
-""",
-    name="small",
-    where="small",
-)
 
 
 def tiny(text=TINY):

@@ -11,7 +11,7 @@ from optuna.exceptions import StorageInternalError
 
 from mvit_nas.errors import InputError
 from mvit_nas.study import storage as storage_module
-from mvit_nas.study.storage import open_server
+from mvit_nas.study.storage import open_file, open_server
 
 
 class RefusedError(Exception):
@@ -58,3 +58,9 @@ def test_two_that_open_a_new_study_at_once_both_can(tmp_path):
     command = [sys.executable, "-c", text, str(tmp_path)]
     opened = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     assert [(one.communicate()[1], one.returncode) for one in opened] == [("", 0)] * 4
+
+
+def test_a_folder_that_cannot_be_one_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"^cannot use .*study.db \(.*\): make room, or choose another --out$"):
+        open_file(tmp_path / "file")

@@ -198,6 +198,37 @@ def test_a_proposal_does_not_see_what_came_to_nothing(tmp_path):
     assert samplers.made == [("random", 1, 0)]
 
 
+def test_who_was_asleep_while_it_claimed_and_was_buried_goes_on(tmp_path):
+    """Its claim is ended by another before it looks whether it was first."""
+    one, two_, fallen = two(tmp_path)
+    claim(one, "i")
+    real = two_._marked
+
+    def sleeping(mark):
+        found = real(mark)
+        if found is not None:
+            fallen.add("two")
+            one.bury()
+        return found
+
+    two_._marked = sleeping
+    assert claim(two_, "i") is None
+    fallen.clear()
+    two_._marked = real
+    assert claim(two_, "j") is not None
+
+
+def test_one_look_answers_all_that_is_asked_meanwhile_and_a_look_within_sees_what_is_new(tmp_path):
+    one, two_, _ = two(tmp_path)
+    with one.seen_once():
+        claim(two_, "i")
+        assert one.running() == []
+        with one.seen_once():
+            assert len(one.running()) == 1
+        assert one.running() == []
+    assert len(one.running()) == 1
+
+
 def test_deaths_are_counted_as_long_as_the_training_gets_no_further(tmp_path):
     fallen: set[str] = set()
     for number, (epoch, deaths) in enumerate([(0, 1), (0, 2), (5, 1), (5, 2), (5, 3)]):

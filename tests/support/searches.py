@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mvit_nas.arch.config import ArchConfig, arch_id
 from mvit_nas.arch.count import count
-from mvit_nas.arch.space import SearchSpace, load_space
+from mvit_nas.arch.space import SearchSpace, load_space, parse_space
 from mvit_nas.budget import Budget, parse_budget
 from mvit_nas.cost.latency import Latency
 from mvit_nas.errors import InterruptedCleanlyError
@@ -26,6 +26,19 @@ from mvit_nas.training.loop import Score
 
 CLASSES = 10
 SPACE = load_space("mobilevit_small")
+# Ten labels, 32 settings.
+SMALL = parse_space(
+    """
+base: mobilevit_xxs
+set: {image_size: 32}
+factors:
+  patch_size: {paths: [stages.*.mobilevit.patch_size], values: [1, 2]}
+  depth: {paths: [stages.*.mobilevit.depth], values: [1, 2], each: true}
+  fusion: {paths: [stages.*.mobilevit.fusion], values: [conv1x1, conv3x3]}
+""",
+    name="small",
+    where="small",
+)
 REFERENCE = {"accuracy": 0.0, "params": 6e6, "macs": 1.5e8, "latency_ms": 150.0}
 
 
