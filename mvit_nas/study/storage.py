@@ -147,9 +147,8 @@ def reads_database(read: Callable[P, T]) -> Callable[P, T]:
 
 
 def _damaged(path: str, error: Exception) -> InputError:
-    if isinstance(
-        error, (sqlite3.OperationalError, OperationalError, OSError)
-    ):  # the disk is full, or it cannot be written
+    # The disk is full, or the folder is another's.
+    if isinstance(error, sqlite3.OperationalError | OperationalError | OSError):
         return InputError(f"cannot use {path} ({_first_line(error)}): make room, or choose another --out")
     remedy = "bring back a copy, or begin again with another --name: what was trained is in the cache"
     return InputError(f"the study in {path} is damaged ({' '.join(str(error).split())[:100]}): {remedy}")
