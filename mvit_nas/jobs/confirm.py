@@ -352,6 +352,7 @@ class _Confirming:
         if new:
             self.reporter.doing("scoring the test part")
             note_look(
+                "confirm",
                 self.prepared.folders,
                 trials=tuple(dict.fromkeys(trial for trial, _ in new)),
                 seeds=tuple(sorted({seed for _, seed in new})),

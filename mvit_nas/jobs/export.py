@@ -376,6 +376,7 @@ def _note_look(folder: Path, document: ModelDocument, *, images: int) -> None:
     if not isinstance(study, str) or Path(study).name != study:
         return
     note_look(
+        "export",
         folders_of(study, folder.resolve().parent.parent),
         trials=_known(said.get("trial")),
         seeds=_known(said.get("seed")),

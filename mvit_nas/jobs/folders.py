@@ -42,8 +42,10 @@ def folders_of(name: str, out: Path) -> Folders:
     return Folders(name=name, out=out, state=out / "experiments" / name, report=out / "reports" / name)
 
 
-def note_look(folders: Folders, *, trials: tuple[int, ...], seeds: tuple[int, ...], schedule: str, images: int) -> None:
-    """Write a look at the ``images`` of the test part into the study's ledger, before the look.
+def note_look(
+    command: str, folders: Folders, *, trials: tuple[int, ...], seeds: tuple[int, ...], schedule: str, images: int
+) -> None:
+    """Write a look of ``command`` at the ``images`` of the test part into the study's ledger, before the look.
 
     What was passed on without its study's folder has no ledger, and nothing is written. Raises InputError where the
     ledger cannot be written.
@@ -51,8 +53,9 @@ def note_look(folders: Folders, *, trials: tuple[int, ...], seeds: tuple[int, ..
     if not folders.state.is_dir():
         return
     date = datetime.now(UTC).isoformat(timespec="seconds")
+    look = Look(date=date, trials=trials, seeds=seeds, schedule=schedule, images=images, command=command)
     try:
-        append_look(folders.ledger, Look(date=date, trials=trials, seeds=seeds, schedule=schedule, images=images))
+        append_look(folders.ledger, look)
     except OSError as error:
         raise InputError(
             f"cannot write {folders.ledger} ({error.strerror}), which counts looks at the test part: there was none"

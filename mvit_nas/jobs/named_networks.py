@@ -23,7 +23,8 @@ _CLASSES = 1000
 class Choice:
     """A network by the name that it was chosen by, with the space and the images of the study that it is from.
 
-    ``trial`` is that study and the number of its trial.
+    ``trial`` is that study and the number of its trial. ``model`` is the model folder that it was read from; the study
+    is then the one that the model says it is from.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Choice:
     space: SearchSpace | None = None
     images: Images | None = None
     trial: tuple[str, int] | None = None
+    model: Path | None = None
 
 
 def find_choice(text: str, out: Path, *, where: str) -> Choice:
@@ -52,7 +54,8 @@ def find_choices(text: str, out: Path, *, where: str) -> list[Choice]:
     path = Path(text)
     if (path / CONFIG).is_file():
         document = read_document(path)
-        return [Choice(name=path.name, arch=document.arch, classes=len(document.classes))]
+        classes = len(document.classes)
+        return [Choice(name=path.name, arch=document.arch, classes=classes, trial=document.trial, model=path)]
     if path.suffix == ".json" and path.is_file():
         return _decided(path, out, where)
     if path.is_file():
@@ -66,8 +69,9 @@ def find_choices(text: str, out: Path, *, where: str) -> list[Choice]:
             f"{where} {text}: no study {study!r} in {out / 'reports'}: known are {', '.join(known) or 'none'}"
         )
     raise InputError(
-        f"{where}: {unknown(text, PRESETS)}; a trial of a study is written NAME:37, NAME:best, NAME:knee "
-        "(the cheapest within a point of the best) or NAME:front, and a file or a model folder must exist"
+        f"{where}: {unknown(text, PRESETS)}; a trial of a study is written NAME:37, NAME: and the id of its network, "
+        "NAME:best, NAME:knee (the cheapest within a point of the best) or NAME:front, and a file or a model folder "
+        "must exist"
     )
 
 

@@ -109,7 +109,8 @@ class Prepared:
 def prepare(settings: TrainSettings, *, reporter: Reporter) -> Prepared:
     """Find the network, the images and the schedule. Says what it chose."""
     choice = find_choice(settings.choice, settings.out, where="CHOICE")
-    folders = None if choice.trial is None else folders_of(choice.trial[0], settings.out)
+    out = settings.out if choice.model is None else choice.model.resolve().parent.parent
+    folders = None if choice.trial is None else folders_of(choice.trial[0], out)
     images = find_images(settings.data or _data_of(folders), test=settings.test, reporter=reporter)
     arch = _arch(choice, settings, images, reporter)
     schedule = settings.schedule or ("digits_medium" if images.schedule == "digits" else "long")
@@ -117,7 +118,8 @@ def prepare(settings: TrainSettings, *, reporter: Reporter) -> Prepared:
     training = make_training(replace(settings, schedule=schedule), images, source=source, reporter=reporter)
     if settings.compile and training.device.type != "cuda":
         raise InputError("--compile is for CUDA: on a processor compiling takes a minute and saves 3 %")
-    chosen = choice.name if choice.trial is None else "-".join(map(str, choice.trial))
+    of_study = choice.trial is not None and choice.model is None
+    chosen = "-".join(map(str, choice.trial or ())) if of_study else choice.name
     # With the schedule, since confirm keeps its models by the choice alone.
     name = settings.name or check_name(f"{chosen}-{Path(schedule).stem}")
     return Prepared(
@@ -306,7 +308,8 @@ def _keep(prepared: Prepared, model: nn.Module, score: Score, *, should_stop: Ca
         if prepared.study is not None:
             folders, trial = prepared.study
             images = training.data.count("test")
-            note_look(folders, trials=(trial,), seeds=(settings.seed,), schedule=training.schedule.name, images=images)
+            by = training.schedule.name
+            note_look("train", folders, trials=(trial,), seeds=(settings.seed,), schedule=by, images=images)
         test = _measured(outputs_of(model, training, part="test", side=side, should_stop=should_stop), training)
     shown = _measured(validation, training)
     facts = [f"{ACCURACY.format(shown.value)} of {training.data.count('validation'):,} validation images are right."]

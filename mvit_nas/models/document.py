@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mvit_nas import __version__
 from mvit_nas.arch.config import ArchConfig, from_dict, to_dict
@@ -30,6 +31,14 @@ class ModelDocument:
     temperature: float = 1.0
     provenance: Mapping[str, Plain] = field(default_factory=dict)
     version: str = __version__
+
+    @property
+    def trial(self) -> tuple[str, int] | None:
+        """The study that it says it is from, and the number of the trial; None where it does not say, or no such."""
+        study, trial = self.provenance.get("study"), self.provenance.get("trial")
+        if not isinstance(study, str) or Path(study).name != study:
+            return None
+        return (study, trial) if isinstance(trial, int) else None
 
     def to_dict(self) -> dict[str, Plain]:
         """The document as plain values."""

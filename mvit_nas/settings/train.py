@@ -24,8 +24,8 @@ class TrainSettings(Training, Starting, Printed):
     """The flags of ``mvit-nas train``. ``name`` None takes it from the choice."""
 
     choice: str = question(
-        "What is trained: a trial of a study (NAME:37, NAME:best, NAME:knee), a decision file (.json), a preset, a "
-        "model folder or an architecture file.",
+        "What is trained: a trial of a study (NAME:37, NAME:best, NAME:knee, or NAME: and the id of the network), a "
+        "decision file (.json), a preset, a model folder or an architecture file.",
         option="",
         metavar="CHOICE",
     )

@@ -15,13 +15,17 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One look at the ``images`` of the test part: which ``trials``, with which ``seeds``, by what ``schedule``."""
+    """One look at the ``images`` of the test part: which ``trials``, with which ``seeds``, by what ``schedule``.
+
+    ``command`` is empty in the lines of versions that did not say it.
+    """
 
     date: str
     trials: tuple[int, ...]
     seeds: tuple[int, ...]
     schedule: str
     images: int
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,7 +111,8 @@ def test_a_look_is_in_the_ledger_before_the_network_is_asked(beside, cache, monk
     monkeypatch.setattr(Model, "probabilities", fail)
     assert answer("export", "models/m", "--data", "photos", cwd=beside, cache=cache, code=1).error == "mvit-nas: asked"
     (look,) = read_looks(beside / "experiments/s/test_reads.jsonl")
-    assert (look.trials, look.seeds, look.schedule, look.images) == ((37,), (2,), "medium", 3)
+    assert (look.command, look.trials, look.seeds) == ("export", (37,), (2,))
+    assert (look.schedule, look.images) == ("medium", 3)
 
 
 def test_where_the_ledger_cannot_be_written_nothing_is_looked_at(beside, cache, monkeypatch):

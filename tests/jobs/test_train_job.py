@@ -1,6 +1,7 @@
 """A chosen network trained in full: real trainings of a small network on few images."""
 
 import csv
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from mvit_nas.errors import DeviceError, InputError, InterruptedCleanlyError
 from mvit_nas.jobs import train as job
 from mvit_nas.models.samples import read_samples
 from mvit_nas.settings.train import TrainSettings
+from mvit_nas.study.confirmation_file import read_looks
 from mvit_nas.training import checkpoint
 
 
@@ -64,6 +66,23 @@ def test_what_is_kept_is_what_was_scored(tmp_path, settings):
     assert model.document.provenance["losses"] == [float(row["loss"]) for row in rows]
     assert not (tmp_path / "models/m/training/state.pt").exists()
     assert "of 9 test images are right" in (tmp_path / "models/m/README.md").read_text()
+
+
+def test_a_model_that_is_trained_again_stays_of_its_study_whose_ledger_has_the_look(tmp_path, settings):
+    train(settings, name="first")
+    config = tmp_path / "models/first/config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "provenance": {"study": "s", "trial": 3}}))
+    (tmp_path / "experiments/s").mkdir(parents=True)
+    outcome, _ = train(settings, choice="models/first", name=None, test=True)
+    assert outcome.name == "first-quick"
+    (look,) = read_looks(tmp_path / "experiments/s/test_reads.jsonl")
+    assert (look.command, look.trials, look.seeds, look.schedule) == (
+        "train",
+        (3,),
+        (0,),
+        "quick (epochs 3, batch size 8)",
+    )
+    assert mvit_nas.load(outcome.folder).document.trial == ("s", 3)
 
 
 def test_stopped_and_resumed_ends_with_the_same_bits(tmp_path, settings):

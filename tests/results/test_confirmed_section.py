@@ -110,7 +110,7 @@ def test_the_document_names_networks_by_their_row():
     assert found["covers"] == "seeds and images"
     assert found["ledger"] == (
         "The test part was read 2 times: 2026-11-27 for 2 networks with 1 seed (medium schedule, 372 images); "
-        "2026-11-28 for 4 networks with 3 seeds (medium schedule, 372 images)."
+        "2026-11-28 by confirm for 4 networks with 3 seeds (medium schedule, 372 images)."
     )
 
 

@@ -17,7 +17,14 @@ from mvit_nas.study.record import Measured
 
 LOOKS = (
     Look(date="2026-11-27T18:02:11+00:00", trials=(3, 9), seeds=(0,), schedule="medium", images=372),
-    Look(date="2026-11-28T09:40:00+00:00", trials=(0, 8, 9, 5), seeds=(0, 1, 2), schedule="medium", images=372),
+    Look(
+        date="2026-11-28T09:40:00+00:00",
+        trials=(0, 8, 9, 5),
+        seeds=(0, 1, 2),
+        schedule="medium",
+        images=372,
+        command="confirm",
+    ),
 )
 PIXEL = "data:image/jpeg;base64,/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAP//////////////////////////////////////////////////////////////////////////////////////wAALCAABAAEBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAA//EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AN//Z"
 

@@ -161,9 +161,10 @@ def ranks_words(confirmation: Confirmation) -> tuple[Colour, str]:
 
 
 def look_words(look: Look) -> str:
-    """One look at the test part: "2026-11-28 for 5 networks with 3 seeds, medium schedule"."""
+    """One look at the test part: "2026-11-28 by confirm for 5 networks with 3 seeds (medium schedule, 372 images)"."""
     what = f"{counted(len(look.trials), 'network')} with {counted(len(look.seeds), 'seed')}"
-    return f"{look.date[:10]} for {what} ({look.schedule} schedule, {look.images:,} images)"
+    by = f" by {look.command}" if look.command else ""
+    return f"{look.date[:10]}{by} for {what} ({look.schedule} schedule, {look.images:,} images)"
 
 
 def ledger_words(confirmation: Confirmation) -> str:
