@@ -15,6 +15,8 @@ from mvit_nas.reporter import Reporter
 PARENT = "MVIT_NAS_PARENT"
 # For a worker to keep the state of its training.
 _PATIENCE_SECONDS = 60.0
+# A worker that was killed so often while nothing was done is not started again: it may be short of memory.
+_DEATHS = 5
 
 
 class Crew:
@@ -24,6 +26,8 @@ class Crew:
         self._command, self._jobs, self._logs, self._reporter = command, jobs, logs, reporter
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._failed: list[MvitNasError] = []
+        # How often each was killed since so much was done.
+        self._deaths: dict[int, tuple[int, int]] = {}
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
@@ -36,24 +40,33 @@ class Crew:
         finally:
             self._stop()
 
-    def is_done(self) -> bool:
-        """Whether all have ended. One that was killed is started again. Raises the error of one if all had one."""
+    def is_done(self, trials: int) -> bool:
+        """Whether all have ended; ``trials`` are done so far. One that was killed is started again.
+
+        Raises the error of one if all had one.
+        """
         for number, process in list(self._running.items()):
             code = process.poll()
             if code is None:
                 continue
             del self._running[number]
-            if code < 0:
+            if code < 0 and self._died(number, trials) < _DEATHS:
                 name = signal.Signals(-code).name
                 words = f"worker {number} was killed ({name}) and is started again"
                 self._reporter.say(f"{words}; its trial is tried again")
                 self._start(number)
-            elif code > 0:
+            elif code != 0:
                 self._failed.append(self._error(number, code))
                 self._reporter.say(f"worker {number} ended: {self._failed[-1]}")
         if not self._running and len(self._failed) == self._jobs:
             raise self._failed[0]
         return not self._running
+
+    def _died(self, number: int, trials: int) -> int:
+        """How often it was killed while no trial was done, this time with them."""
+        times, before = self._deaths.get(number, (0, trials))
+        self._deaths[number] = (times + 1 if before == trials else 1), trials
+        return self._deaths[number][0]
 
     def _start(self, number: int) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", PARENT: str(os.getpid())}
@@ -74,7 +87,12 @@ class Crew:
         self._running.clear()
 
     def _error(self, number: int, code: int) -> MvitNasError:
-        """What a worker that ended with ``code`` said last."""
+        """What a worker that ended with ``code`` said last, or what killed it again and again."""
+        if code < 0:
+            killed = f"was killed {_DEATHS} times ({signal.Signals(-code).name}) before any trial was done"
+            return PartialError(
+                f"{killed}: is there memory for so many --jobs? All that it said is in {self._log(number)}"
+            )
         lines = self._log(number).read_text(errors="replace").splitlines() or ["it said nothing"]
         error = PartialError(f"{lines[-1].removeprefix('mvit-nas: ')}; all that it said is in {self._log(number)}")
         error.exit_code = code

@@ -196,7 +196,7 @@ class _Searching:
         command = worker_command(folders.name, folders.out, flags)
         crew = Crew(command, settings.jobs, folders.state / "workers", self.reporter)
         with crew.working():
-            while not crew.is_done():
+            while not crew.is_done(len(self._journal.records)):
                 if self.should_stop():
                     raise InterruptedCleanlyError("stopped with all of its workers")
                 self._search.look()
