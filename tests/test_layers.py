@@ -78,6 +78,7 @@ OWNERS = {
     "yaml": {"documents.py", "settings/study_file.py"},
     "filelock": {"files.py", "data/store.py"},
     "submitit": {"jobs/launch.py"},
+    "ray": {"jobs/ray_cluster.py"},
     "huggingface_hub": {"models/sources.py"},
 }
 FOLDERS = {"pandas": "results/", "plotly": "figures/"}

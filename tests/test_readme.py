@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
+import yaml
 
 from mvit_nas import figures
 from mvit_nas.cli.app import app
@@ -15,20 +16,37 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
+SCALING = ROOT / "docs/scaling"
+
+
 def commands():
     names = "search|ablate|confirm|train|export|reproduce|report|latency|devices|compare|predict"
     text = re.findall(rf"mvit-nas (?:{names})[^`\n|]*", README)
+    text += re.findall(r"^mvit-nas [^#\n]*", (ROOT / "docs/scaling.md").read_text(), re.MULTILINE)
+    text += [line.strip() for line in yaml.safe_load((SCALING / "skypilot.yaml").read_text())["run"].splitlines()]
+    (worker,) = yaml.safe_load((SCALING / "kubernetes.yaml").read_text())["spec"]["template"]["spec"]["containers"]
+    text.append(shlex.join([*worker["command"], *worker["args"]]))
     return sorted({line.split(" && ")[0].strip() for line in text})
 
 
 @pytest.mark.parametrize("line", commands())
-def test_a_command_in_the_readme_parses(line):
+def test_a_command_in_the_documents_parses(line):
     _, name, *arguments = shlex.split(line)
     command = typer.main.get_group(app).commands[name]
     if arguments == ["--help"]:
         return
     if name == "search" or arguments:
         command.make_context(name, arguments)
+
+
+@pytest.mark.slow
+def test_the_files_for_schedulers_are_what_those_take():
+    kubernetes = pytest.importorskip("kubernetes_validate", reason="its schemas are 108 MB, and CI leaves them out")
+    kubernetes.validate(yaml.safe_load((SCALING / "kubernetes.yaml").read_text()), kubernetes.latest_version())
+    sky = pytest.importorskip("sky", reason="skypilot brings much with it, and CI leaves it out")
+    document = yaml.safe_load((SCALING / "skypilot.yaml").read_text())
+    task = sky.Task.from_yaml_config(document, secrets_overrides={"PGPASSWORD": "x"})
+    assert "mvit-nas worker" in task.run
 
 
 def test_every_command_is_in_the_readme():

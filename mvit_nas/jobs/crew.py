@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mvit_nas.errors import MvitNasError, PartialError
@@ -13,6 +13,8 @@ from mvit_nas.reporter import Reporter
 
 # The process that a worker was started by: without it, it ends.
 PARENT = "MVIT_NAS_PARENT"
+# The share of its GPU's memory that a worker may take.
+GPU_SHARE = "MVIT_NAS_GPU_SHARE"
 # For a worker to keep the state of its training.
 _PATIENCE_SECONDS = 60.0
 # A worker that was killed so often while nothing was done is not started again: it may be short of memory.
@@ -20,10 +22,15 @@ _DEATHS = 5
 
 
 class Crew:
-    """``jobs`` processes of ``command``, each of which writes what it says into a file of ``logs``."""
+    """A process of ``command`` in each of ``places``, each of which writes what it says into a file of ``logs``.
 
-    def __init__(self, command: Sequence[str], jobs: int, logs: Path, reporter: Reporter) -> None:
-        self._command, self._jobs, self._logs, self._reporter = command, jobs, logs, reporter
+    A place is what the environment of its process has beside that of this one.
+    """
+
+    def __init__(
+        self, command: Sequence[str], places: Sequence[Mapping[str, str]], logs: Path, reporter: Reporter
+    ) -> None:
+        self._command, self._places, self._logs, self._reporter = command, places, logs, reporter
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._failed: list[MvitNasError] = []
         # How often each was killed since so much was done.
@@ -33,7 +40,7 @@ class Crew:
     def working(self) -> Iterator[None]:
         """All of them at work meanwhile; stopped at the end, those that still are."""
         self._logs.mkdir(exist_ok=True)
-        for number in range(self._jobs):
+        for number in range(len(self._places)):
             self._start(number)
         try:
             yield
@@ -58,7 +65,7 @@ class Crew:
             elif code != 0:
                 self._failed.append(self._error(number, code))
                 self._reporter.say(f"worker {number} ended: {self._failed[-1]}")
-        if not self._running and len(self._failed) == self._jobs:
+        if not self._running and len(self._failed) == len(self._places):
             raise self._failed[0]
         return not self._running
 
@@ -69,7 +76,7 @@ class Crew:
         return self._deaths[number][0]
 
     def _start(self, number: int) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", PARENT: str(os.getpid())}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", PARENT: str(os.getpid()), **self._places[number]}
         with self._log(number).open("ab") as log:
             self._running[number] = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
@@ -100,6 +107,14 @@ class Crew:
 
     def _log(self, number: int) -> Path:
         return self._logs / f"worker-{number}.log"
+
+
+def places(jobs: int, gpus: Sequence[str]) -> list[dict[str, str]]:
+    """One for each of ``jobs`` workers: evenly over the GPUs, where there are any, with a share of the memory there."""
+    if not gpus:
+        return [{} for _ in range(jobs)]
+    share = 1 / -(-jobs // len(gpus))
+    return [{"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)], GPU_SHARE: f"{share:.4f}"} for job in range(jobs)]
 
 
 def worker_command(name: str, out: Path, flags: Sequence[str]) -> list[str]:

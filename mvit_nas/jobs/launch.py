@@ -1,4 +1,4 @@
-"""``mvit-nas launch``: workers as jobs of a scheduler: Slurm's by submitit, which has a stand-in on this machine."""
+"""``mvit-nas launch``: workers as jobs of a scheduler: a Ray cluster, Slurm, or submitit's stand-in for Slurm here."""
 
 import subprocess
 import sys
@@ -40,14 +40,30 @@ class Worker:
 
 def launch(settings: LaunchSettings) -> Launched:
     """Begin the jobs. Raises InputError where there is no such search, DeviceError where the scheduler is not here."""
-    try:
-        import submitit
-    except ImportError:
-        raise DeviceError("launch needs submitit: pip install 'mvit-nas[slurm]'") from None
     folders = folders_of(settings.name, settings.out)
     published(folders, settings.storage)
     logs = folders.state / "workers"
     logs.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "mvit_nas", "worker", settings.name, "--out", str(settings.out.resolve())]
+    given = {"storage": settings.storage, "shared": settings.shared, "data": settings.data}
+    command += [f"--{name}={value}" for name, value in given.items() if value is not None]
+    begin = _on_ray if settings.scheduler == "ray" else _submit
+    return Launched(jobs=begin(command, settings, logs.resolve()), logs=logs)
+
+
+def _on_ray(command: Sequence[str], settings: LaunchSettings, logs: Path) -> tuple[str, ...]:
+    try:
+        from mvit_nas.jobs.ray_cluster import begin
+    except ImportError:
+        raise DeviceError("--on ray needs ray: pip install 'mvit-nas[ray]'") from None
+    return begin(command, settings, logs)
+
+
+def _submit(command: Sequence[str], settings: LaunchSettings, logs: Path) -> tuple[str, ...]:
+    try:
+        import submitit
+    except ImportError:
+        raise DeviceError(f"--on {settings.scheduler} needs submitit: pip install 'mvit-nas[slurm]'") from None
     try:
         executor = submitit.AutoExecutor(folder=logs, cluster=settings.scheduler)
     except RuntimeError as error:
@@ -61,9 +77,6 @@ def launch(settings: LaunchSettings) -> Launched:
         gpus_per_node=settings.gpus,
         **({"slurm_partition": settings.partition} if settings.partition and settings.scheduler == "slurm" else {}),
     )
-    command = [sys.executable, "-m", "mvit_nas", "worker", settings.name, "--out", str(settings.out.resolve())]
-    given = {"storage": settings.storage, "shared": settings.shared, "data": settings.data}
-    command += [f"--{name}={value}" for name, value in given.items() if value is not None]
     with executor.batch():
         jobs = [executor.submit(Worker(command)) for _ in range(settings.number)]
-    return Launched(jobs=tuple(str(one.job_id) for one in jobs), logs=logs)
+    return tuple(str(one.job_id) for one in jobs)

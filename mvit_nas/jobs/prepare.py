@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from mvit_nas.arch.config import ArchConfig
 from mvit_nas.cost.latency import Latency
+from mvit_nas.errors import DeviceError
 from mvit_nas.evaluate.cache import share
 from mvit_nas.evaluate.estimator import Estimator
 from mvit_nas.evaluate.inherit import Inheriting
@@ -70,6 +71,8 @@ def prepare(settings: SearchSettings, *, reporter: Reporter) -> Prepared:
     space = find_space(settings.space, images, image_size=settings.image_size, known=known, reporter=reporter)
     begun = known_schedule(folders) if settings.resume else None
     setup = set_up(settings, images, space, known=begun, precision=COARSE, reporter=reporter)
+    if settings.jobs_per_gpu is not None and setup.training.device.type != "cuda":
+        raise DeviceError("--jobs-per-gpu: there is no CUDA GPU here: use --jobs")
     reporter.say(f"budget: {' and '.join(map(str, settings.budgets)) or 'none'}")
     designs = Designs(space, classes=setup.classes)
     feasible = sample_feasible(designs, settings.budgets, seed=settings.seed)

@@ -11,7 +11,7 @@ from pathlib import Path
 from mvit_nas.errors import CostError, InterruptedCleanlyError, MeasurementError, MvitNasError
 from mvit_nas.evaluate.estimator import Question
 from mvit_nas.evaluate.latency import LatencyMeter
-from mvit_nas.jobs.crew import Crew, worker_command
+from mvit_nas.jobs.crew import Crew, places, worker_command
 from mvit_nas.jobs.ending import Ending, trials_of
 from mvit_nas.jobs.folders import opened
 from mvit_nas.jobs.joined import joined, publish, restore_settings
@@ -20,6 +20,7 @@ from mvit_nas.jobs.learned import agreement_words
 from mvit_nas.jobs.prepare import Prepared, candidates_of, limits_of, prepare, search_of
 from mvit_nas.jobs.provenance import conditions, search_origin, seed_spread, updated
 from mvit_nas.jobs.repeats import to_repeat
+from mvit_nas.jobs.setup import gpus_of
 from mvit_nas.maths.forecast import Forecast
 from mvit_nas.maths.pareto import near_front
 from mvit_nas.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, Metric, score_of
@@ -124,6 +125,8 @@ class _Searching:
     def __post_init__(self) -> None:
         self._start = time.monotonic()
         prepared, settings, goal = self.prepared, self.prepared.settings, self.candidates.goal
+        self._gpus = gpus_of(prepared.setup.training.device)
+        self._jobs = (settings.jobs_per_gpu or 0) * len(self._gpus) or settings.jobs
         self._box = box_of(goal.objectives, [goal.reference[metric.name] for metric in goal.objectives])
         self._objectives = goal.objectives
         self._origin = search_origin(prepared.setup, settings, prepared.found, reference=goal.reference)
@@ -146,7 +149,7 @@ class _Searching:
         error: MvitNasError | None = None
         try:
             settings = self.prepared.settings
-            self._work_together() if settings.jobs > 1 else self._search.run(settings.finish)
+            self._work_together() if self._jobs > 1 else self._search.run(settings.finish)
             self._repeat_front()
             self._measure_front()
         except MvitNasError as raised:
@@ -193,8 +196,9 @@ class _Searching:
         flags = [f"--grace={settings.grace_seconds}s"]
         flags += [f"--storage={settings.storage}"] if settings.storage is not None else []
         flags += [f"--shared={settings.shared}"] if settings.shared is not None else []
+        flags += ["--device=cuda"] if self._gpus else []
         command = worker_command(folders.name, folders.out, flags)
-        crew = Crew(command, settings.jobs, folders.state / "workers", self.reporter)
+        crew = Crew(command, places(self._jobs, self._gpus), folders.state / "workers", self.reporter)
         with crew.working():
             while not crew.is_done(len(self._journal.records)):
                 if self.should_stop():
@@ -226,7 +230,7 @@ class _Searching:
         seconds = None
         if spent:
             seconds = max(0.0, trials - done) * sum(record.spent.seconds for record in trained) / spent
-            seconds /= settings.jobs
+            seconds /= self._jobs
             if settings.timeout_seconds is not None:
                 elapsed = time.monotonic() - self._start
                 seconds = min(seconds, max(0.0, settings.timeout_seconds - elapsed))

@@ -1,5 +1,6 @@
 """What every job begins with: the images, the space, how a candidate is trained and how it is timed."""
 
+import os
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -211,6 +212,15 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(f"--device {name}: this torch sees {torch.cuda.device_count()} CUDA devices")
     return device
+
+
+def gpus_of(device: torch.device) -> tuple[str, ...]:
+    """The GPUs that trainings on ``device`` may use, as CUDA_VISIBLE_DEVICES names them; none on a processor."""
+    if device.type != "cuda":
+        return ()
+    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    names = named or [str(number) for number in range(torch.cuda.device_count())]
+    return tuple(names if device.index is None else names[device.index : device.index + 1])
 
 
 def further_meters(settings: SearchSettings, reporter: Reporter) -> dict[str, LatencyMeter]:

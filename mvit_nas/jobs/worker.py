@@ -1,10 +1,13 @@
 """``mvit-nas worker``: one more process that works on a search, on this machine or another."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import torch
+
 from mvit_nas.jobs.cores import own_core
-from mvit_nas.jobs.crew import is_orphan
+from mvit_nas.jobs.crew import GPU_SHARE, is_orphan
 from mvit_nas.jobs.ending import Ending
 from mvit_nas.jobs.folders import Folders, folders_of, known_schedule
 from mvit_nas.jobs.joined import check_made_with, joined, published, restore_settings
@@ -34,6 +37,7 @@ def work(settings: WorkerSettings, *, reporter: Reporter, should_stop: Callable[
     with own_core() as core:
         shared = "all cores of this machine have a worker: this one shares them"
         reporter.say(shared if core is None else f"this worker trains on core {core}")
+        _share_gpu()
         searching = _settings(settings, folders)
         prepared = prepare(searching, reporter=reporter)
         begun_with = known_schedule(folders)
@@ -58,6 +62,13 @@ def work(settings: WorkerSettings, *, reporter: Reporter, should_stop: Callable[
     return Worked(name=settings.name, records=len(seen))
 
 
+def _share_gpu() -> None:
+    """Take no more of the GPU's memory than the worker's share, where several work on it."""
+    share = os.environ.get(GPU_SHARE)
+    if share is not None and torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(float(share))
+
+
 def _settings(settings: WorkerSettings, folders: Folders) -> SearchSettings:
     """Those of the search, as they are here; kept where this machine has none of them yet."""
     restore_settings(folders, settings.storage)
@@ -65,4 +76,5 @@ def _settings(settings: WorkerSettings, folders: Folders) -> SearchSettings:
     here = {"data": settings.data, "device": settings.device, "shared": settings.shared}
     fields |= {name: value for name, value in here.items() if value is not None}
     fields |= {"name": settings.name, "out": settings.out, "storage": settings.storage, "resume": True, "jobs": 1}
+    fields |= {"jobs_per_gpu": None}
     return SearchSettings(**{**fields, "grace_seconds": settings.grace_seconds})  # type: ignore[arg-type]

@@ -133,8 +133,10 @@ class SearchSettings(Timing, Training, Starting, Working, Kept):
         if self.init is not None and self.inherit:
             raise InputError("--init and --inherit are two ways to start a training: give one")
         self._check_trials()
-        if self.jobs > 1 and self.inherit:
-            raise InputError("--inherit needs one training after the other: leave --jobs out")
+        if self.jobs > 1 and self.jobs_per_gpu is not None:
+            raise InputError("--jobs and --jobs-per-gpu are two ways to say how many: give one")
+        if (self.jobs > 1 or self.jobs_per_gpu is not None) and self.inherit:
+            raise InputError("--inherit needs one training after the other: leave --jobs and --jobs-per-gpu out")
         if self.seed < 0:
             raise InputError(f"--seed must be 0 or more, got {self.seed}")
         if self.learn_from and self.sampler != parse.SAMPLERS[0]:

@@ -196,10 +196,13 @@ def parse_bytes(text: str) -> int:
     return int(float(number) * (1024 if binary else 1000) ** " kMGT".index(prefix or " "))
 
 
+SCHEDULERS = ("slurm", "ray", "local")
+
+
 def parse_scheduler(text: str) -> str:
     """The name of a scheduler. Raises InputError for any other."""
-    if text not in ("slurm", "local"):
-        raise InputError(f"--on: {unknown(text, ('slurm', 'local'))}")
+    if text not in SCHEDULERS:
+        raise InputError(f"--on: {unknown(text, SCHEDULERS)}")
     return text
 
 
@@ -237,5 +240,5 @@ RATE = Text(parse_rate, repr, "RATE")
 VALUES = Text(lambda text: tuple(text.split()), " ".join, "VALUE...")
 NAME = Text(check_name, str)
 BYTES = Text(parse_bytes, lambda size: f"{size}B", "SIZE")
-SCHEDULER = Text(parse_scheduler, str, "slurm|local")
+SCHEDULER = Text(parse_scheduler, str, "|".join(SCHEDULERS))
 STORAGE = Text(parse_storage, str, "URL")

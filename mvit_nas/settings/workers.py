@@ -28,7 +28,7 @@ class LaunchSettings(Stored, Printed):
     name: str = question("The search to work on.", option="", text=parse.NAME)
     number: int = question("How many workers.", option="-n", metavar="N", least=1)
     scheduler: str = question(
-        "slurm, or local: as processes of this machine.", "slurm", option="--on", text=parse.SCHEDULER
+        "slurm, ray, or local: as processes of this machine.", "slurm", option="--on", text=parse.SCHEDULER
     )
     data: str | None = question("The images, where they lie elsewhere there.", None, metavar="FOLDER|NAME")
     timeout_seconds: float = question(

@@ -39,5 +39,14 @@ class Working(Stored):
     """The same, with how many work here."""
 
     jobs: int = workers(
-        "Trainings at once on this machine, each a worker with a core of its own.", 1, metavar="N", least=1
+        "Trainings at once on this machine, each a worker with a core of its own; over all GPUs, where there are any.",
+        1,
+        metavar="N",
+        least=1,
+    )
+    jobs_per_gpu: int | None = workers(
+        "Instead of --jobs: so many trainings at once on each CUDA GPU, with equal shares of its memory.",
+        None,
+        metavar="K",
+        least=1,
     )

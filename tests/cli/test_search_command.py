@@ -297,6 +297,7 @@ def test_a_broken_image_is_skipped_and_named_in_the_report(work, search):
         (("--device", "tpu"), 2, "is no device"),
         (("--device", "xpu"), 2, "is not supported"),
         (("--device", "cuda:99"), 5, "CUDA devices"),
+        (("--device", "cpu", "--jobs-per-gpu", "2"), 5, "--jobs-per-gpu: there is no CUDA GPU here: use --jobs"),
         (("--out", "space.yaml"), 2, "cannot make the folder space.yaml/experiments/s (Not a directory)"),
     ],
 )  # fmt: skip

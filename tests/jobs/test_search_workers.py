@@ -223,6 +223,31 @@ def test_a_scheduler_starts_workers(folder):
     assert all("s has what it was asked for" in (logs / f"{job}_0_log.out").read_text() for job in jobs)
 
 
+@pytest.mark.slow
+def test_a_ray_cluster_starts_workers_that_outlive_the_command(folder, monkeypatch):
+    pytest.importorskip("ray", reason="ray is 240 MB, an extra that CI leaves out")
+    ray = Path(sys.executable).parent / "ray"
+    for variable, value in (("RAY_USAGE_STATS_ENABLED", "0"), ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")):
+        monkeypatch.setenv(variable, value)
+    head = "start --head --num-cpus 4 --include-dashboard false --disable-usage-stats --port 0"
+    assert finished(start("search", *FLAGS.split(), "--trials", "1"))[0] == 0
+    code, text = finished(start("launch", "s", "-n", "2", "--on", "ray"))
+    assert (code, text.splitlines()[-1][:37]) == (5, "mvit-nas: --on ray: there is no clust"), text
+    subprocess.run([ray, *head.split()], check=True, capture_output=True, timeout=120)
+    try:
+        search = start("search", *FLAGS.split(), "--trials", "9", "--resume")
+        until(lambda: running(folder), search)
+        code, text = finished(start("launch", "s", "-n", "2", "--on", "ray", "--json"))
+        assert code == 0, text
+        logs = [folder / f"experiments/s/workers/{job}.log" for job in json.loads(text)["jobs"]]
+        assert len(logs) == 2
+        assert finished(search)[0] == 0
+        until(lambda: all("s has what it was asked for" in log.read_text() for log in logs if log.exists()))
+        assert all(log.exists() for log in logs)
+    finally:
+        subprocess.run([ray, "stop", "--force"], check=False, capture_output=True, timeout=120)
+
+
 def test_a_scheduler_that_is_not_here_is_one_line(folder):
     assert finished(start("search", *FLAGS.split(), "--trials", "1"))[0] == 0
     code, text = finished(start("launch", "s", "-n", "2"))

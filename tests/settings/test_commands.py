@@ -20,7 +20,7 @@ FLAGS = {
     DoctorSettings: "--storage --out --json",
     CacheSettings: "--older-than --at-most --remove --json",
     StatusSettings: "name --watch --storage --out --json",
-    commands.SearchSettings: f"{STUDY} {TRAINING} {START} --partial {TIMING} {WORKERS} --jobs --budget --objectives --sampler --learn-from --baseline --trials --seeds-for-front "
+    commands.SearchSettings: f"{STUDY} {TRAINING} {START} --partial {TIMING} {WORKERS} --jobs --jobs-per-gpu --budget --objectives --sampler --learn-from --baseline --trials --seeds-for-front "
     "--early-stopping --inherit --stop-when-settled --finish --timeout --seed --measure-front",
     commands.AblateSettings: f"{STUDY} {TRAINING} {START} --partial {TIMING} factors --base --values --score --seeds --precision --max-seeds --match "
     "--no-resize",
@@ -74,6 +74,10 @@ def test_settings_that_cannot_be_are_refused():
         commands.LatencySettings(choices=("x",), threads=0)
     with pytest.raises(InputError, match="--init and --inherit are two ways to start a training: give one"):
         commands.SearchSettings(init="m", inherit=True)
+    with pytest.raises(InputError, match="--jobs and --jobs-per-gpu are two ways to say how many: give one"):
+        commands.SearchSettings(jobs=2, jobs_per_gpu=2)
+    with pytest.raises(InputError, match="--inherit needs one training after the other"):
+        commands.SearchSettings(jobs_per_gpu=1, inherit=True)
     for kind, own in (
         (commands.SearchSettings, {}),
         (commands.AblateSettings, {"factors": ("x",)}),
