@@ -34,8 +34,8 @@ class Estimate:
     """The answer: an ``accuracy`` after ``epochs``; None where the training was stopped at the last of ``rungs``.
 
     ``balanced`` is the balanced accuracy, None where whoever answers does not know it. ``expected`` is what a stopped
-    one would have reached, and ``failure`` says why one came to nothing. ``seconds`` are those of the training, also
-    where it ``was_known``. ``parent`` is the trial whose weights it started from.
+    one would have reached, ``failure`` says why one came to nothing, ``note`` what was unusual. ``seconds`` are those
+    of the training, also where it ``was_known``. ``parent`` is the trial whose weights it started from.
     """
 
     accuracy: Measured | None = None
@@ -46,6 +46,7 @@ class Estimate:
     was_known: bool = False
     expected: Guess | None = None
     failure: str = ""
+    note: str = ""
     parent: int | None = None
 
 

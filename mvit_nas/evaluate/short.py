@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
@@ -99,10 +99,30 @@ class ShortTraining:
     ) -> Estimate:
         """The accuracy on the search-validation part, after its static cost was checked.
 
-        Training is scored at its rungs, goes on from the last one where it was interrupted or stopped, and starts from
-        what ``parent``, the name of a training whose weights were kept, has in common with the network. Raises
-        CostError where the closed form of the cost is wrong.
+        Where a GPU's memory is too small it is trained once more with half the batch at a time, and the note says so:
+        batch norm then sees other batches. Training is scored at its rungs, goes on from the last one where it was
+        interrupted or stopped, and starts from what ``parent``, the name of a training whose weights were kept, has in
+        common with the network. Raises CostError where the closed form of the cost is wrong.
         """
+        ask = functools.partial(
+            ShortTraining._estimate,
+            question=question,
+            at_rung=at_rung,
+            should_stop=should_stop,
+            parent=parent,
+            keep_weights=keep_weights,
+        )
+        try:
+            return ask(self)
+        except torch.OutOfMemoryError:
+            halved = self.with_schedule(replace(self.schedule, accumulate=2 * self.schedule.accumulate))
+        torch.cuda.empty_cache()  # here, since the error held on to the memory
+        note = f"in {halved.schedule.accumulate} parts of each batch: the whole did not fit the GPU's memory"
+        return replace(ask(halved), note=note)
+
+    def _estimate(
+        self, *, question: Question, at_rung: AtRung, should_stop: Callable[[], bool], parent: str, keep_weights: bool
+    ) -> Estimate:
         arch, seed = question.record.candidate.arch, question.record.seed
         assert arch is not None, "only networks are trained"
         assert seed is not None, "a training has a seed"

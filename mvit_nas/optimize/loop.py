@@ -331,7 +331,7 @@ class Search:
 
     def _answered(self, told: Told, found: Estimate) -> Told:
         """The trial with what its estimator ``found``."""
-        record = replace(told.record, inherited_from=found.parent)
+        record = replace(told.record, inherited_from=found.parent, reason=found.note)
         if found.failure:
             return ended(replace(told, record=record), State.FAILED, found.failure)
         assert found.epochs is not None

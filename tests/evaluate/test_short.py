@@ -23,6 +23,7 @@ from mvit_nas.nn.weights.inherit import Source
 from mvit_nas.study.record import Candidate, Measured, Record, Rung, State
 from mvit_nas.training.checkpoint import Progress
 from mvit_nas.training.loop import Score
+from mvit_nas.training.loop import fit as really_fit
 from mvit_nas.training.schedule import Schedule, find_schedule
 
 ARCH = with_values(PRESETS["mobilevit_xxs"], {"image_size": 32, "stages.*.mobilevit.dim": 16, "stages.*.channels": 8})
@@ -227,6 +228,28 @@ def test_a_training_that_diverged_is_an_estimate_with_its_reason(digits, monkeyp
 
     monkeypatch.setattr(evaluate, "fit", fit)
     assert make(digits).estimate(question(ARCH)) == Estimate(failure="the training loss became nan in epoch 1 of 1")
+
+
+def test_what_does_not_fit_a_gpu_is_trained_with_half_the_batch_at_a_time_and_says_so(digits, monkeypatch):
+    parts = []
+
+    def fit(model, train, validation, schedule, **options):
+        parts.append(schedule.accumulate)
+        if schedule.accumulate < fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return really_fit(model, train, validation, schedule, **options)
+
+    monkeypatch.setattr(evaluate, "fit", fit)
+    fits = 2
+    found = make(digits).estimate(question(ARCH))
+    assert parts == [1, 2]
+    assert found.note == "in 2 parts of each batch: the whole did not fit the GPU's memory"
+    halved = make(digits, schedule=replace(SMOKE, accumulate=2))
+    assert halved.score(ARCH, seed=0)[0].accuracy == found.accuracy.value
+    assert not make(digits).is_known(ARCH, seed=0)  # with the whole batch it is another training
+    fits = 4
+    with pytest.raises(torch.OutOfMemoryError):  # which the search makes a failed trial
+        make(digits).estimate(question(OTHER))
 
 
 def test_what_an_earlier_version_kept_is_known(digits, trained):
