@@ -60,11 +60,11 @@ class Timed(Store):
     claims: list[float]
 
     def claim(
-        self, proposal: Proposal, arch_id: str, *, constraints: Mapping[str, float], epoch: int
+        self, proposal: Proposal, arch_id: str, *, constraints: Mapping[str, float], steps: int
     ) -> Claimed | None:
         """As the store does."""
         start = time.monotonic()
-        claimed = super().claim(proposal, arch_id, constraints=constraints, epoch=epoch)
+        claimed = super().claim(proposal, arch_id, constraints=constraints, steps=steps)
         self.claims.append(time.monotonic() - start)
         return claimed
 

@@ -31,7 +31,7 @@ from mvit_nas.nn.weights.inherit import Source, initialised
 from mvit_nas.reporter import Reporter, TrainingStep
 from mvit_nas.study.record import Measured, Rung
 from mvit_nas.tasks.classify import Classification
-from mvit_nas.training.checkpoint import Checkpoint, CheckpointError, Progress
+from mvit_nas.training.checkpoint import Checkpoint, CheckpointError, Progress, steps_kept
 from mvit_nas.training.loop import OnStep, Score, fit
 from mvit_nas.training.schedule import Schedule
 
@@ -295,11 +295,8 @@ class ShortTraining:
         return load_file(self._weights_of(training))
 
     def progress(self, arch: ArchConfig, *, seed: int) -> int:
-        """Grows as often as the state of a training that is not finished is kept; 0 where there is none."""
-        try:
-            return (self._checkpoints / f"{self.training_name(arch, seed=seed)}.pt").stat().st_mtime_ns
-        except OSError:
-            return 0
+        """The steps of a training that is not finished, as far as its state was kept."""
+        return steps_kept(self._checkpoints / f"{self.training_name(arch, seed=seed)}.pt")
 
     def is_known(self, arch: ArchConfig, *, seed: int) -> bool:
         """Whether ``score`` would answer from the cache."""

@@ -265,8 +265,8 @@ class Search:
             told = self._admission.unless_foreseen(told)
         if not told.record.is_complete:
             return self._take(self._store.note(proposal, _timed(told, start)))
-        identity, epoch = told.record.candidate.arch_id, self._progress_of(told.record)
-        claimed = self._store.claim(proposal, identity, constraints=told.constraints, epoch=epoch)
+        identity, steps = told.record.candidate.arch_id, self._progress_of(told.record)
+        claimed = self._store.claim(proposal, identity, constraints=told.constraints, steps=steps)
         if claimed is None:
             return None
         told = replace(told, record=replace(told.record, trial=claimed.number))

@@ -45,7 +45,7 @@ _PROPOSED_BY = "proposed_by"
 _NETWORK = "arch_id"
 _WORKER = "worker"
 _CLAIM = "claim"
-_EPOCH = "epoch"
+_STEPS = "steps"
 _LEFT = "left"
 _BEATEN, _RELEASED, _DIED = "others were first", "given back", "its worker died"
 _RECORD = "row"
@@ -165,10 +165,10 @@ class Store:
         return Proposal(wish=Wish(labels=labels, proposed_by=sampler), notes=beside.trials[-1].system_attrs)
 
     def claim(
-        self, proposal: Proposal, arch_id: str, *, constraints: Mapping[str, float], epoch: int
+        self, proposal: Proposal, arch_id: str, *, constraints: Mapping[str, float], steps: int
     ) -> Claimed | None:
-        """Begin a trial of the network ``arch_id``, whose training is at ``epoch``; None where others were first."""
-        mine = {_NETWORK: arch_id, _WORKER: self._life.worker, _EPOCH: epoch}
+        """Begin a trial of the network ``arch_id``, whose training is after ``steps``; None where others were first."""
+        mine = {_NETWORK: arch_id, _WORKER: self._life.worker, _STEPS: steps}
         trial = self._add(proposal, TrialState.RUNNING, mine, constraints=constraints)
         before = (one for one in self._trials()[: trial.number] if one.user_attrs.get(_NETWORK) == arch_id)
         if any(one.state == TrialState.RUNNING for one in before):
@@ -248,8 +248,9 @@ class Store:
             if left is None or alive[identity] or left == _BEATEN:
                 continue
             before = found.get(identity)
-            deaths = before.deaths if before and one.user_attrs[_EPOCH] <= furthest[identity] else 0
-            furthest[identity] = one.user_attrs[_EPOCH]
+            steps = int(one.user_attrs.get(_STEPS, 0))
+            deaths = before.deaths if before and steps <= furthest[identity] else 0
+            furthest[identity] = max(steps, furthest.get(identity, 0))
             wish = _wish(one.params, one.user_attrs) if before is None else before.wish
             found[identity] = Dead(wish=wish, arch_id=identity, deaths=deaths + (left == _DIED))
         return list(found.values())

@@ -129,6 +129,14 @@ class State:
         return progress
 
 
+def steps_kept(path: Path) -> int:
+    """After how many steps the state in ``path`` was kept; 0 where there is none that can be read."""
+    try:
+        return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["steps"])
+    except Exception:  # none yet, cut off, or a pickle that was tampered with: the training starts again
+        return 0
+
+
 class Checkpoint:
     """Where the state of a run is kept: at its rungs, when it is stopped, and every so many seconds."""
 

@@ -1,5 +1,6 @@
 """The estimator that trains, on real images: what is kept, under which key, and from which seed."""
 
+import os
 from dataclasses import fields, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from mvit_nas.arch.paths import with_values
 from mvit_nas.arch.presets import PRESETS
 from mvit_nas.data.contract import InputContract, pixels
 from mvit_nas.data.find import find_data
-from mvit_nas.errors import CostError, TrainingError
+from mvit_nas.errors import CostError, InterruptedCleanlyError, TrainingError
 from mvit_nas.evaluate import short as evaluate
 from mvit_nas.evaluate.cache import Cache
 from mvit_nas.evaluate.estimator import Estimate, Question
@@ -250,6 +251,21 @@ def test_what_does_not_fit_a_gpu_is_trained_with_half_the_batch_at_a_time_and_sa
     fits = 4
     with pytest.raises(torch.OutOfMemoryError):  # which the search makes a failed trial
         make(digits).estimate(question(OTHER))
+
+
+def test_how_far_an_interrupted_training_is_does_not_hang_on_the_clock(digits):
+    training, found = make(digits), []
+    assert training.progress(ARCH, seed=0) == 0
+    for steps in (2, 1):
+        left = iter(range(steps))
+        with pytest.raises(InterruptedCleanlyError):
+            training.estimate(question(ARCH), should_stop=lambda left=left: next(left, None) is None)
+        found.append(training.progress(ARCH, seed=0))
+        (kept,) = training._checkpoints.iterdir()
+        os.utime(kept, (0, 0))
+    assert found == [2, 3]
+    kept.write_bytes(kept.read_bytes()[:1000])
+    assert training.progress(ARCH, seed=0) == 0
 
 
 def test_what_an_earlier_version_kept_is_known(digits, trained):

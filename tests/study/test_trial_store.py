@@ -66,8 +66,8 @@ def record(number, state=State.COMPLETE, *, identity="i", wish=WISH, **values):
     return Record(trial=number, state=state, candidate=candidate, values=measured)
 
 
-def claim(store, identity="i", wish=WISH, *, epoch=0):
-    return store.claim(Proposal(wish=wish), identity, constraints={"params.0": -0.5}, epoch=epoch)
+def claim(store, identity="i", wish=WISH, *, steps=0):
+    return store.claim(Proposal(wish=wish), identity, constraints={"params.0": -0.5}, steps=steps)
 
 
 def ended(store, state=State.COMPLETE, identity="i", wish=WISH, **told):
@@ -104,7 +104,7 @@ def test_what_a_sampler_keeps_with_a_trial_is_kept_with_it():
     made = lambda name, number, lost: optuna.samplers.NSGAIISampler(population_size=2, seed=number)  # noqa: E731
     store = opened(samplers=made)
     for _ in range(4):
-        claimed = store.claim(store.propose("nsga2"), "i", constraints={}, epoch=0)
+        claimed = store.claim(store.propose("nsga2"), "i", constraints={}, steps=0)
         store.tell(claimed, Told(record=record(claimed.number)))
     generations = [value for trial in store.study.trials for name, value in trial.system_attrs.items() if "gen" in name]
     assert generations == [0, 0, 1, 1]
@@ -231,9 +231,9 @@ def test_one_look_answers_all_that_is_asked_meanwhile_and_a_look_within_sees_wha
 
 def test_deaths_are_counted_as_long_as_the_training_gets_no_further(tmp_path):
     fallen: set[str] = set()
-    for number, (epoch, deaths) in enumerate([(0, 1), (0, 2), (5, 1), (5, 2), (5, 3)]):
+    for number, (steps, deaths) in enumerate([(0, 1), (0, 2), (5, 1), (5, 2), (0, 3), (5, 4), (6, 1)]):
         store = opened(open_file(tmp_path), worker=f"w{number}", fallen=fallen)
-        claim(store, "i", epoch=epoch)
+        claim(store, "i", steps=steps)
         fallen.add(f"w{number}")
         store.bury()
         assert [one.deaths for one in store.dead()] == [deaths]

@@ -268,7 +268,7 @@ def _database() -> Kind:
         store = opened(storage)
         for number in range(10):
             proposal = Proposal(wish=Wish(labels={"a": 1, "b": "x"}, proposed_by="random"))
-            claimed = store.claim(proposal, str(number), constraints={}, epoch=0)
+            claimed = store.claim(proposal, str(number), constraints={}, steps=0)
             assert claimed is not None
             candidate = Candidate(arch=None, arch_id=str(number), labels=dict(claimed.wish.labels))
             values = {"accuracy": Measured(value=0.5), "params": Measured(value=100)}
