@@ -198,8 +198,9 @@ def train(settings: TrainSettings, *, reporter: Reporter, should_stop: Callable[
     if not workers.is_first:
         _trained(prepared, reporter=reporter, should_stop=should_stop, workers=workers)
         return None
-    if not settings.resume and (prepared.folder / CONFIG).exists():
-        raise InputError(f"{prepared.folder} holds a model: use another --name, or remove it")
+    if (prepared.folder / CONFIG).exists():
+        is_done = "is trained to the end: nothing is left to go on with" if settings.resume else "holds a model"
+        raise InputError(f"{prepared.folder} {is_done}: use another --name, or remove it")
     with claimed(prepared.state):
         _begin(prepared)
         start = time.monotonic()
