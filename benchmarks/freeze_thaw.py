@@ -165,8 +165,7 @@ def _columns(known: Sequence[Begun], asked: Sequence[Begun]) -> tuple[Floats, Fl
 def _line(rows_NF: Floats, accuracy_N: Floats) -> Floats:
     """The weights of the columns, by ridge regression."""
     held_FF = _RIDGE * np.diag([0.0, *np.ones(rows_NF.shape[1] - 1)])
-    weights: Floats = np.linalg.solve(rows_NF.T @ rows_NF + held_FF, rows_NF.T @ accuracy_N)
-    return weights
+    return np.asarray(np.linalg.solve(rows_NF.T @ rows_NF + held_FF, rows_NF.T @ accuracy_N), dtype=float)
 
 
 def at_marks(space: MobileViTTable, found: Sequence[Record], at: Sequence[float]) -> dict[str, list[float]]:
