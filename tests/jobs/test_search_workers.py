@@ -170,7 +170,10 @@ def test_a_worker_that_would_give_other_numbers_is_refused(folder):
         (("worker", "s", "--storage", "postgresql://me:secret@db/x"), "leave the password out of the address"),
         (("worker", "s", "--storage", "mysql://db/x"), "is no database: use postgresql://USER@HOST/DATABASE"),
         (("worker", "s", "--storage", "postgresql://me@127.0.0.1:1/x"), "cannot be used: connection failed"),
-        (("search", "--jobs", "2", "--inherit"), "--inherit needs one training after the other: leave --jobs out"),
+        (
+            ("search", "--jobs", "2", "--inherit"),
+            "--inherit needs one training after the other: leave --jobs and --jobs-per-gpu out",
+        ),
     ],
 )
 def test_what_cannot_be_worked_on_is_one_line(folder, arguments, words):
