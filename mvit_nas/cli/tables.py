@@ -43,7 +43,7 @@ def print_networks(
 ) -> None:
     """The ``networks`` of a search with what it is for, and latencies by ``further`` runtimes."""
     shown = [metric for metric in OBJECTIVES if metric.source is Source.COUNTED or metric in objectives]
-    table = new_table("network", *map(_title, shown), *further)
+    table = new_table("network", "trial", *map(_title, shown), *further)
     table.columns[0].no_wrap = True
     for record in networks:
         name = f"{record.candidate.arch_id} {record.candidate.name}".strip()
@@ -51,6 +51,7 @@ def print_networks(
         add_row(
             table,
             name,
+            "-" if record.trial is None else str(record.trial),
             *(_value(metric, record.measured(metric)) for metric in shown),
             *("-" if found is None else LATENCY.format(found.value) for found in latencies),
         )

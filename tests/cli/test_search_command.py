@@ -86,6 +86,9 @@ def test_a_search_prints_a_front_and_writes_a_report(ran):
     decoded = {path.name.split("-")[1] for path in (work / "cache/images").iterdir() if path.is_dir()}
     assert decoded == {"train", "validation"}
     assert len(complete(work)) == 4
+    shown = re.findall(r"^([0-9a-f]{10})(?: \S+)? +(\d+)  ", found.out, re.MULTILINE)
+    assert set(shown) <= {(one.candidate.arch_id, str(one.trial)) for one in complete(work)}
+    assert shown
     environment = json.loads((work / "reports/s/environment.json").read_text())
     assert environment["data"]["classes"] == ["cat", "dog", "fish"]
     assert environment["command"].startswith("mvit-nas search --data photos")
