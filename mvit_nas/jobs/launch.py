@@ -45,6 +45,7 @@ def launch(settings: LaunchSettings) -> Launched:
     logs = folders.state / "workers"
     logs.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "mvit_nas", "worker", settings.name, "--out", str(settings.out.resolve())]
+    command.append(f"--grace={settings.grace_seconds}s")
     given = {"storage": settings.storage, "shared": settings.shared, "data": settings.data}
     command += [f"--{name}={value}" for name, value in given.items() if value is not None]
     begin = _on_ray if settings.scheduler == "ray" else _submit

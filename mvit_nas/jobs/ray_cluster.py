@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ import ray
 
 from mvit_nas.errors import DeviceError
 from mvit_nas.settings.workers import LaunchSettings
+
+_PATIENCE_SECONDS = 10.0
 
 
 class Worker:
@@ -32,14 +35,13 @@ class Worker:
 
 def begin(command: Sequence[str], settings: LaunchSettings, logs: Path) -> tuple[str, ...]:
     """Ask the cluster for the workers, and return their names there. Raises DeviceError where there is no cluster."""
+    address = os.environ.get("RAY_ADDRESS", "auto")
     try:
-        ray.init(
-            address=os.environ.get("RAY_ADDRESS", "auto"),
-            namespace="mvit-nas",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except ConnectionError:
+        if address != "auto":  # where nobody answers, Ray asks again for minutes
+            host, _, port = address.rpartition("//")[2].rpartition(":")
+            socket.create_connection((host, int(port)), timeout=_PATIENCE_SECONDS).close()
+        ray.init(address=address, namespace="mvit-nas", log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, ValueError):
         raise DeviceError("--on ray: there is no cluster: ray start --head begins one, RAY_ADDRESS names one") from None
     actor = ray.remote(num_cpus=1, num_gpus=settings.gpus, max_restarts=-1, lifetime="detached")(Worker)
     jobs = []

@@ -199,7 +199,7 @@ def train(settings: TrainSettings, *, reporter: Reporter, should_stop: Callable[
         _trained(prepared, reporter=reporter, should_stop=should_stop, workers=workers)
         return None
     if (prepared.folder / CONFIG).exists():
-        is_done = "is trained to the end: nothing is left to go on with" if settings.resume else "holds a model"
+        is_done = "is trained to the end, and nothing is left to go on with" if settings.resume else "holds a model"
         raise InputError(f"{prepared.folder} {is_done}: use another --name, or remove it")
     with claimed(prepared.state):
         _begin(prepared)

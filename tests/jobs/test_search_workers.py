@@ -12,10 +12,12 @@ import pytest
 from postgres import programs, serving
 
 from mvit_nas.errors import InputError
+from mvit_nas.jobs import launch as launching
 from mvit_nas.jobs.cores import own_core
 from mvit_nas.jobs.folders import folders_of
 from mvit_nas.jobs.joined import published
 from mvit_nas.results.table import read_table
+from mvit_nas.settings.workers import LaunchSettings
 
 SPACE = """
 base: mobilevit_xxs
@@ -236,6 +238,11 @@ def test_a_ray_cluster_starts_workers_that_outlive_the_command(folder, monkeypat
     assert finished(start("search", *FLAGS.split(), "--trials", "1"))[0] == 0
     code, text = finished(start("launch", "s", "-n", "2", "--on", "ray"))
     assert (code, text.splitlines()[-1][:37]) == (5, "mvit-nas: --on ray: there is no clust"), text
+    for address in ("127.0.0.1:1", "ray://127.0.0.1:1", "nonsense"):
+        with monkeypatch.context() as patch:
+            patch.setenv("RAY_ADDRESS", address)
+            code, text = finished(start("launch", "s", "-n", "2", "--on", "ray"))
+        assert (code, text.splitlines()[-1][:37]) == (5, "mvit-nas: --on ray: there is no clust"), text
     subprocess.run([ray, *head.split()], check=True, capture_output=True, timeout=120)
     try:
         search = start("search", *FLAGS.split(), "--trials", "9", "--resume")
@@ -249,6 +256,21 @@ def test_a_ray_cluster_starts_workers_that_outlive_the_command(folder, monkeypat
         assert all(log.exists() for log in logs)
     finally:
         subprocess.run([ray, "stop", "--force"], check=False, capture_output=True, timeout=120)
+
+
+def test_workers_of_a_scheduler_are_given_all_that_was_asked(folder, monkeypatch):
+    begun = []
+    monkeypatch.setattr(launching, "published", lambda folders, storage: None)
+    monkeypatch.setattr(launching, "_submit", lambda command, settings, logs: begun.append(command) or ("1",))
+    settings = LaunchSettings(
+        name="s", number=1, data="photos", shared=Path("all"), grace_seconds=7.0, storage="postgresql://me@db/x"
+    )
+    launching.launch(settings)
+    (command,) = begun
+    assert command[3:] == [
+        "worker", "s", "--out", str(folder.resolve()), "--grace=7.0s", "--storage=postgresql://me@db/x", "--shared=all",
+        "--data=photos",
+    ]  # fmt: skip
 
 
 def test_a_scheduler_that_is_not_here_is_one_line(folder):

@@ -122,7 +122,7 @@ def test_a_model_is_never_written_over_and_nothing_is_resumed_that_was_not_begun
     train(settings, name="n", epochs=1)
     with pytest.raises(InputError, match="holds a model"):
         train(settings, name="n", epochs=1)
-    with pytest.raises(InputError, match="is trained to the end: nothing is left"):
+    with pytest.raises(InputError, match="is trained to the end, and nothing is left"):
         train(settings, name="n", epochs=1, resume=True)
 
 
