@@ -259,9 +259,14 @@ def test_a_ray_cluster_starts_workers_that_outlive_the_command(folder, monkeypat
 
 
 def test_workers_of_a_scheduler_are_given_all_that_was_asked(folder, monkeypatch):
-    begun = []
+    begun: list[list[str]] = []
+
+    def submit(command, settings, logs):
+        begun.append(command)
+        return ("1",)
+
     monkeypatch.setattr(launching, "published", lambda folders, storage: None)
-    monkeypatch.setattr(launching, "_submit", lambda command, settings, logs: begun.append(command) or ("1",))
+    monkeypatch.setattr(launching, "_submit", submit)
     settings = LaunchSettings(
         name="s", number=1, data="photos", shared=Path("all"), grace_seconds=7.0, storage="postgresql://me@db/x"
     )
