@@ -152,7 +152,7 @@ def test_the_page_has_the_section_with_pictures_tables_and_the_ledger(tmp_path):
     assert text.count(f'<img src="{PIXEL}"') == 3
     assert "dress, taken for hat (97\u00a0% sure)" in text
     assert "not in the test part" in text
-    assert "It was read 2 times." in text
+    assert "Up to this confirmation it was read 2 times;" in text
     again = remake_report(tmp_path).read_text()
     assert again == page
 
